@@ -1,0 +1,74 @@
+"""What every clipping engine takes and gives.
+
+An engine is a callable
+
+    engine(loss_fn, variables, records, l2_norm_clip, mask=None) -> ClippedSum
+
+* `loss_fn(records)` returns one loss per record, shape `(n,)`. Loss `i` may
+  depend on record `i` and on the variables, on nothing else. Inside it a
+  layer may see several rows per record, as blocks: of the `k * n` rows of a
+  call, row `j` belongs to record `j % n`. (`tf.concat([real, fake], 0)` is in
+  that order.)
+* `variables` is the list of `keras.Variable` (or `tf.Variable`) to
+  differentiate by.
+* `records` is a structure of tensors that share their first dimension `n`,
+  which may be zero.
+* `l2_norm_clip` is a positive scalar.
+* `mask`, if given, has shape `(n,)`; records where it is false count as
+  absent.
+
+A record whose loss or gradient is not finite counts as zero.
+"""
+
+import collections
+
+import tensorflow as tf
+
+
+class ClippedSum(
+    collections.namedtuple("ClippedSum", ["sums", "num_records", "num_unclipped"])
+):
+    """The sum of the records' clipped gradients: what replicas and clients add.
+
+    Attributes:
+        sums: List of float32 (or float64) tensors, one per variable, of the
+            variable's shape. Adding or removing one record moves their joint
+            L2 norm by at most `l2_norm_clip`.
+        num_records: int32 scalar, the records that were present. Not private.
+        num_unclipped: int32 scalar, the records whose gradient already had a
+            norm of at most `l2_norm_clip`. Not private.
+    """
+
+    __slots__ = ()
+
+
+# A float32 sum of k squares and the product by the clip factor round by a few
+# units in the last place. The factor is shrunk by this much, so that what
+# rounding leaves over never exceeds the clip.
+ROUNDING_MARGIN = 1e-5
+
+
+def clip_factors(norms, l2_norm_clip):
+    """The factors, at most 1, that bring norms down to the clip.
+
+    Args:
+        norms: Tensor of shape `(n,)`: each record's gradient norm, or an upper
+            bound of it.
+        l2_norm_clip: Positive scalar.
+
+    Returns:
+        `(factors, unclipped)`: a float tensor and a bool tensor of shape
+        `(n,)`. A norm that is not finite has factor zero.
+    """
+    clip = tf.cast(l2_norm_clip, norms.dtype)
+    finite = tf.math.is_finite(norms)
+    safe = tf.where(finite, norms, tf.ones_like(norms))
+    bound = clip * (1.0 - ROUNDING_MARGIN)
+    unclipped = finite & (safe <= bound)
+    factors = tf.where(unclipped, tf.ones_like(safe), bound / safe)
+    return tf.where(finite, factors, tf.zeros_like(factors)), unclipped
+
+
+def num_rows(records):
+    """The number of records in a structure, as an int32 scalar tensor."""
+    return tf.shape(tf.nest.flatten(records)[0])[0]
