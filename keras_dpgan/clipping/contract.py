@@ -72,3 +72,16 @@ def clip_factors(norms, l2_norm_clip):
 def num_rows(records):
     """The number of records in a structure, as an int32 scalar tensor."""
     return tf.shape(tf.nest.flatten(records)[0])[0]
+
+
+def empty_sum(variables):
+    """The `ClippedSum` of no records."""
+    zeros = [at_least_float32(tf.zeros(v.shape, v.dtype)) for v in variables]
+    return ClippedSum(zeros, tf.constant(0), tf.constant(0))
+
+
+def at_least_float32(tensor):
+    """Casts half precision up; leaves float32 and float64 as they are."""
+    if tensor.dtype in (tf.float16, tf.bfloat16):
+        return tf.cast(tensor, tf.float32)
+    return tensor

@@ -1,0 +1,19 @@
+"""What noise, how much of it, and from where."""
+
+from keras_dpgan.mechanisms import tf_privacy
+from keras_dpgan.mechanisms.gaussian import GaussianMechanism
+
+
+def gaussian(l2_norm_clip, noise_multiplier):
+    """The Gaussian mechanism: TensorFlow Privacy's, where it is installed.
+
+    Args:
+        l2_norm_clip: Positive float.
+        noise_multiplier: Non-negative float.
+
+    Returns:
+        A mechanism; see `GaussianMechanism` for the interface.
+    """
+    if tf_privacy.is_available():
+        return tf_privacy.gaussian_mechanism(l2_norm_clip, noise_multiplier)
+    return GaussianMechanism(l2_norm_clip, noise_multiplier)

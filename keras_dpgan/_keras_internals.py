@@ -1,0 +1,47 @@
+"""Every touch of a name that Keras does not promise to keep.
+
+`tests/test_keras_internals.py` runs each on the installed Keras, so that a
+release that moves one shows here and nowhere else.
+"""
+
+import keras
+
+_RESHAPING = (
+    keras.layers.Reshape,
+    keras.layers.Flatten,
+    keras.layers.Dropout,
+    keras.layers.Permute,
+)
+
+
+def last_activation(model):
+    """The name of the activation that makes a model's (first) output.
+
+    Args:
+        model: A `keras.Model`.
+
+    Returns:
+        `"linear"`, `"sigmoid"`, `"tanh"`, ...; `None` where it cannot be read,
+        as in a subclassed model.
+    """
+    outputs = getattr(model, "outputs", None)
+    return _activation_of(outputs[0]) if outputs else None
+
+
+def _activation_of(tensor):
+    operation, node_index, tensor_index = tensor._keras_history
+    while isinstance(operation, _RESHAPING):
+        tensor = operation._inbound_nodes[node_index].input_tensors[0]
+        operation, node_index, tensor_index = tensor._keras_history
+    if isinstance(operation, keras.Model):
+        outputs = getattr(operation, "outputs", None)
+        return _activation_of(outputs[tensor_index]) if outputs else None
+    if isinstance(operation, keras.layers.ReLU | keras.layers.LeakyReLU):
+        return "relu"
+    activation = getattr(operation, "activation", None)
+    if activation is not None:
+        return getattr(activation, "__name__", None)
+    if not isinstance(operation, keras.layers.Layer):
+        # An operation used as a function: keras.ops.sigmoid(x).
+        return type(operation).__name__.lower()
+    return None

@@ -1,0 +1,714 @@
+"""A generative adversarial network that is trained with differential privacy."""
+
+import math
+import types
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_dpgan import _validate
+from keras_dpgan import clipping
+from keras_dpgan import losses
+from keras_dpgan import networks
+from keras_dpgan import privacy
+from keras_dpgan import training_data
+from keras_dpgan.clipping.contract import at_least_float32
+from keras_dpgan.data.padding import PaddedDataset
+from keras_dpgan.lipschitz import GradientPenalty
+from keras_dpgan.lipschitz import WeightClipping
+from keras_dpgan.lipschitz import scores_and_penalty
+from keras_dpgan.optimizers import DPOptimizer
+from keras_dpgan.optimizers.optimizer_pair import OptimizerPair
+from keras_dpgan.privacy_record import PrivacyRecord
+from keras_dpgan.training_limits import TrainingLimits
+
+# A fixed, public loss scale for half precision. A dynamic one would branch on
+# what records do, without noise.
+_HALF_PRECISION_LOSS_SCALE = 1024.0
+
+_EVALUATION_ROWS = 256
+_SAMPLE_CHUNK = 1024
+
+
+@keras.saving.register_keras_serializable(package="keras_dpgan")
+class DPGAN(keras.Model):
+    """A GAN whose generator may be published.
+
+    The discriminator learns from private records through clipped and noised
+    gradients; the generator learns from the discriminator alone. It is used as
+    any Keras model:
+
+    ```python
+    gan = DPGAN(discriminator, generator)
+    gan.compile(
+        d_optimizer=optimizers.DPKerasAdamOptimizer(
+            l2_norm_clip=1.0, noise_multiplier=0.6, learning_rate=5e-4, beta_1=0.5),
+        g_optimizer=keras.optimizers.Adam(5e-4, beta_1=0.5),
+        loss="non_saturating", discriminator_steps=10)
+    gan.fit(x_train, y_train, batch_size=256, epochs=20)
+    print(gan.privacy_statement())
+    ```
+
+    The unit of privacy is one row of the data. Source of the training step: Abadi
+    et al. 2016 for the discriminator; Bie et al. 2023, "Private GANs, Revisited",
+    for the several discriminator updates per generator step.
+
+    Args:
+        discriminator: A `keras.Model` that gives one score per row, called on
+            rows or, if conditional, on `[rows, labels]`. No layer of it may mix
+            rows or keep statistics of them.
+        generator: A `keras.Model` that makes rows from latents of shape
+            `(n, latent_dim)` or, if conditional, from `[latents, labels]`.
+        latent_dim: Int. Defaults to `None`: read off the generator's inputs.
+        num_classes: Int, or `None` for an unconditional model. Defaults to
+            `None`: read off the generator.
+        **kwargs: `name` and the other arguments of `keras.Model`.
+
+    Raises:
+        ValueError: If the two models do not fit each other.
+    """
+
+    def __init__(
+        self, discriminator, generator, latent_dim=None, num_classes=None, **kwargs
+    ):
+        super().__init__(**kwargs)
+        self.discriminator = discriminator
+        self.generator = generator
+        self.latent_dim = networks.latent_dim(generator, latent_dim)
+        self.num_classes = networks.num_classes(generator, num_classes)
+        self.row_shape = networks.build_and_check(
+            discriminator, generator, self.latent_dim, self.num_classes
+        )
+        self.label_prior = None
+        self.privacy_record = PrivacyRecord(name="privacy_record")
+        self._limits = TrainingLimits()
+        self._training_data = None
+        self._delta = None
+        self.built = True
+
+    def call(self, inputs, training=None):
+        """Generates rows from latents, or from `[latents, labels]`."""
+        return self.generator(inputs, training=training)
+
+    def compile(
+        self,
+        d_optimizer,
+        g_optimizer,
+        loss="non_saturating",
+        gradient_penalty=None,
+        weight_clip=None,
+        discriminator_steps=1,
+        engine="auto",
+        private=True,
+        physical_batch_size=None,
+        label_prior=None,
+        jit_compile=False,
+        **kwargs,
+    ):
+        """Configures training.
+
+        Args:
+            d_optimizer: A `DPOptimizer`; with `private=False` a plain Keras
+                optimizer.
+            g_optimizer: A plain Keras optimizer.
+            loss: A name or object of `keras_dpgan.losses`. Defaults to
+                `"non_saturating"`.
+            gradient_penalty: A weight, or a `GradientPenalty`. Defaults to
+                `None`.
+            weight_clip: A limit, or a `WeightClipping`. Defaults to `None`.
+            discriminator_steps: Int, discriminator updates per generator step.
+                Defaults to `1`.
+            engine: How records are clipped: `"auto"`, `"ghost"`,
+                `"vectorized"` or `"tf_privacy"`. Defaults to `"auto"`.
+            private: `False` is the permission for a plain `d_optimizer`, which
+                gives no privacy. Defaults to `True`.
+            physical_batch_size: Int, the most records that are worked on at
+                once. It changes memory and nothing else. Defaults to `None`.
+            label_prior: Public probabilities of the labels, of length
+                `num_classes`, for the generator. Defaults to `None`: uniform.
+            jit_compile: Whether to compile with XLA. Defaults to `False`.
+            **kwargs: `run_eagerly`, `steps_per_execution` and
+                `auto_scale_loss` of `keras.Model.compile`.
+
+        Raises:
+            ValueError: If optimizer and `private` do not fit, if both a penalty
+                and a weight clip are given, or if the discriminator has a layer
+                that would break the guarantee.
+        """
+        _check_optimizers(d_optimizer, g_optimizer, private)
+        _check_slope_bounds(gradient_penalty, weight_clip)
+        _validate.check_int("discriminator_steps", discriminator_steps, minimum=1)
+        if physical_batch_size is not None:
+            _validate.check_int("physical_batch_size", physical_batch_size, minimum=1)
+        if private:
+            privacy.validation.check(self.discriminator)
+        # Keras would track a plain dict, and save its optimizers a second time.
+        self._compile_arguments = types.MappingProxyType(
+            {
+                "d_optimizer": d_optimizer,
+                "g_optimizer": g_optimizer,
+                "loss": loss,
+                "gradient_penalty": gradient_penalty,
+                "weight_clip": weight_clip,
+                "discriminator_steps": discriminator_steps,
+                "engine": engine,
+                "private": private,
+                "physical_batch_size": physical_batch_size,
+                "label_prior": label_prior,
+                "jit_compile": jit_compile,
+                **kwargs,
+            }
+        )
+        super().compile(optimizer=None, loss=None, jit_compile=jit_compile, **kwargs)
+        self.private = private
+        self.loss_pair = losses.resolve(losses.get(loss), self.discriminator)
+        self.gradient_penalty = _as_penalty(gradient_penalty)
+        self.weight_clip = _as_weight_clipping(weight_clip)
+        self.discriminator_steps = discriminator_steps
+        self.physical_batch_size = physical_batch_size
+        self._engine = clipping.get_engine(engine, physical_batch_size)
+        self.label_prior = _checked_prior(label_prior, self.num_classes)
+        self._half_precision = self.discriminator.compute_dtype == "float16"
+        self.d_optimizer = d_optimizer
+        self.g_optimizer = _scaled_if_half_precision(g_optimizer, self.generator)
+        # Built here: a weight file loaded into an optimizer that is not built
+        # leaves its counters at zero.
+        self.d_optimizer.build(self.discriminator.trainable_variables)
+        self.g_optimizer.build(self.generator.trainable_variables)
+        self.optimizer = OptimizerPair(self.d_optimizer, self.g_optimizer)
+        self.g_loss_metric = keras.metrics.Mean(name="g_loss")
+        self.d_loss_fake_metric = keras.metrics.Mean(name="d_loss_fake")
+
+    def get_compile_config(self):
+        return keras.saving.serialize_keras_object(dict(self._compile_arguments))
+
+    def compile_from_config(self, config):
+        self.compile(**keras.saving.deserialize_keras_object(config))
+
+    def fit(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        epochs=1,
+        verbose="auto",
+        callbacks=None,
+        validation_data=None,
+        initial_epoch=0,
+        steps_per_epoch=None,
+        validation_steps=None,
+        validation_freq=1,
+        expected_batch_size=None,
+        max_participations=None,
+    ):
+        """Trains, one discriminator update per step.
+
+        Arrays become a `PoissonDataset`, from which each update draws a fresh
+        batch: an epoch is `n / batch_size` updates.
+
+        Args:
+            x: Rows of shape `(n, ...)` in the generator's range; or a
+                `PoissonDataset`; or other data that Keras takes, without the
+                amplification by sampling that Poisson batches have.
+            y: Int labels of shape `(n,)` for a conditional model.
+            batch_size: Int, the expected batch size. Defaults to 256.
+            epochs: Int.
+            verbose: As in `keras.Model.fit`.
+            callbacks: List of `keras.callbacks.Callback`.
+            validation_data: Anything; `evaluate` reports public numbers only.
+            initial_epoch: As in `keras.Model.fit`.
+            steps_per_epoch: As in `keras.Model.fit`.
+            validation_steps: As in `keras.Model.fit`.
+            validation_freq: As in `keras.Model.fit`.
+            expected_batch_size: For data that is neither an array nor a
+                `PoissonDataset`: what the noised sum is divided by. Defaults to
+                `None`: the static batch size, if there is one.
+            max_participations: For such data, the most updates that one record
+                takes part in. Defaults to `None`: every one.
+
+        Returns:
+            A `keras.callbacks.History` with `g_loss`, `d_loss_fake` and, if
+            private, `epsilon` (at `self.delta`, an upper bound).
+
+        Raises:
+            ValueError: For data that does not fit; names the argument.
+        """
+        self._assert_compile_called("fit")
+        data = training_data.from_fit_arguments(
+            x,
+            y,
+            batch_size,
+            self.row_shape,
+            self.num_classes,
+            networks.output_range(self.generator),
+            expected_batch_size,
+            max_participations,
+        )
+        self._prepare(data)
+        history = super().fit(
+            self._training_data.batches,
+            epochs=epochs,
+            verbose=verbose,
+            callbacks=callbacks,
+            validation_data=validation_data,
+            initial_epoch=initial_epoch,
+            steps_per_epoch=steps_per_epoch,
+            validation_steps=validation_steps,
+            validation_freq=validation_freq,
+        )
+        self.optimizer.finalize(
+            self.discriminator.trainable_variables, self.generator.trainable_variables
+        )
+        return history
+
+    def _prepare(self, data):
+        """Makes the public facts about `data` those of the updates to come."""
+        if self._training_data is not None and (
+            data.expected_batch_size != self._training_data.expected_batch_size
+        ):
+            self.train_function = None  # Traced for other shapes.
+        self._training_data = training_data.padded(data, self._row_multiple(data))
+        if self.private:
+            self.privacy_record.open(self._history_entry(data))
+            self._update_epsilon_curve()
+
+    def _history_entry(self, data):
+        return privacy.HistoryEntry(
+            mechanism=self.d_optimizer.mechanism.name,
+            noise_multiplier=self.d_optimizer.noise_multiplier,
+            clipped_count_stddev=self.d_optimizer.mechanism.clipped_count_stddev,
+            sampling_probability=data.sampling_probability,
+            max_participations=data.max_participations,
+            seeded_sampling=data.seeded,
+        )
+
+    def _row_multiple(self, data):
+        """What the number of rows of a batch has to be divisible by."""
+        replicas = self.distribute_strategy.num_replicas_in_sync
+        if not self.jit_compile:
+            return replicas
+        expected = data.expected_batch_size
+        # Four standard deviations of a Poisson draw: longer ones are rare, and
+        # cost a compilation, no record.
+        rows = math.ceil(expected + 4.0 * math.sqrt(expected))
+        return -(-rows // replicas) * replicas
+
+    def train_step(self, data):
+        """One discriminator update and, when due, one generator step.
+
+        Both are gated in cross-replica context: a replica cannot merge inside
+        a `tf.cond` of its own.
+        """
+        rows, labels, mask = self._unpack(data)
+        tf.distribute.get_replica_context().merge_call(
+            self._train_step_of_all_replicas, args=(rows, labels, mask)
+        )
+        return self._logs()
+
+    def _train_step_of_all_replicas(self, strategy, *batch):
+        run = strategy.extended.call_for_each_replica
+
+        def update():
+            run(self._discriminator_update, args=batch)
+            due = tf.equal(self._count() % self.discriminator_steps, 0)
+            tf.cond(due, generate, _nothing)
+            return _nothing()
+
+        def generate():
+            run(self._generator_step)
+            return _nothing()
+
+        tf.cond(self._limits.allow(self._count()), update, _nothing)
+
+    def _count(self):
+        return tf.convert_to_tensor(self.privacy_record.num_discriminator_updates.value)
+
+    def _unpack(self, data):
+        """Rows, labels and mask of a batch; the latter two may be `None`."""
+        rows, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
+        padded = isinstance(self._training_data.batches, PaddedDataset)
+        if weights is not None and not padded:
+            raise ValueError(
+                "`sample_weight` is not supported: each record counts as one. Give "
+                "`fit` batches of `x` or `(x, y)`."
+            )
+        if self.num_classes is None:
+            return rows, None, weights
+        if labels is None:
+            raise ValueError(
+                "A conditional model needs labels: give `fit` `x` and `y`, or "
+                "batches of `(x, y)`."
+            )
+        # A label out of range would index another class' fakes.
+        labels = tf.clip_by_value(tf.cast(labels, tf.int32), 0, self.num_classes - 1)
+        return rows, tf.reshape(labels, [-1]), weights
+
+    def _discriminator_update(self, rows, labels, mask):
+        """Steps 2 to 7 of a discriminator update, in one replica."""
+        rows = tf.cast(rows, self.discriminator.variable_dtype)
+        n = tf.shape(rows)[0]
+        records = {
+            "real": rows,
+            "fake": tf.cast(self._fakes_for(labels, n), rows.dtype),
+            "mixing": tf.random.uniform((n,), dtype=rows.dtype),
+        }
+        if labels is not None:
+            records["labels"] = labels
+        variables = self.discriminator.trainable_variables
+        if self.private:
+            clipped_sum = self._clipped_sum(variables, records, mask)
+            self.d_optimizer.apply_clipped_sum(
+                clipped_sum, variables, self._training_data.expected_batch_size
+            )
+        else:
+            self._apply_plain_gradient(variables, records, mask)
+        if self.weight_clip is not None:
+            for variable in variables:
+                variable.assign(self.weight_clip(variable))
+        self.privacy_record.num_discriminator_updates.assign_add(1)
+
+    def _clipped_sum(self, variables, records, mask):
+        scale = _HALF_PRECISION_LOSS_SCALE if self._half_precision else 1.0
+        clip = self.d_optimizer.l2_norm_clip
+        clipped = self._engine(
+            lambda batch: scale * self._record_losses(batch),
+            variables,
+            records,
+            scale * clip,
+            mask,
+        )
+        return clipped._replace(sums=[s / scale for s in clipped.sums])
+
+    def _apply_plain_gradient(self, variables, records, mask):
+        with tf.GradientTape() as tape:
+            values = self._record_losses(records)
+            if mask is not None:
+                values = tf.where(mask, values, tf.zeros_like(values))
+            expected = self._training_data.expected_batch_size
+            total = tf.reduce_sum(values) / tf.cast(expected, values.dtype)
+        gradients = tape.gradient(total, variables)
+        self.d_optimizer.apply_gradients(zip(gradients, variables, strict=True))
+
+    def _record_losses(self, records):
+        """One loss per record: all that touches a real row is in it."""
+        real, fake, penalties = scores_and_penalty(
+            self.discriminator,
+            records["real"],
+            records["fake"],
+            records.get("labels"),
+            records["mixing"],
+            self.gradient_penalty,
+        )
+        return self.loss_pair.discriminator(real, fake) + penalties
+
+    def _fakes_for(self, labels, n):
+        """A fake for each record, of its own label, from a public pool.
+
+        The pool has as many rows of each label whatever the records are: a
+        generator with batch statistics that ran on the records' labels would
+        mix the records.
+        """
+        expected = self._training_data.expected_batch_size
+        replicas = self.distribute_strategy.num_replicas_in_sync
+        classes = self.num_classes or 1
+        per_class = math.ceil(expected / replicas / classes)
+        pool_labels = None
+        if labels is not None:
+            pool_labels = tf.repeat(tf.range(classes), per_class)
+        pool = self._generate(classes * per_class, pool_labels, training=True)
+        index = tf.random.uniform((n,), maxval=per_class, dtype=tf.int32)
+        if labels is not None:
+            index += labels * per_class
+        return tf.gather(pool, index)
+
+    def _generator_step(self):
+        """One step on public latents and labels; it sees no record."""
+        replicas = self.distribute_strategy.num_replicas_in_sync
+        n = math.ceil(self._training_data.expected_batch_size / replicas)
+        labels = self._draw_labels(n)
+        variables = self.generator.trainable_variables
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch([v.value for v in variables])
+            fake = self._generate(n, labels, training=True)
+            scores = networks.call(self.discriminator, fake, labels, training=True)
+            scores = at_least_float32(tf.reshape(scores, [-1]))
+            loss = tf.reduce_mean(self.loss_pair.generator(scores))
+            objective = tf.add_n([loss, *self.generator.losses]) / replicas
+            objective = self.g_optimizer.scale_loss(objective)
+        gradients = tape.gradient(objective, [v.value for v in variables])
+        self.g_optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        self.g_loss_metric.update_state(loss)
+        self.d_loss_fake_metric.update_state(self.loss_pair.on_fake(scores))
+
+    def _generate(self, n, labels, training):
+        latents = tf.random.normal((n, self.latent_dim))
+        return networks.call(self.generator, latents, labels, training)
+
+    def _draw_labels(self, n):
+        if self.num_classes is None:
+            return None
+        logits = tf.math.log(tf.constant([self._prior()], tf.float32))
+        return tf.random.categorical(logits, n, dtype=tf.int32)[0]
+
+    def _prior(self):
+        """The public probabilities of the labels, uniform unless given."""
+        if self.label_prior is None:
+            return [1.0 / self.num_classes] * self.num_classes
+        return self.label_prior
+
+    def _logs(self):
+        logs = {m.name: m.result() for m in (self.g_loss_metric, self.d_loss_fake_metric)}
+        if self.private:
+            logs["epsilon"] = self._limits.epsilon(self._count())
+        return logs
+
+    def test_step(self, data):
+        """Public numbers only: `data` is not looked at."""
+        del data
+        n = _EVALUATION_ROWS
+        labels = self._draw_labels(n)
+        fake = self._generate(n, labels, training=False)
+        scores = networks.call(self.discriminator, fake, labels, training=False)
+        scores = at_least_float32(tf.reshape(scores, [-1]))
+        self.g_loss_metric.update_state(self.loss_pair.generator(scores))
+        self.d_loss_fake_metric.update_state(self.loss_pair.on_fake(scores))
+        return {m.name: m.result() for m in self.metrics}
+
+    def evaluate(self, x=None, y=None, steps=None, **kwargs):
+        """Losses on fresh generated rows: numbers that may be published.
+
+        Nothing is computed on `x` and `y`; they are taken so that Keras'
+        workflows run as they are.
+
+        Args:
+            x: Ignored, but for the number of its batches. Defaults to `None`.
+            y: Ignored.
+            steps: Int, batches of generated rows. Defaults to 10 without `x`.
+            **kwargs: As in `keras.Model.evaluate`.
+
+        Returns:
+            As `keras.Model.evaluate`: `g_loss` and `d_loss_fake`.
+        """
+        if x is None and not kwargs.get("_use_cached_eval_dataset"):
+            x = tf.data.Dataset.range(steps or 10).batch(1)
+            steps = None
+        return super().evaluate(x, y, steps=steps, **kwargs)
+
+    @property
+    def metrics(self):
+        return [self.g_loss_metric, self.d_loss_fake_metric]
+
+    def sample(self, n, labels=None, seed=None):
+        """Draws generated data.
+
+        Args:
+            n: Non-negative int, the number of rows.
+            labels: For a conditional model, int array of shape `(n,)`, or one int
+                for all. Defaults to `None`: drawn from the public prior.
+            seed: Int, to repeat a draw. Defaults to `None`.
+
+        Returns:
+            A NumPy array of shape `(n, ...)`; for a conditional model the pair of
+            it and the int32 labels of shape `(n,)`.
+
+        Raises:
+            ValueError: If `labels` do not fit.
+        """
+        _validate.check_int("n", n, minimum=0)
+        labels = self._sample_labels(n, labels, seed)
+        latents = _latents(n, self.latent_dim, seed)
+        parts = [np.zeros((0, *self.row_shape), np.float32)]
+        for start in range(0, n, _SAMPLE_CHUNK):
+            chunk = slice(start, start + _SAMPLE_CHUNK)
+            chunk_labels = None if labels is None else labels[chunk]
+            rows = networks.call(
+                self.generator, latents[chunk], chunk_labels, training=False
+            )
+            parts.append(np.asarray(tf.cast(rows, tf.float32)))
+        rows = np.concatenate(parts)
+        return rows if labels is None else (rows, labels)
+
+    def _sample_labels(self, n, labels, seed):
+        if self.num_classes is None:
+            if labels is not None:
+                raise ValueError(
+                    "`labels` must be None: the model is not conditional. Received: "
+                    f"labels={labels}"
+                )
+            return None
+        if labels is None:
+            rng = np.random.default_rng(seed)
+            return rng.choice(self.num_classes, n, p=self._prior()).astype(np.int32)
+        labels = np.asarray(labels)
+        if labels.shape not in ((), (n,)) or labels.dtype.kind not in "iu":
+            raise ValueError(
+                f"`labels` must be ints of shape ({n},), or one int. Received: "
+                f"labels of shape {labels.shape} and dtype {labels.dtype}"
+            )
+        if n and (labels.min() < 0 or labels.max() >= self.num_classes):
+            raise ValueError(
+                f"`labels` must be in [0, {self.num_classes}). Received: labels from "
+                f"{labels.min()} to {labels.max()}"
+            )
+        return np.broadcast_to(labels, (n,)).astype(np.int32)
+
+    @property
+    def num_discriminator_updates(self):
+        """Updates made with the present optimizer and data, an int."""
+        return int(self.privacy_record.num_discriminator_updates.numpy())
+
+    @property
+    def max_discriminator_updates(self):
+        """The count at which updates stop inside the graph; `None`: no limit."""
+        return self._limits.max_updates
+
+    @max_discriminator_updates.setter
+    def max_discriminator_updates(self, value):
+        if value is not None:
+            _validate.check_int("max_discriminator_updates", value, minimum=0)
+        self._limits.set_max_updates(value)
+
+    @property
+    def privacy_history(self):
+        """The `privacy.PrivacyHistory` of all updates that made these weights."""
+        return self.privacy_record.history()
+
+    @property
+    def delta(self):
+        """The delta at which `epsilon` is logged.
+
+        Set by hand or by `callbacks.EpsilonTracker`; otherwise the largest power
+        of ten below 1/n, and 1e-5 where n is not known.
+        """
+        if self._delta is not None:
+            return self._delta
+        data = self._training_data
+        return default_delta(data.num_examples if data else None)
+
+    @delta.setter
+    def delta(self, value):
+        _validate.check_delta(value)
+        self._delta = value
+        if self._training_data is not None and self.private:
+            self._update_epsilon_curve()
+
+    def _update_epsilon_curve(self):
+        record = self.privacy_record
+        self._limits.set_curve(
+            privacy.EpsilonCurve(record.closed_history, record.entry, self.delta)
+        )
+
+    def epsilon(self, delta=None, accountant="pld"):
+        """Epsilon of all updates so far.
+
+        Args:
+            delta: Float in (0, 1). Defaults to `self.delta`.
+            accountant: `"pld"` or `"rdp"`. Defaults to `"pld"`.
+
+        Returns:
+            Float.
+        """
+        delta = self.delta if delta is None else delta
+        return privacy.epsilon(self.privacy_history, delta, accountant)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "discriminator": keras.saving.serialize_keras_object(self.discriminator),
+            "generator": keras.saving.serialize_keras_object(self.generator),
+            "latent_dim": self.latent_dim,
+            "num_classes": self.num_classes,
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        config = dict(config)
+        for network in ("discriminator", "generator"):
+            config[network] = keras.saving.deserialize_keras_object(
+                config[network], custom_objects=custom_objects
+            )
+        return cls(**config)
+
+
+def default_delta(num_examples):
+    """The largest power of ten below 1/n; 1e-5 where n is not known."""
+    if not num_examples:
+        return 1e-5
+    return 10.0 ** -(math.floor(math.log10(num_examples)) + 1)
+
+
+def _check_optimizers(d_optimizer, g_optimizer, private):
+    if private and not isinstance(d_optimizer, DPOptimizer):
+        raise ValueError(
+            "`d_optimizer` must be a DP optimizer, such as `keras_dpgan.optimizers."
+            "DPKerasAdamOptimizer(l2_norm_clip=1.0, noise_multiplier=0.6)`. A plain "
+            "optimizer gives no privacy; allow it with `private=False`. Received: "
+            f"d_optimizer={d_optimizer!r:.80}"
+        )
+    if not private and isinstance(d_optimizer, DPOptimizer):
+        raise ValueError(
+            "`private=False` takes a plain Keras optimizer as `d_optimizer`. "
+            f"Received: d_optimizer={d_optimizer!r:.80}"
+        )
+    if isinstance(g_optimizer, DPOptimizer) or not isinstance(
+        g_optimizer, keras.optimizers.Optimizer
+    ):
+        raise ValueError(
+            "`g_optimizer` must be a plain Keras optimizer object: the generator "
+            "sees no record, so noise there would only cost quality. Received: "
+            f"g_optimizer={g_optimizer!r:.80}"
+        )
+
+
+def _check_slope_bounds(gradient_penalty, weight_clip):
+    if gradient_penalty is not None and weight_clip is not None:
+        raise ValueError(
+            "Give `gradient_penalty` or `weight_clip`, not both: each bounds the "
+            f"slope. Received: gradient_penalty={gradient_penalty}, "
+            f"weight_clip={weight_clip}"
+        )
+
+
+def _as_penalty(value):
+    if value is None or isinstance(value, GradientPenalty):
+        return value
+    return GradientPenalty(weight=value)
+
+
+def _as_weight_clipping(value):
+    if value is None or isinstance(value, WeightClipping):
+        return value
+    return WeightClipping(limit=value)
+
+
+def _scaled_if_half_precision(g_optimizer, generator):
+    """The generator's loss scale may be dynamic: it sees public numbers only."""
+    if generator.compute_dtype != "float16":
+        return g_optimizer
+    if isinstance(g_optimizer, keras.optimizers.LossScaleOptimizer):
+        return g_optimizer
+    return keras.optimizers.LossScaleOptimizer(g_optimizer)
+
+
+def _checked_prior(label_prior, num_classes):
+    """The label prior as a list of probabilities; `None` where none is given."""
+    if label_prior is None:
+        return None
+    prior = np.asarray(label_prior, np.float64)
+    if prior.shape != (num_classes,) or (prior < 0).any() or prior.sum() <= 0:
+        raise ValueError(
+            "`label_prior` must be one non-negative number per label, for "
+            f"num_classes={num_classes}. Received: label_prior={label_prior}"
+        )
+    return (prior / prior.sum()).tolist()
+
+
+def _latents(n, width, seed):
+    if seed is None:
+        return tf.random.normal((n, width))
+    return tf.random.stateless_normal((n, width), seed=[seed, 0])
+
+
+def _nothing():
+    return tf.constant(0)

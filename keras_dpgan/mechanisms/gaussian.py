@@ -1,0 +1,54 @@
+"""The Gaussian mechanism, built in: for a Python that lacks TF Privacy."""
+
+
+class GaussianMechanism:
+    """Adds Gaussian noise of a fixed scale to a clipped sum.
+
+    The interface that every mechanism has:
+
+    Attributes:
+        initial_state: Tuple of floats: what moves from update to update.
+            Empty here.
+
+    Args:
+        l2_norm_clip: Positive float.
+        noise_multiplier: Non-negative float: the noise's standard deviation is
+            `noise_multiplier * l2_norm_clip`.
+    """
+
+    name = "gaussian"
+    initial_state = ()
+    clipped_count_stddev = None
+
+    def __init__(self, l2_norm_clip, noise_multiplier):
+        self.initial_l2_norm_clip = l2_norm_clip
+        self.noise_multiplier = noise_multiplier
+
+    def l2_norm_clip(self, state):
+        """The clip of the next update, a float or a scalar tensor."""
+        del state
+        return self.initial_l2_norm_clip
+
+    def noise_stddev(self, state):
+        """The standard deviation of the noise that the next sum gets."""
+        return self.noise_multiplier * self.l2_norm_clip(state)
+
+    def next_state(self, state, clipped_sum, count_noise):
+        """The state after an update.
+
+        Args:
+            state: List of float32 scalar tensors.
+            clipped_sum: The `ClippedSum` of the update, over all replicas.
+            count_noise: A standard normal scalar tensor.
+
+        Returns:
+            List of float32 scalar tensors.
+        """
+        del clipped_sum, count_noise
+        return state
+
+    def get_config(self):
+        return {
+            "l2_norm_clip": self.initial_l2_norm_clip,
+            "noise_multiplier": self.noise_multiplier,
+        }

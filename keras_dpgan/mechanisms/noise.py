@@ -1,0 +1,86 @@
+"""Where the noise comes from: the operating system, never a user's seed.
+
+A stream is Philox4x32-10, keyed and positioned with 192 bits of `os.urandom`.
+TensorFlow's own generators will not do: `tf.random.normal` repeats itself after
+`keras.utils.set_random_seed`, and its "non-deterministic" state starts from 32
+bits. The state is held by this module alone, so that no weight file,
+checkpoint or export can contain it.
+"""
+
+import os
+import threading
+
+import numpy as np
+import tensorflow as tf
+
+_PHILOX = 1
+_STATE_WORDS = 3  # Two words of counter, one of key.
+
+
+class NoiseStream:
+    """A stream of standard normal numbers, usable in graphs and under XLA."""
+
+    def __init__(self):
+        words = np.frombuffer(os.urandom(8 * _STATE_WORDS), np.int64)
+        self._state = _in_plain_eager_thread(
+            lambda: tf.Variable(words, trainable=False, dtype=tf.int64)
+        )
+
+    def normal(self, shapes, dtype=tf.float32):
+        """Draws fresh standard normal tensors, all in one go.
+
+        Args:
+            shapes: List of fully defined shapes.
+            dtype: `tf.float32` or `tf.float64`.
+
+        Returns:
+            List of tensors of these shapes.
+        """
+        sizes = [int(np.prod(shape, dtype=np.int64)) for shape in shapes]
+        total = sum(sizes)
+        state = tf.raw_ops.RngReadAndSkip(
+            resource=self._state.handle,
+            alg=tf.constant(_PHILOX),
+            delta=tf.constant(total, tf.uint64),
+        )
+        state = tf.bitcast(state, tf.uint64)
+        flat = tf.raw_ops.StatelessRandomNormalV2(
+            shape=[total],
+            key=state[2:],
+            counter=state[:2],
+            alg=tf.constant(_PHILOX),
+            dtype=dtype,
+        )
+        return [
+            tf.reshape(part, shape)
+            for part, shape in zip(tf.split(flat, sizes), shapes, strict=True)
+        ]
+
+
+_lock = threading.Lock()
+_streams = []
+
+
+def process_stream():
+    """The stream of this process: one for all optimizers and mechanisms."""
+    with _lock:
+        if not _streams:
+            _streams.append(NoiseStream())
+        return _streams[0]
+
+
+# A forked child must not replay its parent's noise.
+os.register_at_fork(after_in_child=_streams.clear)
+
+
+def _in_plain_eager_thread(create):
+    """Runs `create` outside every graph and distribution strategy.
+
+    Both are thread-local. Under `MirroredStrategy` a variable created in
+    place would be mirrored, and its handle then differs by replica.
+    """
+    result = []
+    thread = threading.Thread(target=lambda: result.append(create()))
+    thread.start()
+    thread.join()
+    return result[0]

@@ -1,0 +1,168 @@
+"""The one door to TensorFlow Privacy.
+
+Its queries supply the clip, the state and the privacy event. The randomness is
+ours: its own draws come from TensorFlow's global seed. Its state is a Python
+attribute there, which a `tf.function` would freeze; here what moves is handed
+out, to be kept in variables.
+"""
+
+import importlib.util
+import sys
+
+import tensorflow as tf
+
+from keras_dpgan.mechanisms.gaussian import GaussianMechanism
+
+INSTALL = 'pip install "tensorflow-privacy==0.9.0"  (Python 3.11 only)'
+
+
+def is_available():
+    """Whether TensorFlow Privacy is installed."""
+    return importlib.util.find_spec("tensorflow_privacy") is not None
+
+
+def import_queries():
+    """Imports TensorFlow Privacy's queries without its estimators.
+
+    Returns:
+        The module `tensorflow_privacy.privacy.dp_query`'s submodules, as a dict
+        of names to modules.
+
+    Raises:
+        ImportError: If it is not installed; says what to install.
+    """
+    if not is_available():
+        raise ImportError(
+            "`dp_sum_query` needs TensorFlow Privacy, which is not installed. "
+            f"Run: {INSTALL}"
+        )
+    # Its `__init__` imports estimators, which TensorFlow has removed; this
+    # switch is its own.
+    sys.skip_tf_privacy_import = True
+    from tensorflow_privacy.privacy.dp_query import gaussian_query
+    from tensorflow_privacy.privacy.dp_query import quantile_adaptive_clip_sum_query
+    from tensorflow_privacy.privacy.dp_query import tree_aggregation_query
+
+    return {
+        "gaussian": gaussian_query,
+        "adaptive": quantile_adaptive_clip_sum_query,
+        "tree": tree_aggregation_query,
+    }
+
+
+def gaussian_mechanism(l2_norm_clip, noise_multiplier):
+    """The mechanism of TensorFlow Privacy's `GaussianSumQuery`."""
+    query = import_queries()["gaussian"].GaussianSumQuery(
+        l2_norm_clip, noise_multiplier * l2_norm_clip
+    )
+    return GaussianQueryMechanism(query, l2_norm_clip, noise_multiplier)
+
+
+def mechanism_of(query):
+    """The mechanism of a TensorFlow Privacy query.
+
+    Args:
+        query: A `GaussianSumQuery` or a `QuantileAdaptiveClipSumQuery`.
+
+    Raises:
+        ValueError: For a query that cannot be used here; says why.
+    """
+    queries = import_queries()
+    if isinstance(query, queries["adaptive"].QuantileAdaptiveClipSumQuery):
+        return AdaptiveClipMechanism(query)
+    if isinstance(query, queries["gaussian"].GaussianSumQuery):
+        clip = float(query._l2_norm_clip)
+        return GaussianQueryMechanism(query, clip, float(query._stddev) / clip)
+    if type(query).__module__ == queries["tree"].__name__:
+        raise ValueError(
+            "`dp_sum_query` must not be a tree aggregation: its guarantee needs "
+            "each record in one update at most per tree, which Poisson sampling "
+            "does not give, and its accounting has another neighbouring relation. "
+            f"Received: dp_sum_query={query}. Use a `GaussianSumQuery` or a "
+            "`QuantileAdaptiveClipSumQuery`."
+        )
+    raise ValueError(
+        "`dp_sum_query` must be a `GaussianSumQuery` or a "
+        "`QuantileAdaptiveClipSumQuery` of TensorFlow Privacy (the optimizer "
+        "divides by the expected batch size itself, so give no normalised "
+        f"query). Received: dp_sum_query={query}"
+    )
+
+
+class GaussianQueryMechanism(GaussianMechanism):
+    """TensorFlow Privacy's `GaussianSumQuery`, noised by us."""
+
+    def __init__(self, query, l2_norm_clip, noise_multiplier):
+        super().__init__(l2_norm_clip, noise_multiplier)
+        self._query = query
+
+    def l2_norm_clip(self, state):
+        del state
+        return self._query.derive_sample_params(self._query.initial_global_state())
+
+    def noise_stddev(self, state):
+        del state
+        return self._query.initial_global_state().stddev
+
+
+class AdaptiveClipMechanism:
+    """TensorFlow Privacy's `QuantileAdaptiveClipSumQuery`, noised by us.
+
+    The clip follows a quantile of the records' gradient norms (Andrew et al.
+    2021, "Differentially Private Learning with Adaptive Clipping"). What moves
+    is the estimate alone; noise multiplier and count noise stay as given, so
+    that no file can change them behind the accountant's back.
+    """
+
+    name = "adaptive_clip_gaussian"
+
+    def __init__(self, query):
+        self._query = query
+        self._quantile = query._quantile_estimator_query
+        self.noise_multiplier = float(query._noise_multiplier)
+        count_query = self._quantile._below_estimate_query._numerator
+        self.clipped_count_stddev = float(count_query._stddev)
+        self.initial_l2_norm_clip = float(query._sum_query._l2_norm_clip)
+        self.initial_state = (self.initial_l2_norm_clip,)
+
+    def l2_norm_clip(self, state):
+        (estimate,) = state
+        return tf.maximum(estimate, 0.0)
+
+    def noise_stddev(self, state):
+        return self.noise_multiplier * self.l2_norm_clip(state)
+
+    def next_state(self, state, clipped_sum, count_noise):
+        # Records count as +-0.5 in TF Privacy: one moves the sum by a half.
+        count = tf.cast(clipped_sum.num_unclipped, tf.float32)
+        count -= 0.5 * tf.cast(clipped_sum.num_records, tf.float32)
+        count += self.clipped_count_stddev * tf.cast(count_noise, tf.float32)
+        initial = self._quantile.initial_global_state()
+        below = initial.below_estimate_state
+        # The count is noised already; TF Privacy is to add nothing.
+        no_noise = below.numerator_state._replace(stddev=tf.constant(0.0))
+        estimate, _, _ = self._quantile.get_noised_result(
+            count,
+            initial._replace(
+                current_estimate=state[0],
+                below_estimate_state=below._replace(numerator_state=no_noise),
+            ),
+        )
+        return [estimate]
+
+    def get_config(self):
+        quantile = self._quantile
+        return {
+            "initial_l2_norm_clip": self.initial_l2_norm_clip,
+            "noise_multiplier": self.noise_multiplier,
+            "target_unclipped_quantile": float(quantile._target_quantile),
+            "learning_rate": float(quantile._learning_rate),
+            "clipped_count_stddev": self.clipped_count_stddev,
+            "expected_num_records": quantile._below_estimate_query._denominator,
+            "geometric_update": quantile._geometric_update,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        query_class = import_queries()["adaptive"].QuantileAdaptiveClipSumQuery
+        return cls(query_class(**config))

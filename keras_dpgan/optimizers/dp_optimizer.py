@@ -1,0 +1,275 @@
+"""The DP optimizer: a mechanism that drives any Keras optimizer."""
+
+import keras
+import tensorflow as tf
+
+from keras_dpgan import _validate
+from keras_dpgan import mechanisms
+from keras_dpgan.clipping.contract import ClippedSum
+from keras_dpgan.mechanisms import noise
+from keras_dpgan.mechanisms import tf_privacy
+
+
+@keras.saving.register_keras_serializable(package="keras_dpgan")
+class DPOptimizer(keras.optimizers.Optimizer):
+    """Updates weights with a clipped and noised sum of per-record gradients.
+
+    It wraps a Keras optimizer, which applies what the mechanism has made. The
+    one way to the weights is `apply_clipped_sum`; `apply` and `apply_gradients`
+    raise, since nobody can tell whether the gradients they get were privatised.
+
+    ```python
+    optimizer = DPOptimizer(
+        keras.optimizers.Lion(1e-4), l2_norm_clip=1.0, noise_multiplier=0.6)
+    ```
+
+    The noise has standard deviation `noise_multiplier * l2_norm_clip` on the sum
+    and is keyed by the operating system. Source: Abadi et al. 2016, "Deep
+    Learning with Differential Privacy", algorithm 1.
+
+    Args:
+        inner_optimizer: A `keras.optimizers.Optimizer`.
+        l2_norm_clip: Positive float. The largest L2 norm of one record's
+            gradient over all variables together.
+        noise_multiplier: Non-negative float. Zero gives no privacy.
+        dp_sum_query: Instead of the two numbers, a `GaussianSumQuery` or a
+            `QuantileAdaptiveClipSumQuery` of TensorFlow Privacy (or the latter's
+            arguments as a dict, which is how it is saved).
+        num_microbatches: Only `None`: each record is clipped by itself.
+        name: Optional string.
+    """
+
+    def __init__(
+        self,
+        inner_optimizer,
+        l2_norm_clip=None,
+        noise_multiplier=None,
+        dp_sum_query=None,
+        num_microbatches=None,
+        name=None,
+    ):
+        _check_inner(inner_optimizer)
+        _check_microbatches(num_microbatches)
+        super().__init__(learning_rate=0.0, name=name)
+        self.inner_optimizer = inner_optimizer
+        self.mechanism = _mechanism(l2_norm_clip, noise_multiplier, dp_sum_query)
+        self._mechanism_state = []
+
+    @property
+    def noise_multiplier(self):
+        """The noise's standard deviation in units of the clip, a float."""
+        return self.mechanism.noise_multiplier
+
+    @property
+    def l2_norm_clip(self):
+        """The clip of the next update: a float or a scalar tensor."""
+        return self.mechanism.l2_norm_clip(self._state_tensors())
+
+    def build(self, variables):
+        """Creates the inner optimizer's variables and the mechanism's state."""
+        if self.built:
+            return
+        self.inner_optimizer.build(variables)
+        self._mechanism_state = [
+            self.add_variable(
+                shape=(),
+                dtype="float32",
+                initializer=keras.initializers.Constant(value),
+                aggregation="only_first_replica",
+                name="mechanism_state",
+            )
+            for value in self.mechanism.initial_state
+        ]
+        super().build(variables)
+
+    def apply_clipped_sum(self, clipped_sum, variables, expected_batch_size):
+        """Adds noise to a sum of clipped gradients and applies it.
+
+        Under a distribution strategy it is called in each replica with that
+        replica's own sum; the sums are added over the replicas and noise enters
+        once.
+
+        Args:
+            clipped_sum: The `ClippedSum` of an engine.
+            variables: List of `keras.Variable`, in the order of the sums.
+            expected_batch_size: Positive number that does not depend on the
+                records: what the noised sum is divided by.
+
+        Raises:
+            TypeError: If `clipped_sum` is not a `ClippedSum`.
+        """
+        if not isinstance(clipped_sum, ClippedSum):
+            raise TypeError(
+                "`clipped_sum` must be the `ClippedSum` of an engine in "
+                f"`keras_dpgan.clipping`. Received: {type(clipped_sum).__name__}"
+            )
+        if not self.built:
+            self.build(variables)
+        state = self._state_tensors()
+        noised, count_noise = self._add_noise(clipped_sum, state)
+        total, count_noise = _sum_over_replicas(noised, count_noise)
+        self._apply_to_inner(total.sums, variables, expected_batch_size)
+        new_state = self.mechanism.next_state(state, total, count_noise)
+        for variable, value in zip(self._mechanism_state, new_state, strict=True):
+            variable.assign(value)
+
+    def _add_noise(self, clipped_sum, state):
+        """The clipped sum with noise, and a normal number for its count.
+
+        Noise enters on the first replica alone: the others' is zero.
+        """
+        sums = clipped_sum.sums
+        dtype = tf.float64 if any(s.dtype == tf.float64 for s in sums) else tf.float32
+        *normals, count_noise = noise.process_stream().normal(
+            [s.shape for s in sums] + [()], dtype
+        )
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        first = tf.cast(tf.equal(replica, 0), dtype)
+        stddev = first * tf.cast(self.mechanism.noise_stddev(state), dtype)
+        noised = [
+            s + tf.cast(stddev * normal, s.dtype)
+            for s, normal in zip(sums, normals, strict=True)
+        ]
+        return clipped_sum._replace(sums=noised), first * count_noise
+
+    def _apply_to_inner(self, sums, variables, expected_batch_size):
+        # Keras adds gradients up over the replicas once more.
+        replicas = tf.distribute.get_replica_context().num_replicas_in_sync
+        divisor = replicas * tf.cast(expected_batch_size, tf.float64)
+        gradients = [
+            tf.cast(s / tf.cast(divisor, s.dtype), v.dtype)
+            for s, v in zip(sums, variables, strict=True)
+        ]
+        self.inner_optimizer.apply(gradients, variables)
+
+    def _state_tensors(self):
+        if not self.built:
+            return [tf.constant(value) for value in self.mechanism.initial_state]
+        return [tf.convert_to_tensor(v.value) for v in self._mechanism_state]
+
+    def apply(self, grads, trainable_variables=None):
+        """Always raises: nobody can tell whether `grads` were privatised."""
+        raise RuntimeError(
+            f"{type(self).__name__} changes weights only through "
+            "`apply_clipped_sum`, which takes the clipped per-record sum of an "
+            "engine. `apply` and `apply_gradients` take gradients that no "
+            "mechanism has made, so a stock `Model.fit` cannot use this optimizer: "
+            "give it to `keras_dpgan.DPGAN.compile(d_optimizer=...)`."
+        )
+
+    def stateless_apply(self, optimizer_variables, grads, trainable_variables):
+        """Always raises, as `apply` does."""
+        self.apply(grads, trainable_variables)
+
+    @property
+    def variables(self):
+        return self._variables + self.inner_optimizer.variables
+
+    @property
+    def learning_rate(self):
+        return self.inner_optimizer.learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, learning_rate):
+        self.inner_optimizer.learning_rate = learning_rate
+
+    @property
+    def iterations(self):
+        return self.inner_optimizer.iterations
+
+    def finalize_variable_values(self, var_list):
+        self.inner_optimizer.finalize_variable_values(var_list)
+
+    def load_own_variables(self, store):
+        """Refuses a file whose variables are not this optimizer's.
+
+        Keras only warns, and leaves the counters at zero.
+        """
+        if len(store.keys()) != len(self.variables):
+            raise ValueError(
+                f"The file holds {len(store.keys())} variables of an optimizer, "
+                f"but {type(self).__name__} has {len(self.variables)}. It was "
+                "saved with another optimizer: compile with that one."
+            )
+        super().load_own_variables(store)
+
+    def get_config(self):
+        return {
+            "name": self.name,
+            "inner_optimizer": keras.saving.serialize_keras_object(
+                self.inner_optimizer
+            ),
+            **self._mechanism_config(),
+        }
+
+    def _mechanism_config(self):
+        if isinstance(self.mechanism, tf_privacy.AdaptiveClipMechanism):
+            return {"dp_sum_query": self.mechanism.get_config()}
+        return self.mechanism.get_config()
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        config = dict(config)
+        config["inner_optimizer"] = keras.saving.deserialize_keras_object(
+            config["inner_optimizer"], custom_objects=custom_objects
+        )
+        return cls(**config)
+
+
+def _mechanism(l2_norm_clip, noise_multiplier, dp_sum_query):
+    """The mechanism of an optimizer's arguments."""
+    if dp_sum_query is None:
+        _validate.check_positive("l2_norm_clip", l2_norm_clip)
+        _validate.check_non_negative("noise_multiplier", noise_multiplier)
+        return mechanisms.gaussian(float(l2_norm_clip), float(noise_multiplier))
+    if l2_norm_clip is not None or noise_multiplier is not None:
+        raise ValueError(
+            "Give either `l2_norm_clip` and `noise_multiplier` or `dp_sum_query`, "
+            f"not both. Received: l2_norm_clip={l2_norm_clip}, "
+            f"noise_multiplier={noise_multiplier}, dp_sum_query={dp_sum_query}"
+        )
+    if isinstance(dp_sum_query, dict):
+        return tf_privacy.AdaptiveClipMechanism.from_config(dp_sum_query)
+    return tf_privacy.mechanism_of(dp_sum_query)
+
+
+def _check_inner(optimizer):
+    if not isinstance(optimizer, keras.optimizers.Optimizer):
+        raise TypeError(
+            "`inner_optimizer` must be a `keras.optimizers.Optimizer`. "
+            f"Received: inner_optimizer={optimizer!r}"
+        )
+    if isinstance(optimizer, DPOptimizer | keras.optimizers.LossScaleOptimizer):
+        raise ValueError(
+            "`inner_optimizer` must be a plain Keras optimizer. "
+            f"Received: {type(optimizer).__name__}. Noise is added once, and the "
+            "discriminator's loss scale is fixed, since a dynamic one would "
+            "depend on records without noise."
+        )
+    for argument in ("loss_scale_factor", "gradient_accumulation_steps"):
+        if getattr(optimizer, argument, None):
+            raise ValueError(
+                f"`{argument}` of the inner optimizer must be None. Received: "
+                f"{argument}={getattr(optimizer, argument)}. For a batch larger "
+                "than memory use `physical_batch_size` of `DPGAN.compile`: it "
+                "adds noise once per update."
+            )
+
+
+def _check_microbatches(num_microbatches):
+    if num_microbatches is not None:
+        raise ValueError(
+            "`num_microbatches` must be None: each record is clipped by itself. "
+            "Microbatches double the sensitivity, and with batches of random size "
+            "they break it. For a batch larger than memory use "
+            "`physical_batch_size` of `DPGAN.compile`. Received: "
+            f"num_microbatches={num_microbatches}"
+        )
+
+
+def _sum_over_replicas(clipped_sum, count_noise):
+    """Adds the replicas' noised sums, counts and count noise."""
+    context = tf.distribute.get_replica_context()
+    if context.num_replicas_in_sync == 1:
+        return clipped_sum, count_noise
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, (clipped_sum, count_noise))

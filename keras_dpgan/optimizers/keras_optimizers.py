@@ -1,0 +1,76 @@
+"""DP versions of Keras optimizers, with TensorFlow Privacy's names."""
+
+import keras
+
+from keras_dpgan.optimizers.dp_optimizer import DPOptimizer
+
+_OWN_ARGUMENTS = """
+    Args:
+        l2_norm_clip: Positive float. The largest L2 norm of one record's
+            gradient over all variables together.
+        noise_multiplier: Non-negative float: the noise's standard deviation on
+            the sum is `noise_multiplier * l2_norm_clip`.
+        num_microbatches: Only `None`: each record is clipped by itself.
+        dp_sum_query: Instead of the two numbers; see `DPOptimizer`.
+        **kwargs: The arguments of `keras.optimizers.{inner}`.
+"""
+
+
+class _FlatDPOptimizer(DPOptimizer):
+    """A `DPOptimizer` whose inner optimizer's arguments are its own."""
+
+    inner_class = None
+
+    def __init__(
+        self,
+        l2_norm_clip=None,
+        noise_multiplier=None,
+        num_microbatches=None,
+        dp_sum_query=None,
+        name=None,
+        **kwargs,
+    ):
+        super().__init__(
+            self.inner_class(**kwargs),
+            l2_norm_clip=l2_norm_clip,
+            noise_multiplier=noise_multiplier,
+            dp_sum_query=dp_sum_query,
+            num_microbatches=num_microbatches,
+            name=name,
+        )
+
+    def get_config(self):
+        inner = self.inner_optimizer.get_config()
+        del inner["name"]
+        return {"name": self.name, **inner, **self._mechanism_config()}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        config = dict(config)
+        if isinstance(config.get("learning_rate"), dict):
+            config["learning_rate"] = keras.saving.deserialize_keras_object(
+                config["learning_rate"], custom_objects=custom_objects
+            )
+        return cls(**config)
+
+
+def _dp_version_of(inner, name):
+    """Makes and registers the DP class of a Keras optimizer class."""
+    doc = f"`keras.optimizers.{inner.__name__}` on a clipped and noised sum.\n"
+    arguments = _OWN_ARGUMENTS.replace("{inner}", inner.__name__)
+    cls = type(
+        name,
+        (_FlatDPOptimizer,),
+        {"__doc__": doc + arguments, "__module__": __name__, "inner_class": inner},
+    )
+    return keras.saving.register_keras_serializable(package="keras_dpgan")(cls)
+
+
+DPKerasSGDOptimizer = _dp_version_of(keras.optimizers.SGD, "DPKerasSGDOptimizer")
+DPKerasAdamOptimizer = _dp_version_of(keras.optimizers.Adam, "DPKerasAdamOptimizer")
+DPKerasAdagradOptimizer = _dp_version_of(
+    keras.optimizers.Adagrad, "DPKerasAdagradOptimizer"
+)
+DPKerasRMSpropOptimizer = _dp_version_of(
+    keras.optimizers.RMSprop, "DPKerasRMSpropOptimizer"
+)

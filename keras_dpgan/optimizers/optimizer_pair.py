@@ -1,0 +1,54 @@
+"""What Keras and its callbacks see as the one optimizer of a GAN."""
+
+import numpy as np
+
+
+class OptimizerPair:
+    """Stands for the discriminator's and the generator's optimizer together.
+
+    It is no `keras.optimizers.Optimizer`, so that Keras neither steps nor saves
+    it; callbacks find in it what they look for.
+
+    Attributes:
+        optimizers: `[d_optimizer, g_optimizer]`.
+        built: `True`.
+    """
+
+    def __init__(self, d_optimizer, g_optimizer):
+        self.optimizers = [d_optimizer, g_optimizer]
+        self.built = True
+
+    @property
+    def iterations(self):
+        """The discriminator's iteration counter."""
+        return self.optimizers[0].iterations
+
+    @property
+    def learning_rate(self):
+        """The learning rate, where both optimizers have the same one.
+
+        Raises:
+            ValueError: If they differ: a callback that sets one rate for both
+                would change their ratio.
+        """
+        first, second = (o.learning_rate for o in self.optimizers)
+        if not np.isclose(float(first), float(second)):
+            raise ValueError(
+                "The discriminator's and the generator's learning rates differ "
+                f"({float(first):g} and {float(second):g}), and this callback sets "
+                "one rate for both. Give each optimizer a "
+                "`keras.optimizers.schedules.LearningRateSchedule` instead."
+            )
+        return first
+
+    @learning_rate.setter
+    def learning_rate(self, value):
+        for optimizer in self.optimizers:
+            optimizer.learning_rate = value
+
+    def finalize(self, d_variables, g_variables):
+        """Ends a `fit`: weights become their moving average, where asked for."""
+        for optimizer, variables in zip(
+            self.optimizers, (d_variables, g_variables), strict=True
+        ):
+            optimizer.finalize_variable_values(variables)

@@ -1,0 +1,131 @@
+"""What a model has spent, carried by its weights."""
+
+import json
+
+import keras
+import numpy as np
+
+from keras_dpgan.privacy.history import HistoryEntry
+from keras_dpgan.privacy.history import PrivacyHistory
+
+
+@keras.saving.register_keras_serializable(package="keras_dpgan")
+class PrivacyRecord(keras.layers.Layer):
+    """The privacy history of a model, as weights and as what they stand for.
+
+    The entry in use is counted inside the graph, by an integer weight; entries
+    that are closed are a run-length list of any length, which `.keras` and
+    weight files carry beside the weights. `set_weights` carries the integers
+    alone: they tell that a history is missing, and every reader raises.
+
+    Attributes:
+        num_discriminator_updates: int64 weight, updates of the entry in use.
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(trainable=False, **kwargs)
+        self.num_discriminator_updates = self._counter("num_discriminator_updates")
+        self._num_closed = self._counter("num_closed_updates")
+        self._fingerprint = self._counter("entry_fingerprint")
+        self._closed = PrivacyHistory()
+        self._entry = None
+        self.built = True
+
+    def _counter(self, name):
+        return self.add_weight(
+            name=name,
+            shape=(),
+            dtype="int64",
+            initializer="zeros",
+            trainable=False,
+            autocast=False,
+            aggregation="only_first_replica",
+        )
+
+    def open(self, entry):
+        """Makes `entry` the one that further updates are counted in.
+
+        Args:
+            entry: A `HistoryEntry` with a count of zero.
+
+        Raises:
+            ValueError: If the record does not add up.
+        """
+        self.check()
+        if self._entry == entry:
+            return
+        self._closed = self.history()
+        self._num_closed.assign(self._closed.total_updates)
+        self.num_discriminator_updates.assign(0)
+        self._fingerprint.assign(entry.fingerprint())
+        self._entry = entry
+
+    def history(self):
+        """All updates so far.
+
+        Returns:
+            A `PrivacyHistory`.
+
+        Raises:
+            ValueError: If the record does not add up.
+        """
+        self.check()
+        history = self._closed.copy()
+        count = int(self.num_discriminator_updates.numpy())
+        if self._entry is not None and count:
+            history.add(self._entry.with_count(count))
+        return history
+
+    @property
+    def closed_history(self):
+        """The `PrivacyHistory` of the entries that are closed."""
+        return self._closed.copy()
+
+    @property
+    def entry(self):
+        """The `HistoryEntry` in use, its count zero; `None` before a `fit`."""
+        return self._entry
+
+    def check(self):
+        """Raises a `ValueError` if counters and history do not belong together."""
+        fingerprint = self._entry.fingerprint() if self._entry is not None else 0
+        closed = int(self._num_closed.numpy())
+        count = int(self.num_discriminator_updates.numpy())
+        if (
+            closed != self._closed.total_updates
+            or int(self._fingerprint.numpy()) != fingerprint
+            or count < 0
+        ):
+            raise ValueError(
+                "The model's update counters do not belong to its privacy history: "
+                f"{closed + count} updates are counted, and the history of "
+                f"{self._closed.total_updates} closed ones with the entry "
+                f"{self._entry} does not explain them. `set_weights` and "
+                "`get_weights` carry counters without their history: use `save` and "
+                "`load_model`, or `save_weights` and `load_weights`."
+            )
+
+    def save_own_variables(self, store):
+        super().save_own_variables(store)
+        text = json.dumps(
+            {
+                "closed": self._closed.to_json(),
+                "entry": self._entry and self._entry.to_dict(),
+            }
+        )
+        store["history"] = np.frombuffer(text.encode(), np.uint8)
+
+    def load_own_variables(self, store):
+        values = {key: store[key] for key in store.keys()}
+        if "history" not in values:
+            raise ValueError(
+                "The file has no privacy history, so what was spent to make these "
+                "weights is unknown. Load a file that keras_dpgan has saved."
+            )
+        text = np.asarray(values.pop("history")).tobytes().decode()
+        content = json.loads(text)
+        super().load_own_variables(values)
+        self._closed = PrivacyHistory.from_json(content["closed"])
+        entry = content["entry"]
+        self._entry = HistoryEntry.from_dict(entry) if entry else None
+        self.check()

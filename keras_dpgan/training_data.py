@@ -1,0 +1,128 @@
+"""What `fit` was given, and what may be claimed about how it was sampled."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_dpgan import _validate
+from keras_dpgan.data.checks import check_records
+from keras_dpgan.data.padding import PaddedDataset
+from keras_dpgan.data.poisson import PoissonDataset
+
+DEFAULT_BATCH_SIZE = 256
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingData:
+    """Batches, and the public facts about them.
+
+    Attributes:
+        batches: What Keras iterates over.
+        expected_batch_size: Positive float: what a noised sum is divided by.
+        sampling_probability: The Poisson rate q, or `None` where sampling is not
+            Poisson.
+        num_examples: The number of rows, or `None` where it is not known.
+        seeded: Whether draws can be repeated by who knows a seed.
+        max_participations: For sampling that is not Poisson, the declared most
+            updates that one record takes part in; `None` means every one.
+    """
+
+    batches: object
+    expected_batch_size: float
+    sampling_probability: float | None = None
+    num_examples: int | None = None
+    seeded: bool = False
+    max_participations: int | None = None
+
+
+def from_fit_arguments(
+    x, y, batch_size, row_shape, num_classes, value_range, expected_batch_size,
+    max_participations,
+):
+    """Turns the data arguments of `DPGAN.fit` into `TrainingData`.
+
+    Args:
+        x: Arrays, a `PoissonDataset`, or any other data that Keras takes.
+        y: Labels, with arrays only.
+        batch_size: Int, with arrays only: the expected batch size. Defaults to
+            256, or to the number of rows if that is less.
+        row_shape: The shape of a row that the discriminator takes.
+        num_classes: Int or `None`.
+        value_range: `(low, high)` of the generator's output, or `None`.
+        expected_batch_size: For other data, where it cannot be read off.
+        max_participations: For other data; see `TrainingData`.
+
+    Raises:
+        ValueError: For data that does not fit; names the argument.
+    """
+    if _is_array(x):
+        _refuse(
+            "arrays, from which `fit` draws Poisson batches",
+            expected_batch_size=expected_batch_size,
+            max_participations=max_participations,
+        )
+        x, y = np.asarray(x), None if y is None else np.asarray(y)
+        check_records(x, y, row_shape, num_classes, value_range)
+        size = batch_size or min(DEFAULT_BATCH_SIZE, len(x))
+        x = PoissonDataset(x, y, expected_batch_size=size)
+    else:
+        _refuse("a data set, which has its own labels and batches", y=y,
+                batch_size=batch_size)
+    if isinstance(x, PoissonDataset):
+        _refuse("a `PoissonDataset`, which states both itself",
+                expected_batch_size=expected_batch_size,
+                max_participations=max_participations)
+        return TrainingData(
+            x,
+            float(x.expected_batch_size),
+            x.sampling_probability,
+            x.num_examples,
+            x.seeded,
+        )
+    if max_participations is not None:
+        _validate.check_int("max_participations", max_participations, minimum=1)
+    size = _static_batch_size(x) if expected_batch_size is None else expected_batch_size
+    _validate.check_positive("expected_batch_size", size)
+    return TrainingData(x, float(size), max_participations=max_participations)
+
+
+def padded(data, multiple):
+    """The same data with batches padded to a multiple of `multiple` rows."""
+    if multiple == 1:
+        return data
+    if not isinstance(data.batches, keras.utils.PyDataset):
+        raise ValueError(
+            "Several replicas and XLA need batches of even size, which `fit` can "
+            "give to arrays and to a `keras.utils.PyDataset` only. Received: "
+            f"{type(data.batches).__name__}"
+        )
+    return dataclasses.replace(data, batches=PaddedDataset(data.batches, multiple))
+
+
+def _is_array(x):
+    return isinstance(x, np.ndarray | list | tf.Tensor | tf.Variable) or hasattr(
+        x, "__array__"
+    )
+
+
+def _refuse(given, **arguments):
+    for name, value in arguments.items():
+        if value is not None:
+            raise ValueError(
+                f"`{name}` does not go with {given}. Received: {name}={value!r:.80}"
+            )
+
+
+def _static_batch_size(x):
+    if isinstance(x, tf.data.Dataset):
+        size = tf.nest.flatten(x.element_spec)[0].shape[0]
+        if size is not None:
+            return size
+    raise ValueError(
+        "The batch size of this data cannot be read off it. Give `fit` the "
+        "`expected_batch_size`, a number that does not depend on the records; or "
+        "give it arrays or a `PoissonDataset`, which also makes epsilon far smaller. "
+        f"Received: x of type {type(x).__name__}"
+    )
