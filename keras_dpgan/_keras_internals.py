@@ -45,3 +45,11 @@ def _activation_of(tensor):
         # An operation used as a function: keras.ops.sigmoid(x).
         return type(operation).__name__.lower()
     return None
+
+
+def initial_epoch(model):
+    """The epoch at which the running `fit` starts.
+
+    `BackupAndRestore` sets it on the model while `fit` begins.
+    """
+    return max(getattr(model, "_initial_epoch", None) or 0, model.initial_epoch)

@@ -1,4 +1,9 @@
-"""Argument checks that recur: each names the argument, its rule and its value."""
+"""Checks of arguments that recur in every room.
+
+Each returns the value in plain Python form, so that a constructor can write
+`self.delta = check_delta(delta)`. Each raises `ValueError` that names the
+argument, what it must be, and what it was.
+"""
 
 import math
 import numbers
@@ -6,46 +11,113 @@ import warnings
 
 
 def check_positive(name, value):
-    """Raises unless `value` is a finite number above zero."""
-    if not _is_finite(value) or value <= 0:
-        raise ValueError(f"`{name}` must be a positive number. Received: {name}={value}")
+    """Returns `value` as a float if it is a finite number above 0."""
+    number = _finite(value)
+    if number is None or number <= 0:
+        raise ValueError(_message(name, "a finite number above 0", value))
+    return number
 
 
 def check_non_negative(name, value):
-    """Raises unless `value` is a finite number of zero or more."""
-    if not _is_finite(value) or value < 0:
-        raise ValueError(
-            f"`{name}` must be a number of zero or more. Received: {name}={value}"
-        )
+    """Returns `value` as a float if it is a finite number of at least 0."""
+    number = _finite(value)
+    if number is None or number < 0:
+        raise ValueError(_message(name, "a finite number of at least 0", value))
+    # Adding 0.0 turns -0.0 into 0.0.
+    return number + 0.0
 
 
 def check_probability(name, value):
-    """Raises unless `value` is in (0, 1]."""
-    if not _is_finite(value) or not 0 < value <= 1:
-        raise ValueError(f"`{name}` must be in (0, 1]. Received: {name}={value}")
-
-
-def check_int(name, value, minimum=None):
-    """Raises unless `value` is an int, of `minimum` or more if that is given."""
-    is_int = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    if not is_int or (minimum is not None and value < minimum):
-        rule = "an int" if minimum is None else f"an int of {minimum} or more"
-        raise ValueError(f"`{name}` must be {rule}. Received: {name}={value!r}")
+    """Returns `value` as a float if it is in (0, 1]."""
+    number = _finite(value)
+    if number is None or not 0 < number <= 1:
+        raise ValueError(_message(name, "in (0, 1]", value))
+    return number
 
 
 def check_delta(delta, num_examples=None):
-    """Raises unless `delta` is in (0, 1); warns at or above 1 / num_examples."""
-    if not _is_finite(delta) or not 0 < delta < 1:
-        raise ValueError(f"`delta` must be in (0, 1). Received: delta={delta}")
-    if num_examples and delta >= 1 / num_examples:
+    """Returns `delta` as a float if it is in (0, 1).
+
+    Warns where it is at or above one in the number of examples: a mechanism
+    that publishes one row at random meets such a delta.
+
+    Args:
+        delta: The probability with which epsilon may be exceeded.
+        num_examples: Number of rows of the private data, if it is known.
+
+    Returns:
+        A float.
+
+    Raises:
+        ValueError: If `delta` is outside (0, 1).
+    """
+    number = _finite(delta)
+    if number is None or not 0 < number < 1:
+        raise ValueError(_message("delta", "in (0, 1)", delta))
+    if num_examples is not None and number >= 1 / num_examples:
         warnings.warn(
-            f"`delta` should be well below 1 / n = {1 / num_examples:.1e}: at or "
-            "above it, a mechanism that publishes a random record would pass. "
-            f"Received: delta={delta}",
+            "`delta` should be below 1 / num_examples, or publishing one row "
+            "outright counts as private. "
+            f"Received: delta={delta}, num_examples={num_examples}.",
             stacklevel=3,
         )
+    return number
 
 
-def _is_finite(value):
-    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    return is_number and math.isfinite(value)
+def check_int(name, value, minimum=None, maximum=None):
+    """Returns `value` as an int if it is a whole number within the limits.
+
+    Args:
+        name: Name of the argument.
+        value: What was given. A bool is no whole number.
+        minimum: Smallest value allowed, or `None`.
+        maximum: Largest value allowed, or `None`.
+
+    Returns:
+        An int.
+
+    Raises:
+        ValueError: If `value` is anything else.
+    """
+    must_be = "an integer"
+    if minimum is not None:
+        must_be += f" of at least {minimum}"
+    if maximum is not None:
+        must_be += f"{' and' if minimum is not None else ' of'} at most {maximum}"
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool):
+        raise ValueError(_message(name, must_be, value))
+    below = minimum is not None and value < minimum
+    above = maximum is not None and value > maximum
+    if below or above:
+        raise ValueError(_message(name, must_be, value))
+    return int(value)
+
+
+def check_bool(name, value):
+    """Returns `value` if it is `True` or `False`."""
+    if not isinstance(value, bool):
+        raise ValueError(_message(name, "True or False", value))
+    return value
+
+
+def check_choice(name, value, choices):
+    """Returns `value` if it is one of the strings in `choices`."""
+    if not isinstance(value, str) or value not in choices:
+        allowed = ", ".join(repr(choice) for choice in choices)
+        raise ValueError(_message(name, f"one of {allowed}", value))
+    return value
+
+
+def _finite(value):
+    """`value` as a float, or `None` where it is no finite real number."""
+    if not isinstance(value, numbers.Real) or isinstance(value, bool):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _message(name, must_be, value):
+    return f"`{name}` must be {must_be}. Received: {name}={value!r}."

@@ -81,6 +81,8 @@ class DPGAN(keras.Model):
             discriminator, generator, self.latent_dim, self.num_classes
         )
         self.label_prior = None
+        self.private = True
+        self.initial_epoch = 0
         self.privacy_record = PrivacyRecord(name="privacy_record")
         self._limits = TrainingLimits()
         self._training_data = None
@@ -246,6 +248,7 @@ class DPGAN(keras.Model):
             max_participations,
         )
         self._prepare(data)
+        self.initial_epoch = initial_epoch
         history = super().fit(
             self._training_data.batches,
             epochs=epochs,
@@ -333,8 +336,9 @@ class DPGAN(keras.Model):
                 "`sample_weight` is not supported: each record counts as one. Give "
                 "`fit` batches of `x` or `(x, y)`."
             )
+        mask = None if weights is None else weights > 0
         if self.num_classes is None:
-            return rows, None, weights
+            return rows, None, mask
         if labels is None:
             raise ValueError(
                 "A conditional model needs labels: give `fit` `x` and `y`, or "
@@ -342,7 +346,7 @@ class DPGAN(keras.Model):
             )
         # A label out of range would index another class' fakes.
         labels = tf.clip_by_value(tf.cast(labels, tf.int32), 0, self.num_classes - 1)
-        return rows, tf.reshape(labels, [-1]), weights
+        return rows, tf.reshape(labels, [-1]), mask
 
     def _discriminator_update(self, rows, labels, mask):
         """Steps 2 to 7 of a discriminator update, in one replica."""
@@ -521,7 +525,7 @@ class DPGAN(keras.Model):
         parts = [np.zeros((0, *self.row_shape), np.float32)]
         for start in range(0, n, _SAMPLE_CHUNK):
             chunk = slice(start, start + _SAMPLE_CHUNK)
-            chunk_labels = None if labels is None else labels[chunk]
+            chunk_labels = None if labels is None else tf.constant(labels[chunk])
             rows = networks.call(
                 self.generator, latents[chunk], chunk_labels, training=False
             )
@@ -575,6 +579,11 @@ class DPGAN(keras.Model):
         return self.privacy_record.history()
 
     @property
+    def num_examples(self):
+        """The number of rows given to `fit`, public; `None` if not known."""
+        return self._training_data.num_examples if self._training_data else None
+
+    @property
     def delta(self):
         """The delta at which `epsilon` is logged.
 
@@ -583,8 +592,7 @@ class DPGAN(keras.Model):
         """
         if self._delta is not None:
             return self._delta
-        data = self._training_data
-        return default_delta(data.num_examples if data else None)
+        return default_delta(self.num_examples)
 
     @delta.setter
     def delta(self, value):

@@ -22,6 +22,7 @@ A record whose loss or gradient is not finite counts as zero.
 
 import collections
 
+import keras
 import tensorflow as tf
 
 
@@ -85,3 +86,8 @@ def at_least_float32(tensor):
     if tensor.dtype in (tf.float16, tf.bfloat16):
         return tf.cast(tensor, tf.float32)
     return tensor
+
+
+def as_tensor(variable):
+    """What TensorFlow's tapes watch in a `keras.Variable` or `tf.Variable`."""
+    return variable.value if isinstance(variable, keras.Variable) else variable

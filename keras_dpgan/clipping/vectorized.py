@@ -26,7 +26,7 @@ def vectorized(loss_fn, variables, records, l2_norm_clip, mask=None):
     Returns:
         A `ClippedSum`.
     """
-    tensors = [_tensor(v) for v in variables]
+    tensors = [contract.as_tensor(v) for v in variables]
     return tf.cond(
         contract.num_rows(records) > 0,
         lambda: _clip_and_sum(loss_fn, tensors, records, l2_norm_clip, mask),
@@ -45,7 +45,7 @@ def per_record_gradients(loss_fn, variables, records):
     Returns:
         List of tensors of shape `(n,) + variable.shape`, in float32 or better.
     """
-    variables = [_tensor(v) for v in variables]
+    variables = [contract.as_tensor(v) for v in variables]
     n = contract.num_rows(records)
     seeds = tf.random.uniform((n,), maxval=tf.int32.max, dtype=tf.int32)
 
@@ -92,10 +92,6 @@ def _clip_and_sum(loss_fn, variables, records, l2_norm_clip, mask):
         tf.reduce_sum(tf.cast(present, tf.int32)),
         tf.reduce_sum(tf.cast(present & unclipped, tf.int32)),
     )
-
-
-def _tensor(variable):
-    return variable.value if isinstance(variable, keras.Variable) else variable
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ class PaddedDataset(keras.utils.PyDataset):
 
     Returns of `__getitem__`:
         `(x, y, mask)` as NumPy arrays; `y` is int32 zeros where there are no
-        labels, `mask` is bool of shape `(rows,)`.
+        labels, `mask` is float32 of shape `(rows,)`: one for a record.
     """
 
     def __init__(self, dataset, multiple):
@@ -32,12 +32,11 @@ class PaddedDataset(keras.utils.PyDataset):
         return len(self.dataset)
 
     def __getitem__(self, index):
-        batch = self.dataset[index]
-        x, y = batch if isinstance(batch, tuple) else (batch, None)
+        x, y, _ = keras.utils.unpack_x_y_sample_weight(self.dataset[index])
         n = len(x)
         rows = max(1, -(-n // self.multiple)) * self.multiple
         y = np.zeros(n, np.int32) if y is None else y
-        return _padded(x, rows), _padded(y, rows), np.arange(rows) < n
+        return _padded(x, rows), _padded(y, rows), _mask(n, rows)
 
     def on_epoch_begin(self):
         self.dataset.on_epoch_begin()
@@ -51,3 +50,8 @@ def _padded(array, rows):
     if not missing:
         return array
     return np.pad(array, [(0, missing)] + [(0, 0)] * (np.ndim(array) - 1))
+
+
+def _mask(n, rows):
+    # As floats: under a distribution strategy Keras adds some inputs up.
+    return (np.arange(rows) < n).astype(np.float32)

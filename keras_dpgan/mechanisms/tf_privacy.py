@@ -9,6 +9,7 @@ out, to be kept in variables.
 import importlib.util
 import sys
 
+import keras
 import tensorflow as tf
 
 from keras_dpgan.mechanisms.gaussian import GaussianMechanism
@@ -166,3 +167,30 @@ class AdaptiveClipMechanism:
     def from_config(cls, config):
         query_class = import_queries()["adaptive"].QuantileAdaptiveClipSumQuery
         return cls(query_class(**config))
+
+
+def clipped_mean_of_losses(losses, variables, tape, l2_norm_clip):
+    """TensorFlow Privacy's own clipped gradients, without noise.
+
+    Args:
+        losses: Tensor of shape `(n,)`, computed under `tape`.
+        variables: List of tensors or `tf.Variable`.
+        tape: A persistent `tf.GradientTape`.
+        l2_norm_clip: Positive float.
+
+    Returns:
+        List of tensors: the mean of the records' clipped gradients.
+    """
+    import_queries()
+    from tensorflow_privacy.privacy.optimizers import dp_optimizer_keras_vectorized
+
+    factory = dp_optimizer_keras_vectorized.make_vectorized_keras_optimizer_class
+
+    class OnKeras3(factory(keras.optimizers.SGD)):
+        @property
+        def _name(self):
+            return self.name
+
+    optimizer = OnKeras3(l2_norm_clip, 0.0, unconnected_gradients_to_zero=True)
+    pairs = optimizer._compute_gradients(losses, variables, tape=tape)
+    return [gradient for gradient, _ in pairs]

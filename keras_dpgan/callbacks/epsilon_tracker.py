@@ -1,0 +1,117 @@
+"""Epsilon while training, and a budget that is kept."""
+
+import keras
+
+from keras_dpgan import _keras_internals
+from keras_dpgan import _validate
+from keras_dpgan import privacy
+
+
+@keras.saving.register_keras_serializable(package="keras_dpgan")
+class EpsilonTracker(keras.callbacks.Callback):
+    """Tracks epsilon, and keeps a `DPGAN` within its privacy budget.
+
+    During an epoch the model logs an upper bound of epsilon that costs nothing
+    (Renyi DP); at the end of each epoch this callback logs the tight value. With
+    a target, no update is ever made that would exceed it: the limit is checked
+    inside the graph, before the update.
+
+    ```python
+    gan.fit(x, epochs=100, callbacks=[
+        EpsilonTracker(delta=1e-5, target_epsilon=10.0, on_exceed="stop")])
+    ```
+
+    Args:
+        delta: Float in (0, 1). Defaults to `None`: the largest power of ten below
+            1/n.
+        target_epsilon: Positive float, the budget. Defaults to `None`.
+        on_exceed: What to do about a `fit` that would exceed the target:
+            `"refuse"` it before its first update, or `"stop"` it before the
+            update that would. Defaults to `"refuse"`.
+        accountant: `"pld"`, which takes about a second per epoch, or `"rdp"`,
+            which is instant and reports more. Defaults to `"pld"`.
+    """
+
+    def __init__(
+        self, delta=None, target_epsilon=None, on_exceed="refuse", accountant="pld"
+    ):
+        super().__init__()
+        if delta is not None:
+            _validate.check_delta(delta)
+        if target_epsilon is not None:
+            _validate.check_positive("target_epsilon", target_epsilon)
+        if on_exceed not in ("refuse", "stop"):
+            raise ValueError(
+                '`on_exceed` must be "refuse" or "stop". '
+                f"Received: on_exceed={on_exceed!r}"
+            )
+        self.delta = delta
+        self.target_epsilon = target_epsilon
+        self.on_exceed = on_exceed
+        self.accountant = accountant
+
+    def on_train_begin(self, logs=None):
+        if not getattr(self.model, "private", False):
+            raise ValueError(
+                "`EpsilonTracker` needs a `DPGAN` that is compiled with a DP "
+                "`d_optimizer`: without one there is no epsilon. Remove the callback."
+            )
+        if self.delta is not None:
+            _validate.check_delta(self.delta, self.model.num_examples)
+            self.model.delta = self.delta
+        self.model.max_discriminator_updates = None
+        if self.target_epsilon is not None:
+            self._keep_budget()
+
+    def _keep_budget(self):
+        delta = self.model.delta
+        more = privacy.max_updates(
+            self.model.privacy_history,
+            self.model.privacy_record.entry,
+            delta,
+            self.target_epsilon,
+            self.accountant,
+        )
+        planned = self._planned_updates()
+        refused = self.on_exceed == "refuse" and planned is not None and planned > more
+        if more == 0 or refused:
+            raise ValueError(self._refusal(more, planned))
+        self.model.max_discriminator_updates = (
+            self.model.num_discriminator_updates + more
+        )
+
+    def _planned_updates(self):
+        """The updates that this `fit` was asked for; `None` if not known."""
+        steps = self.params.get("steps")
+        if steps is None:
+            return None
+        epochs = self.params["epochs"] - _keras_internals.initial_epoch(self.model)
+        return steps * max(epochs, 0)
+
+    def _refusal(self, more, planned):
+        spent = self.model.epsilon(accountant=self.accountant)
+        asked = "" if planned is None else f" asks for {planned} updates, which"
+        text = (
+            f"This fit{asked} would exceed target_epsilon={self.target_epsilon} at "
+            f"delta={self.model.delta}. Spent so far: {spent:.4g}. "
+        )
+        if more == 0:
+            return text + (
+                "Not one more update fits. Raise `target_epsilon`, or start anew with "
+                "a larger `noise_multiplier` (see `keras_dpgan.privacy.plan`)."
+            )
+        steps = self.params["steps"]
+        return text + (
+            f"At most {more} more updates fit: {more // steps} epochs of {steps} "
+            'updates. Ask for fewer epochs, or use `on_exceed="stop"`, or a larger '
+            "`noise_multiplier` (see `keras_dpgan.privacy.plan`)."
+        )
+
+    def on_train_batch_end(self, batch, logs=None):
+        limit = self.model.max_discriminator_updates
+        if limit is not None and self.model.num_discriminator_updates >= limit:
+            self.model.stop_training = True
+
+    def on_epoch_end(self, epoch, logs=None):
+        if logs is not None:
+            logs["epsilon"] = self.model.epsilon(accountant=self.accountant)

@@ -1,0 +1,166 @@
+"""Do records fit the model: asked of all of them, before any update.
+
+A message may quote a record's values: it is for whoever holds the data.
+"""
+
+import math
+
+import numpy as np
+
+from keras_dpgan.data.poisson import PoissonDataset
+from keras_dpgan.data.records import Records
+
+_CHUNK_BYTES = 64 * 2**20
+
+# Of the width of the range: what float32 arithmetic may round a pixel by.
+_TOLERANCE = 1e-5
+
+
+def check_records(x, y=None, shape=None, num_classes=None, value_range=None):
+    """Raises unless the records and labels are what a discriminator takes.
+
+    All records are looked at, in chunks, so that memory-mapped arrays larger
+    than memory can be checked.
+
+    Args:
+        x: Records, as `PoissonDataset` takes them, or a `PoissonDataset`, which
+            has its own labels.
+        y: Labels, or `None`. Defaults to `None`.
+        shape: Tuple: the shape of one record that the discriminator takes, with
+            `None` for sizes that vary. Defaults to `None`: any.
+        num_classes: Int, the number of labels of a conditional model; `None`
+            for one without labels. Defaults to `None`.
+        value_range: Pair of floats, what the generator's output is confined to;
+            `None` if it is not. Defaults to `None`.
+
+    Raises:
+        ValueError: If shape, dtype or values do not fit; it says what to do.
+    """
+    records = x.records if isinstance(x, PoissonDataset) else Records(x, y)
+    _check_record_shape(records.shapes[0], shape)
+    _check_record_dtype(records.dtypes[0], value_range)
+    _check_label_kind(records, num_classes)
+    row_bytes = sum(
+        math.prod(s) * d.itemsize
+        for s, d in zip(records.shapes, records.dtypes, strict=True)
+    )
+    rows = max(1, _CHUNK_BYTES // max(1, row_bytes))
+    for start in range(0, len(records), rows):
+        values, *labels = records.slice(start, start + rows)
+        _check_values(values, start, value_range)
+        if labels:
+            _check_label_values(labels[0], num_classes)
+
+
+def _check_record_shape(actual, shape):
+    if shape is None or _fits(actual, shape):
+        return
+    raise ValueError(
+        f"`x` must hold records of shape {tuple(shape)}, which the discriminator "
+        f"takes.{_shape_remedy(actual, shape)} Received: records of shape {actual}"
+    )
+
+
+def _fits(actual, shape):
+    return len(actual) == len(shape) and all(
+        wanted in (None, size) for size, wanted in zip(actual, shape, strict=True)
+    )
+
+
+def _shape_remedy(actual, shape):
+    if _fits((*actual, 1), shape):
+        return " Add the channel axis: `x = x[..., None]`."
+    if _fits(actual, (*shape, 1)):
+        return " Remove the last axis: `x = x[..., 0]`."
+    if len(actual) == 3 and _fits((*actual[1:], actual[0]), shape):
+        return " Move the channels to the end: `x = np.moveaxis(x, 1, -1)`."
+    if None not in shape and math.prod(actual) == math.prod(shape):
+        return f" If the order of values agrees: `x = x.reshape({(-1, *shape)})`."
+    return ""
+
+
+def _check_record_dtype(dtype, value_range):
+    # By name, since NumPy does not count bfloat16 among the floats.
+    if "float" in dtype.name:
+        return
+    if dtype == np.uint8:
+        remedy = f"Use `keras_dpgan.data.scale_to_range(x, {value_range or (-1.0, 1.0)})`"
+    elif dtype.kind in "iub":
+        remedy = "Scale them by public constants, or use `x.astype('float32')`"
+    else:
+        remedy = "Encode them as numbers"
+    raise ValueError(f"`x` must hold floats. {remedy}. Received: x of dtype {dtype}")
+
+
+def _check_values(values, start, value_range):
+    # Both propagate NaN, and two passes cost less than `isfinite` and a bound.
+    low, high = float(values.min()), float(values.max())
+    if not (np.isfinite(low) and np.isfinite(high)):
+        bad = ~np.isfinite(values).reshape(len(values), -1).all(axis=1)
+        raise ValueError(
+            "`x` must be finite. Remove or fill in such records, by a rule that "
+            "does not depend on other records. Received: NaN or infinity in record "
+            f"{start + int(np.argmax(bad))}"
+        )
+    if value_range is None:
+        return
+    slack = _TOLERANCE * (value_range[1] - value_range[0])
+    if low < value_range[0] - slack or high > value_range[1] + slack:
+        raise ValueError(
+            f"`x` must lie in {tuple(value_range)}, the range of the generator's "
+            f"output. Use `keras_dpgan.data.scale_to_range(x, {tuple(value_range)}, "
+            f"source_range={_likely_source(low, high)})`, where `source_range` is "
+            "public, and not taken from the records. Received: values from "
+            f"{low:.6g} to {high:.6g}"
+        )
+
+
+def _likely_source(low, high):
+    if 0 <= low and 1 < high <= 255:
+        return "(0, 255)"
+    return "(lowest, highest)"
+
+
+def _check_label_kind(records, num_classes):
+    if num_classes is None:
+        if len(records.shapes) > 1:
+            raise ValueError(
+                "`y` must be None: the model takes no labels (`num_classes` is "
+                "None). Leave `y` out, or make both networks conditional. "
+                f"Received: y of shape {(len(records), *records.shapes[1])}"
+            )
+        return
+    if len(records.shapes) == 1:
+        raise ValueError(
+            f"`y` must give a label in [0, {num_classes}) for each record: the "
+            "model is conditional. Received: y=None"
+        )
+    shape, dtype = records.shapes[1], records.dtypes[1]
+    if shape != () or dtype.kind not in "iu":
+        raise ValueError(
+            f"`y` must hold one int in [0, {num_classes}) for each record, of shape "
+            f"({len(records)},).{_label_remedy(shape, dtype, num_classes)} Received: "
+            f"y of shape {(len(records), *shape)} and dtype {dtype}"
+        )
+
+
+def _label_remedy(shape, dtype, num_classes):
+    if shape == (1,):
+        return " Remove the last axis: `y = y[:, 0]`."
+    if shape == (num_classes,):
+        return " These look one-hot: `y = np.argmax(y, axis=-1)`."
+    if dtype.kind in "fb":
+        return ' If they are whole numbers: `y = y.astype("int32")`.'
+    if dtype.kind in "OSUT":
+        return " Number the classes in a public order."
+    return ""
+
+
+def _check_label_values(labels, num_classes):
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= num_classes:
+        shift = " Labels that start at 1: `y = y - 1`." if high == num_classes else ""
+        raise ValueError(
+            f"`y` must lie in [0, {num_classes}).{shift} "
+            f"Received: labels from {low} to {high}"
+        )

@@ -1,0 +1,109 @@
+"""A strict reader of IDX files, the format of the MNIST family.
+
+The format: two zero bytes, a byte for the type, a byte for the number of
+dimensions, each dimension as a big-endian uint32, then the values. Source:
+http://yann.lecun.com/exdb/mnist/.
+"""
+
+import gzip
+import math
+import os
+import struct
+import zlib
+
+import numpy as np
+
+MAX_IDX_BYTES = 2**30
+"""What a header may claim. Larger files need a format that can be mapped."""
+
+_DTYPES = {
+    0x08: np.dtype("u1"),
+    0x09: np.dtype("i1"),
+    0x0B: np.dtype(">i2"),
+    0x0C: np.dtype(">i4"),
+    0x0D: np.dtype(">f4"),
+    0x0E: np.dtype(">f8"),
+}
+_MAX_DIMENSIONS = 8
+_READ_BYTES = 2**20
+
+
+def read_idx(path):
+    """Reads an IDX file, raw or compressed by gzip.
+
+    Nothing beyond what the header claims is ever held in memory, so that a
+    compressed file cannot unfold without bound.
+
+    Args:
+        path: Path of the file. Compression is told by its first two bytes.
+
+    Returns:
+        A writable array of the header's shape, in the machine's byte order.
+
+    Raises:
+        ValueError: If the file is no IDX file, is truncated or damaged, holds
+            more than its header claims, or claims more than `MAX_IDX_BYTES`.
+    """
+    with open(path, "rb") as raw:
+        compressed = raw.read(2) == b"\x1f\x8b"
+        raw.seek(0)
+        try:
+            if not compressed:
+                return _read(raw, path)
+            with gzip.GzipFile(fileobj=raw) as file:
+                return _read(file, path)
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise ValueError(
+                f"The gzip file is damaged or truncated ({error}). Fetch it again. "
+                f"Received: path={os.fspath(path)!r}"
+            ) from error
+
+
+def _read(file, path):
+    dtype, shape = _read_header(file, path)
+    num_bytes = math.prod(shape) * dtype.itemsize
+    if num_bytes > MAX_IDX_BYTES:
+        raise ValueError(
+            f"The header claims {num_bytes} bytes, above the limit of "
+            f"{MAX_IDX_BYTES}. Received: path={os.fspath(path)!r}"
+        )
+    values = bytearray()
+    # Piece by piece: one read of the claimed size would allocate all of it for
+    # a header that lies.
+    while len(values) < num_bytes:
+        piece = file.read(min(_READ_BYTES, num_bytes - len(values)))
+        if not piece:
+            raise ValueError(
+                f"The file is truncated: {num_bytes} bytes claimed, "
+                f"{len(values)} found. Received: path={os.fspath(path)!r}"
+            )
+        values += piece
+    if file.read(1):
+        raise ValueError(
+            f"The file holds more than the {num_bytes} bytes its header claims. "
+            f"Received: path={os.fspath(path)!r}"
+        )
+    array = np.frombuffer(values, dtype).reshape(shape)
+    return array.astype(dtype.newbyteorder("="), copy=False)
+
+
+def _read_header(file, path):
+    magic = file.read(4)
+    if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _DTYPES:
+        raise ValueError(
+            f"Not an IDX file: it starts with {magic!r}. "
+            f"Received: path={os.fspath(path)!r}"
+        )
+    rank = magic[3]
+    if not 1 <= rank <= _MAX_DIMENSIONS:
+        raise ValueError(
+            f"An IDX file must have 1 to {_MAX_DIMENSIONS} dimensions; the header "
+            f"claims {rank}. Received: path={os.fspath(path)!r}"
+        )
+    dimensions = file.read(4 * rank)
+    if len(dimensions) < 4 * rank:
+        raise ValueError(
+            f"The file is truncated within its header. "
+            f"Received: path={os.fspath(path)!r}"
+        )
+    return _DTYPES[magic[2]], struct.unpack(f">{rank}I", dimensions)

@@ -1,0 +1,169 @@
+"""Poisson batches: each record by its own coin, anew for every update."""
+
+import keras
+import numpy as np
+
+from keras_dpgan import _validate
+from keras_dpgan.data.records import Records
+
+
+class PoissonDataset(keras.utils.PyDataset):
+    """Batches in which each record is present with one probability, independently.
+
+    This is the sampling that the privacy accounting of `DPGAN` assumes: a record
+    enters each batch with probability q, whatever the other records and the
+    other batches do. So batches differ in size, some may be empty, and an epoch
+    (1/q updates) shows a record once on average, perhaps never, perhaps thrice.
+    The number of records and q are public. Source: Abadi et al. 2016, "Deep
+    Learning with Differential Privacy", section 3; Mironov, Talwar and Zhang
+    2019, "Renyi Differential Privacy of the Sampled Gaussian Mechanism".
+
+    ```python
+    dataset = PoissonDataset(x_train, y_train, expected_batch_size=256)
+    gan.fit(dataset, epochs=20)
+    ```
+
+    Each draw takes fresh entropy of the operating system, so that no user seed
+    repeats it and threads and forked workers draw different batches. Draws are
+    not counted here: Keras takes some for the shape and more in advance. What
+    counts is the update, in the model.
+
+    Args:
+        x: The records: an array (NumPy, memory-mapped, HDF5: anything with a
+            `shape` and a `dtype` that takes an array of integers), or anything
+            that has a length and gives a record for an integer (a list, a TFDS
+            `data_source`).
+        y: The labels of the records, in the same order. Defaults to `None`.
+        expected_batch_size: Positive number, at most the number of records: q
+            times the number of records. Give this or `sampling_probability`.
+        sampling_probability: Number in (0, 1]: q.
+        transform: Callable of one record, `transform(x_i)` or
+            `transform(x_i, y_i)`, that returns what to train on: an array, or a
+            pair of an array and its label. It runs on one record at a time, so
+            that none can enter another's. Defaults to `None`.
+        steps_per_epoch: Int, the number of batches that Keras calls an epoch.
+            Defaults to `None`: 1/q, rounded.
+        seed: Non-negative int that makes the draws repeatable, for tests. Who
+            knows the seed knows the batches: privacy statements then claim no
+            amplification by sampling. Defaults to `None`.
+        workers: As in `keras.utils.PyDataset`. Defaults to 1.
+        use_multiprocessing: As in `keras.utils.PyDataset`. Defaults to `False`.
+        max_queue_size: As in `keras.utils.PyDataset`. Defaults to 10.
+
+    Attributes:
+        epoch: Int, which of the seeded epochs is drawn; Keras advances it. A
+            resumed run that is to repeat another's seeded draws sets it first.
+
+    Raises:
+        ValueError: If there is no record, a number is out of its range, both or
+            neither of the two sizes are given, or `x` and `y` differ in length.
+        TypeError: If `x` or `y` cannot be read by index.
+    """
+
+    def __init__(
+        self,
+        x,
+        y=None,
+        expected_batch_size=None,
+        sampling_probability=None,
+        *,
+        transform=None,
+        steps_per_epoch=None,
+        seed=None,
+        workers=1,
+        use_multiprocessing=False,
+        max_queue_size=10,
+    ):
+        super().__init__(workers, use_multiprocessing, max_queue_size)
+        self.records = Records(x, y, transform)
+        self._sampling_probability = _sampling_probability(
+            len(self.records), expected_batch_size, sampling_probability
+        )
+        self._expected_batch_size = expected_batch_size
+        for name, value in (("steps_per_epoch", steps_per_epoch), ("seed", seed)):
+            if value is not None:
+                _validate.check_int(name, value, minimum=int(name != "seed"))
+        self._num_batches = steps_per_epoch or max(
+            1, round(1 / self._sampling_probability)
+        )
+        self._seed = seed
+        self.epoch = 0
+
+    @property
+    def num_examples(self):
+        """The number of records, an int. It counts as public."""
+        return len(self.records)
+
+    @property
+    def sampling_probability(self):
+        """The probability q with which a record enters a batch, a float."""
+        return self._sampling_probability
+
+    @property
+    def expected_batch_size(self):
+        """The mean number of records in a batch: what a noised sum is divided by."""
+        if self._expected_batch_size is not None:
+            return self._expected_batch_size
+        return self._sampling_probability * self.num_examples
+
+    @property
+    def seeded(self):
+        """Whether the draws can be repeated by who knows the seed."""
+        return self._seed is not None
+
+    @property
+    def element_shapes(self):
+        """Tuple of the shapes of one record and, if there is one, of its label."""
+        return self.records.shapes
+
+    def __len__(self):
+        return self._num_batches
+
+    def __getitem__(self, index):
+        """Draws a batch.
+
+        Args:
+            index: Int in [0, len). Without a seed it changes nothing: the same
+                index gives another batch each time.
+
+        Returns:
+            `(x,)` or `(x, y)`, arrays of shape `(b, ...)` where b is random and
+            may be zero.
+        """
+        if not 0 <= index < self._num_batches:
+            raise IndexError(
+                f"`index` must be in [0, {self._num_batches}). Received: index={index}"
+            )
+        return self.records.take(self._draw(int(index)))
+
+    def _draw(self, index):
+        entropy = None if self._seed is None else (self._seed, self.epoch, index)
+        # A generator kept on the object would be copied into each forked worker
+        # and repeat itself there.
+        rng = np.random.default_rng(entropy)
+        size = rng.binomial(self.num_examples, self._sampling_probability)
+        indices = rng.choice(self.num_examples, size, replace=False, shuffle=False)
+        # In the order of storage, which disks and caches like.
+        return np.sort(indices)
+
+    def on_epoch_end(self):
+        self.epoch += 1
+
+
+def _sampling_probability(num_examples, expected_batch_size, sampling_probability):
+    if (expected_batch_size is None) == (sampling_probability is None):
+        raise ValueError(
+            "Give either `expected_batch_size` or `sampling_probability`. Received: "
+            f"expected_batch_size={expected_batch_size}, "
+            f"sampling_probability={sampling_probability}"
+        )
+    if sampling_probability is not None:
+        _validate.check_probability("sampling_probability", sampling_probability)
+        return float(sampling_probability)
+    _validate.check_positive("expected_batch_size", expected_batch_size)
+    if expected_batch_size > num_examples:
+        raise ValueError(
+            "`expected_batch_size` must be at most the number of records, "
+            f"{num_examples}. Received: expected_batch_size={expected_batch_size}"
+        )
+    return float(expected_batch_size / num_examples)

@@ -1,0 +1,186 @@
+"""Rows read by index, whatever they are stored in."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+
+class Records:
+    """The rows of `x` and `y`, read by index as a tuple of arrays.
+
+    Arrays (NumPy, memory-mapped, HDF5, Zarr: what has a `shape`, a `dtype` and
+    takes an array of integers) are read in one gather. Anything else that has a
+    length and takes an integer (a list, a TFDS `data_source`) is read row by row.
+    Tensors and data frames are turned into NumPy arrays first.
+
+    Args:
+        x: The rows: arrays, or items that are arrays or tuples of arrays.
+        y: The labels of the rows, or `None`.
+        transform: Callable of one row (`transform(x_i)`, or `transform(x_i, y_i)`
+            where there is a `y`) that returns the row to train on: an array, or a
+            tuple of arrays. It sees one row at a time, so that no record can
+            enter another's. `None` to use the rows as they are.
+
+    Attributes:
+        shapes: Tuple of tuples: the shape of one row of each array.
+        dtypes: Tuple of NumPy dtypes, one for each array.
+
+    Raises:
+        ValueError: If there is no row, or `x` and `y` differ in length.
+        TypeError: If `x` or `y` cannot be read by index.
+    """
+
+    def __init__(self, x, y=None, transform=None):
+        if transform is not None and not callable(transform):
+            raise TypeError(
+                "`transform` must be a callable of one row. "
+                f"Received: transform={transform!r}"
+            )
+        self._columns = [_column(x, "x")]
+        if y is not None:
+            self._columns.append(_column(y, "y"))
+        self._transform = transform
+        self._check_lengths()
+        # One row is read for its shape and dtype, which are public.
+        first = self._read(np.arange(1))
+        self._empty = tuple(array[:0] for array in first)
+        self.shapes = tuple(array.shape[1:] for array in first)
+        self.dtypes = tuple(array.dtype for array in first)
+
+    def __len__(self):
+        return len(self._columns[0])
+
+    def take(self, indices):
+        """Reads rows.
+
+        Args:
+            indices: Sorted int array without repetitions, of shape `(b,)`; it may
+                be empty.
+
+        Returns:
+            Tuple of one or two arrays of shape `(b, ...)`: rows, and labels where
+            there are any.
+        """
+        return self._read(indices) if len(indices) else self._empty
+
+    def slice(self, start, stop):
+        """Reads the rows from `start` up to `stop`, without a copy where it can."""
+        if self._transform is None and all(
+            isinstance(column, _ArrayColumn) for column in self._columns
+        ):
+            return tuple(column.slice(start, stop) for column in self._columns)
+        return self.take(np.arange(start, min(stop, len(self))))
+
+    def _read(self, indices):
+        columns = [column.take(indices) for column in self._columns]
+        if self._transform is not None:
+            return _stack([self._transform(*row) for row in zip(*columns, strict=True)])
+        if all(isinstance(column, np.ndarray) for column in columns):
+            return tuple(columns)
+        if len(columns) == 1:
+            return _stack(columns[0])
+        return _stack(list(zip(*columns, strict=True)))
+
+    def _check_lengths(self):
+        lengths = [len(column) for column in self._columns]
+        if lengths[0] == 0:
+            raise ValueError("`x` must hold at least one record. Received: len(x)=0")
+        if lengths[-1] != lengths[0]:
+            raise ValueError(
+                "`x` and `y` must have the same length. Received: "
+                f"len(x)={lengths[0]}, len(y)={lengths[-1]}"
+            )
+
+
+class _ArrayColumn:
+    """Rows that an array of integers gathers at once."""
+
+    def __init__(self, array):
+        self._array = array
+
+    def __len__(self):
+        return self._array.shape[0]
+
+    def take(self, indices):
+        return np.asarray(self._array[indices])
+
+    def slice(self, start, stop):
+        return np.asarray(self._array[start:stop])
+
+
+class _ItemColumn:
+    """Rows that are read one after the other."""
+
+    def __init__(self, items):
+        self._items = items
+
+    def __len__(self):
+        return len(self._items)
+
+    def take(self, indices):
+        indices = [int(i) for i in indices]
+        # What data sources offer to read several rows in one go.
+        if hasattr(self._items, "__getitems__"):
+            return self._items.__getitems__(indices)
+        return [self._items[i] for i in indices]
+
+
+def _column(values, name):
+    if keras.ops.is_tensor(values):
+        values = keras.ops.convert_to_numpy(values)
+    elif hasattr(values, "iloc"):
+        # A data frame's own brackets select by label, not by position.
+        values = values.to_numpy()
+    if isinstance(values, str | bytes | dict | tf.data.Dataset | keras.utils.PyDataset):
+        raise _not_indexable(values, name)
+    if hasattr(values, "shape") and hasattr(values, "dtype"):
+        return _array_column(values, name)
+    if not (hasattr(values, "__getitem__") and hasattr(values, "__len__")):
+        raise _not_indexable(values, name)
+    return _ItemColumn(values)
+
+
+def _array_column(array, name):
+    if len(array.shape) == 0:
+        raise ValueError(
+            f"`{name}` must have a first axis, one entry per record. "
+            f"Received: an array of shape ()"
+        )
+    column = _ArrayColumn(array)
+    if len(column) and column.take(np.arange(1)).shape != (1, *array.shape[1:]):
+        raise _not_indexable(array, name)
+    return column
+
+
+def _not_indexable(values, name):
+    return TypeError(
+        f"`{name}` must be an array, or have a length and give a record for an "
+        "integer (a list, a TFDS data source). Turn sparse matrices into arrays "
+        "with `toarray()`; give a `tf.data.Dataset` to `fit` itself. "
+        f"Received: {name} of type {type(values).__name__}"
+    )
+
+
+def _stack(rows):
+    """Turns a list of rows, each an array or a tuple, into a tuple of arrays."""
+    rows = [row if isinstance(row, tuple) else (row,) for row in rows]
+    if any(isinstance(part, dict) for part in rows[0]) or len(rows[0]) > 2:
+        raise ValueError(
+            "A record must be an array, or a tuple of an array and its label. Give "
+            "`transform` to make it so, as in `transform=lambda record: "
+            '(record["image"], record["label"])`. '
+            f"Received: a record of {_describe(rows[0])}"
+        )
+    try:
+        return tuple(np.stack(parts) for parts in zip(*rows, strict=True))
+    except ValueError as error:
+        raise ValueError(
+            "All records must have one shape; give a `transform` that resizes or "
+            f"pads them. Received: {error}"
+        ) from error
+
+
+def _describe(row):
+    if len(row) == 1:
+        return f"type {type(row[0]).__name__}"
+    return f"{len(row)} parts"

@@ -1,0 +1,11 @@
+"""Small networks to begin with; the discriminators can be trained privately."""
+
+from keras_dpgan.models.image_discriminator import (
+    image_discriminator as image_discriminator,
+)
+from keras_dpgan.models.image_generator import image_generator as image_generator
+from keras_dpgan.models.labels import ConcatenatePlanes as ConcatenatePlanes
+from keras_dpgan.models.labels import OneHotLabels as OneHotLabels
+from keras_dpgan.models.output_range import output_range as output_range
+from keras_dpgan.models.vector import vector_discriminator as vector_discriminator
+from keras_dpgan.models.vector import vector_generator as vector_generator

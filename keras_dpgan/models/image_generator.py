@@ -1,0 +1,102 @@
+"""Convolutional generators."""
+
+import keras
+
+from keras_dpgan import _validate
+from keras_dpgan.models import labels as label_layers
+from keras_dpgan.models import shapes
+from keras_dpgan.models.output_range import check_activation
+
+# Few updates are made of the generator under a budget: averages must be quick.
+_MOMENTUM = 0.9
+
+
+def image_generator(
+    shape,
+    latent_dim,
+    num_classes=None,
+    width=64,
+    output_activation="tanh",
+    residual=False,
+):
+    """Makes a DCGAN-style generator of images.
+
+    A dense layer to a small image, then a transposed convolution per doubling of
+    the side. BatchNormalization is welcome here: the generator sees public
+    latents and labels alone. Source: Radford, Metz and Chintala 2016.
+
+    Args:
+        shape: Tuple `(height, width, channels)` of one image. Its sides must be
+            the same power of two (at least 2) times a number from 3 to 16:
+            28 = 4 * 7, 32 = 8 * 4.
+        latent_dim: Int, the size of a latent vector.
+        num_classes: Int, for a conditional generator. Defaults to `None`.
+        width: Int, the channels before the last doubling; twice as many before
+            the one before, up to four times. Defaults to 64.
+        output_activation: `"tanh"` for pixels in [-1, 1], `"sigmoid"` for pixels
+            in [0, 1], `"linear"` for any. Defaults to `"tanh"`.
+        residual: Whether each doubling becomes a residual block of two
+            convolutions. Defaults to `False`.
+
+    Returns:
+        A functional `keras.Model` from latents of shape `(n, latent_dim)`, or
+        from `[latents, labels]` with int labels of shape `(n,)`, to images of
+        shape `(n, *shape)`.
+
+    Raises:
+        ValueError: If `shape` cannot be reached by doublings, or another argument
+            is out of its range.
+    """
+    shapes.check_image(shape)
+    _validate.check_int("latent_dim", latent_dim, minimum=1)
+    _validate.check_int("width", width, minimum=1)
+    check_activation(output_activation)
+    doublings = shapes.num_doublings(shape)
+    filters = [width * min(2**i, 4) for i in reversed(range(doublings))]
+    inputs = vectors = keras.Input((latent_dim,), name="latents")
+    if num_classes is not None:
+        labels = label_layers.labels_input()
+        inputs = [vectors, labels]
+        vectors = label_layers.with_one_hot(vectors, labels, num_classes)
+    start = (shape[0] >> doublings, shape[1] >> doublings, 2 * filters[0])
+    features = keras.layers.Dense(start[0] * start[1] * start[2], use_bias=False)(
+        vectors
+    )
+    features = keras.layers.Reshape(start)(features)
+    if not residual:
+        features = _normalise(features)
+    for count in filters:
+        features = (_residual_block if residual else _doubling)(features, count)
+    if residual:
+        features = _normalise(features)
+    images = keras.layers.Conv2D(
+        shape[2],
+        3,
+        padding="same",
+        activation=output_activation,
+        dtype=shapes.output_dtype(),
+        name="images",
+    )(features)
+    return keras.Model(inputs, images, name="generator")
+
+
+def _doubling(features, filters):
+    # A kernel that the stride divides covers each pixel equally often.
+    features = keras.layers.Conv2DTranspose(
+        filters, 4, strides=2, padding="same", use_bias=False
+    )(features)
+    return _normalise(features)
+
+
+def _residual_block(features, filters):
+    shortcut = keras.layers.UpSampling2D()(features)
+    shortcut = keras.layers.Conv2D(filters, 1)(shortcut)
+    features = keras.layers.UpSampling2D()(_normalise(features))
+    features = keras.layers.Conv2D(filters, 3, padding="same", use_bias=False)(features)
+    features = keras.layers.Conv2D(filters, 3, padding="same")(_normalise(features))
+    return keras.layers.Add()([features, shortcut])
+
+
+def _normalise(features):
+    features = keras.layers.BatchNormalization(momentum=_MOMENTUM)(features)
+    return keras.layers.ReLU()(features)

@@ -1,0 +1,74 @@
+"""Layers that bring an int label into a network, one row at a time."""
+
+import keras
+
+from keras_dpgan import _validate
+
+
+@keras.saving.register_keras_serializable(package="keras_dpgan")
+class OneHotLabels(keras.layers.Layer):
+    """Turns int labels into one-hot vectors.
+
+    `DPGAN` reads the number of labels off this layer. A label outside
+    [0, num_classes) becomes a vector of zeros.
+
+    Args:
+        num_classes: Positive int.
+        **kwargs: `name` and the other arguments of `keras.layers.Layer`.
+
+    Input shape:
+        `(n,)`, of any int dtype.
+
+    Output shape:
+        `(n, num_classes)`, floats.
+    """
+
+    def __init__(self, num_classes, **kwargs):
+        super().__init__(**kwargs)
+        _validate.check_int("num_classes", num_classes, minimum=1)
+        self.num_classes = num_classes
+
+    def call(self, labels):
+        # `one_hot` knows no int16.
+        labels = keras.ops.cast(labels, "int32")
+        return keras.ops.one_hot(labels, self.num_classes, dtype=self.compute_dtype)
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape, self.num_classes)
+
+    def get_config(self):
+        return {**super().get_config(), "num_classes": self.num_classes}
+
+
+@keras.saving.register_keras_serializable(package="keras_dpgan")
+class ConcatenatePlanes(keras.layers.Layer):
+    """Adds each entry of a vector to an image as a channel of one value.
+
+    Source: Radford, Metz and Chintala 2016 for the images, Mirza and Osindero
+    2014, "Conditional Generative Adversarial Nets", for the labels.
+
+    Input shape:
+        `[(n, height, width, channels), (n, size)]`.
+
+    Output shape:
+        `(n, height, width, channels + size)`.
+    """
+
+    def call(self, inputs):
+        images, vectors = inputs
+        planes = vectors[:, None, None, :] * keras.ops.ones_like(images[..., :1])
+        return keras.ops.concatenate([images, planes], axis=-1)
+
+    def compute_output_shape(self, input_shape):
+        images, vectors = input_shape
+        return (*images[:-1], images[-1] + vectors[-1])
+
+
+def labels_input():
+    """The input of a conditional network that takes one label per row."""
+    return keras.Input((), dtype="int32", name="labels")
+
+
+def with_one_hot(tensor, labels, num_classes):
+    """Puts the one-hot labels at the end of the vectors in `tensor`."""
+    return keras.layers.Concatenate()([tensor, OneHotLabels(num_classes)(labels)])

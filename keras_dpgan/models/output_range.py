@@ -1,0 +1,27 @@
+"""The range that a generator's output is confined to."""
+
+from keras_dpgan._keras_internals import last_activation
+
+_RANGES = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0), "linear": None}
+
+
+def output_range(generator):
+    """Reads the range of a generator's output off its last activation.
+
+    Args:
+        generator: A `keras.Model`.
+
+    Returns:
+        `(-1.0, 1.0)` after tanh, `(0.0, 1.0)` after a sigmoid, `None` where the
+        output is not confined or its activation cannot be read.
+    """
+    return _RANGES.get(last_activation(generator))
+
+
+def check_activation(output_activation):
+    """Raises unless `output_activation` is a name whose range is known."""
+    if not isinstance(output_activation, str) or output_activation not in _RANGES:
+        raise ValueError(
+            '`output_activation` must be "tanh", "sigmoid" or "linear". '
+            f"Received: output_activation={output_activation!r}"
+        )

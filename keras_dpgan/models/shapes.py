@@ -1,0 +1,58 @@
+"""How often the sides of an image are halved or doubled."""
+
+import math
+import numbers
+
+import keras
+
+_SMALLEST_START = 3
+_LARGEST_START = 16
+
+
+def check_image(shape):
+    """Raises unless `shape` is `(height, width, channels)` of positive ints."""
+    try:
+        sizes = tuple(shape)
+    except TypeError:
+        sizes = ()
+    if len(sizes) != 3 or not all(
+        isinstance(size, numbers.Integral) and size > 0 for size in sizes
+    ):
+        raise ValueError(
+            "`shape` must be (height, width, channels), three positive ints, as in "
+            f"(28, 28, 1). Received: shape={shape}"
+        )
+
+
+def num_halvings(shape):
+    """The strided convolutions that bring the larger side to 8 or below."""
+    return max(2, math.ceil(math.log2(max(shape[:2]) / 8)))
+
+
+def num_doublings(shape):
+    """The doublings that lead to the sides of `shape` from a small image.
+
+    Raises:
+        ValueError: If there is no such number; it names `shape`.
+    """
+    sides = shape[:2]
+    doublings = 0
+    while all(
+        side % 2 ** (doublings + 1) == 0
+        and side >> (doublings + 1) >= _SMALLEST_START
+        for side in sides
+    ):
+        doublings += 1
+    if doublings == 0 or max(sides) >> doublings > _LARGEST_START:
+        raise ValueError(
+            "The sides of `shape` must be a common power of two (at least 2) times "
+            f"numbers from {_SMALLEST_START} to {_LARGEST_START}, such as 8, 28, 32 "
+            "or 64. Pad or resize the images. "
+            f"Received: shape={tuple(shape)}"
+        )
+    return doublings
+
+
+def output_dtype():
+    """The dtype of a last layer: that of the weights, also in mixed precision."""
+    return keras.config.dtype_policy().variable_dtype

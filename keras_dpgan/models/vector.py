@@ -1,0 +1,85 @@
+"""Dense networks for records that are vectors."""
+
+import keras
+
+from keras_dpgan import _validate
+from keras_dpgan.models import labels as label_layers
+from keras_dpgan.models.output_range import check_activation
+from keras_dpgan.models.shapes import output_dtype
+
+
+def vector_discriminator(dim, num_classes=None, hidden=(128, 128)):
+    """Makes a dense discriminator that can be trained privately.
+
+    Args:
+        dim: Int, the size of one record.
+        num_classes: Int, for a conditional discriminator. Defaults to `None`.
+        hidden: Tuple of ints, the sizes of the hidden layers. Defaults to
+            `(128, 128)`.
+
+    Returns:
+        A functional `keras.Model` from records of shape `(n, dim)`, or from
+        `[records, labels]` with int labels of shape `(n,)`, to logits of shape
+        `(n, 1)`.
+
+    Raises:
+        ValueError: If a size is not a positive int.
+    """
+    inputs, features = _inputs("records", "dim", dim, num_classes)
+    for units in _sizes(hidden):
+        features = keras.layers.Dense(units)(features)
+        features = keras.layers.LeakyReLU(0.2)(features)
+    logits = keras.layers.Dense(1, dtype=output_dtype(), name="logits")(features)
+    return keras.Model(inputs, logits, name="discriminator")
+
+
+def vector_generator(
+    dim, latent_dim, num_classes=None, hidden=(128, 128), output_activation="linear"
+):
+    """Makes a dense generator of vectors, with BatchNormalization.
+
+    Args:
+        dim: Int, the size of one record.
+        latent_dim: Int, the size of a latent vector.
+        num_classes: Int, for a conditional generator. Defaults to `None`.
+        hidden: Tuple of ints, the sizes of the hidden layers. Defaults to
+            `(128, 128)`.
+        output_activation: `"tanh"` for values in [-1, 1], `"sigmoid"` for values
+            in [0, 1], `"linear"` for any. Defaults to `"linear"`.
+
+    Returns:
+        A functional `keras.Model` from latents of shape `(n, latent_dim)`, or
+        from `[latents, labels]` with int labels of shape `(n,)`, to records of
+        shape `(n, dim)`.
+
+    Raises:
+        ValueError: If a size is not a positive int, or the activation is another.
+    """
+    _validate.check_int("dim", dim, minimum=1)
+    check_activation(output_activation)
+    inputs, features = _inputs("latents", "latent_dim", latent_dim, num_classes)
+    for units in _sizes(hidden):
+        features = keras.layers.Dense(units, use_bias=False)(features)
+        features = keras.layers.BatchNormalization(momentum=0.9)(features)
+        features = keras.layers.ReLU()(features)
+    records = keras.layers.Dense(
+        dim, activation=output_activation, dtype=output_dtype(), name="records"
+    )(features)
+    return keras.Model(inputs, records, name="generator")
+
+
+def _inputs(name, argument, size, num_classes):
+    """The inputs of a network, and the vectors that its first layer takes."""
+    _validate.check_int(argument, size, minimum=1)
+    vectors = keras.Input((size,), name=name)
+    if num_classes is None:
+        return vectors, vectors
+    labels = label_layers.labels_input()
+    inputs = [vectors, labels]
+    return inputs, label_layers.with_one_hot(vectors, labels, num_classes)
+
+
+def _sizes(hidden):
+    for units in hidden:
+        _validate.check_int("hidden", units, minimum=1)
+    return hidden
