@@ -45,6 +45,9 @@ class PrivacyRecord(keras.layers.Layer):
     def open(self, entry):
         """Makes `entry` the one that further updates are counted in.
 
+        The one in use goes on if it is equal; a declaration of
+        `max_participations` holds for one `fit`, and always starts anew.
+
         Args:
             entry: A `HistoryEntry` with a count of zero.
 
@@ -52,7 +55,7 @@ class PrivacyRecord(keras.layers.Layer):
             ValueError: If the record does not add up.
         """
         self.check()
-        if self._entry == entry:
+        if self._entry == entry and entry.max_participations is None:
             return
         self._closed = self.history()
         self._num_closed.assign(self._closed.total_updates)

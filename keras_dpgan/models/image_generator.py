@@ -1,5 +1,7 @@
 """Convolutional generators."""
 
+import math
+
 import keras
 
 from keras_dpgan import _validate
@@ -27,7 +29,7 @@ def image_generator(
 
     Args:
         shape: Tuple `(height, width, channels)` of one image. Its sides must be
-            the same power of two (at least 2) times a number from 3 to 16:
+            one power of two (at least 2) times a number from 2 to 16: 8 = 4 * 2,
             28 = 4 * 7, 32 = 8 * 4.
         latent_dim: Int, the size of a latent vector.
         num_classes: Int, for a conditional generator. Defaults to `None`.
@@ -58,34 +60,32 @@ def image_generator(
         labels = label_layers.labels_input()
         inputs = [vectors, labels]
         vectors = label_layers.with_one_hot(vectors, labels, num_classes)
-    start = (shape[0] >> doublings, shape[1] >> doublings, 2 * filters[0])
-    features = keras.layers.Dense(start[0] * start[1] * start[2], use_bias=False)(
-        vectors
-    )
+    start = (shape[0] >> doublings, shape[1] >> doublings, filters[0])
+    features = keras.layers.Dense(math.prod(start), use_bias=False)(vectors)
     features = keras.layers.Reshape(start)(features)
-    if not residual:
-        features = _normalise(features)
-    for count in filters:
-        features = (_residual_block if residual else _doubling)(features, count)
+    last = {
+        "activation": output_activation,
+        "dtype": shapes.output_dtype(),
+        "name": "images",
+    }
     if residual:
-        features = _normalise(features)
-    images = keras.layers.Conv2D(
-        shape[2],
-        3,
-        padding="same",
-        activation=output_activation,
-        dtype=shapes.output_dtype(),
-        name="images",
-    )(features)
+        for count in [*filters[1:], max(1, width // 2)]:
+            features = _residual_block(features, count)
+        images = keras.layers.Conv2D(shape[2], 3, padding="same", **last)(
+            _normalise(features)
+        )
+    else:
+        for count in filters[1:]:
+            features = _double(count, use_bias=False)(_normalise(features))
+        images = _double(shape[2], **last)(_normalise(features))
     return keras.Model(inputs, images, name="generator")
 
 
-def _doubling(features, filters):
+def _double(filters, **kwargs):
     # A kernel that the stride divides covers each pixel equally often.
-    features = keras.layers.Conv2DTranspose(
-        filters, 4, strides=2, padding="same", use_bias=False
-    )(features)
-    return _normalise(features)
+    return keras.layers.Conv2DTranspose(
+        filters, 4, strides=2, padding="same", **kwargs
+    )
 
 
 def _residual_block(features, filters):

@@ -5,7 +5,6 @@ import numbers
 
 import keras
 
-_SMALLEST_START = 3
 _LARGEST_START = 16
 
 
@@ -35,20 +34,18 @@ def num_doublings(shape):
     Raises:
         ValueError: If there is no such number; it names `shape`.
     """
-    sides = shape[:2]
+    smallest, largest = sorted(shape[:2])
     doublings = 0
-    while all(
-        side % 2 ** (doublings + 1) == 0
-        and side >> (doublings + 1) >= _SMALLEST_START
-        for side in sides
-    ):
+    while math.gcd(smallest, largest) % 2 ** (doublings + 1) == 0:
+        # Two doublings even for 8x8; beyond that, start from 4x4 or more.
+        if smallest >> (doublings + 1) < (2 if doublings < 2 else 4):
+            break
         doublings += 1
-    if doublings == 0 or max(sides) >> doublings > _LARGEST_START:
+    if doublings == 0 or largest >> doublings > _LARGEST_START:
         raise ValueError(
-            "The sides of `shape` must be a common power of two (at least 2) times "
-            f"numbers from {_SMALLEST_START} to {_LARGEST_START}, such as 8, 28, 32 "
-            "or 64. Pad or resize the images. "
-            f"Received: shape={tuple(shape)}"
+            "The sides of `shape` must be one power of two (at least 2) times "
+            f"numbers from 2 to {_LARGEST_START}: 8 = 4 * 2, 28 = 4 * 7, 32 = 8 * 4. "
+            f"Pad or resize the images. Received: shape={tuple(shape)}"
         )
     return doublings
 

@@ -135,6 +135,8 @@ class DPOptimizer(keras.optimizers.Optimizer):
     def _apply_to_inner(self, sums, variables, expected_batch_size):
         # Keras adds gradients up over the replicas once more.
         replicas = tf.distribute.get_replica_context().num_replicas_in_sync
+        if replicas > 1:
+            _refuse_inner_clipping(self.inner_optimizer)
         divisor = replicas * tf.cast(expected_batch_size, tf.float64)
         gradients = [
             tf.cast(s / tf.cast(divisor, s.dtype), v.dtype)
@@ -256,6 +258,16 @@ def _check_inner(optimizer):
             )
 
 
+def _refuse_inner_clipping(optimizer):
+    for argument in ("clipnorm", "clipvalue", "global_clipnorm"):
+        if getattr(optimizer, argument) is not None:
+            raise ValueError(
+                f"`{argument}` of the inner optimizer must be None under a "
+                "distribution strategy, where Keras clips each replica's share of "
+                f"the gradient. Received: {argument}={getattr(optimizer, argument)}"
+            )
+
+
 def _check_microbatches(num_microbatches):
     if num_microbatches is not None:
         raise ValueError(
@@ -272,4 +284,11 @@ def _sum_over_replicas(clipped_sum, count_noise):
     context = tf.distribute.get_replica_context()
     if context.num_replicas_in_sync == 1:
         return clipped_sum, count_noise
-    return context.all_reduce(tf.distribute.ReduceOp.SUM, (clipped_sum, count_noise))
+    # Counts travel as floats: TensorFlow keeps int32 on the host and refuses to
+    # reduce tensors of both places together.
+    counts = [tf.cast(c, tf.float32) for c in clipped_sum[1:]]
+    sums, counts, count_noise = context.all_reduce(
+        tf.distribute.ReduceOp.SUM, (clipped_sum.sums, counts, count_noise)
+    )
+    counts = [tf.cast(tf.round(c), tf.int32) for c in counts]
+    return ClippedSum(sums, *counts), count_noise

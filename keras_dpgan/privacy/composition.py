@@ -1,0 +1,83 @@
+"""A history boiled down to what the accountants need."""
+
+import collections
+import dataclasses
+
+from keras_dpgan.privacy.history import HistoryEntry
+
+
+@dataclasses.dataclass(frozen=True)
+class SampledGaussian:
+    """Updates by a Gaussian mechanism on a secret Poisson sample.
+
+    Attributes:
+        sampling_probability: Float in (0, 1).
+        noise_multiplier: Positive float.
+        count: Positive int, the number of updates.
+    """
+
+    sampling_probability: float
+    noise_multiplier: float
+    count: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Composition:
+    """Mechanisms whose costs add up to that of a history.
+
+    Attributes:
+        sampled: Tuple of `SampledGaussian`, no two of one kind.
+        squared_shift: Float: the one Gaussian mechanism that all updates without
+            amplification make together moves its mean by the root of this, in
+            standard deviations. Gaussian mechanisms compose exactly (Dong, Roth
+            and Su 2022, "Gaussian Differential Privacy", corollary 3.3).
+        is_noiseless: Whether any update had no noise.
+    """
+
+    sampled: tuple
+    squared_shift: float
+    is_noiseless: bool
+
+    @property
+    def is_gaussian(self):
+        """Whether it is one Gaussian mechanism, which has a closed form."""
+        return not self.sampled
+
+    @property
+    def num_sampled_updates(self):
+        """The number of updates with amplification, an int."""
+        return sum(step.count for step in self.sampled)
+
+
+def compose(history, group_size=1):
+    """Adds up the entries of a history.
+
+    Args:
+        history: A `PrivacyHistory`.
+        group_size: Int, the rows that change together. It multiplies the shift
+            of updates without amplification. (Between them, k rows that each
+            take part in p updates do most in p updates of k rows.)
+
+    Returns:
+        A `Composition`; its sampled part is for one row, whatever the group.
+    """
+    counts = collections.Counter()
+    squared_shift = 0.0
+    for entry in history.entries:
+        noise_multiplier = entry.effective_noise_multiplier
+        if noise_multiplier == 0:
+            return Composition((), 0.0, is_noiseless=True)
+        if is_sampled(entry):
+            counts[entry.sampling_probability, noise_multiplier] += entry.count
+        else:
+            squared_shift += entry.participations * (group_size / noise_multiplier) ** 2
+    sampled = tuple(
+        SampledGaussian(q, noise_multiplier, count)
+        for (q, noise_multiplier), count in counts.items()
+    )
+    return Composition(sampled, squared_shift, is_noiseless=False)
+
+
+def is_sampled(entry: HistoryEntry):
+    """Whether sampling makes an entry cheaper. With q = 1 it draws every row."""
+    return entry.is_amplified and entry.sampling_probability < 1

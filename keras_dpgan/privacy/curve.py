@@ -1,0 +1,81 @@
+"""Epsilon as a function of the number of updates, for the progress bar."""
+
+import numpy as np
+
+from keras_dpgan.privacy import rdp
+from keras_dpgan.privacy.composition import compose
+
+_LARGEST = np.finfo(np.float64).max
+
+
+class EpsilonCurve:
+    """An upper bound of epsilon that a training graph evaluates at no cost.
+
+    After `count` updates of the entry in use it is, over Renyi orders a,
+
+        min_a(base[a] + min(count, max_count) * per_update[a] + offset[a])
+
+    or 0 where that is negative. Its value is that of dp_accounting's
+    `RdpAccountant`.
+
+    Args:
+        history: `PrivacyHistory` of the entries that are closed.
+        entry: The `HistoryEntry` in use. Its own count does not matter.
+        delta: Float in (0, 1).
+
+    Attributes:
+        orders: Float64 array, the Renyi orders.
+        base: Float64 array, the divergence of the closed entries.
+        per_update: Float64 array, the divergence of one update. Without noise it
+            is the largest float, so that no updates still cost nothing.
+        offset: Float64 array, from divergence to epsilon at `delta`.
+        max_count: Int, the number of updates beyond which further ones cost
+            nothing (`entry.max_participations`); `None` where there is none.
+        negligible: Float: where any order's divergence is below this, epsilon
+            is 0. The graph may leave it out: the bound is then a little larger.
+    """
+
+    def __init__(self, history, entry, delta):
+        self.orders, per_update = rdp.rdp_curve(entry)
+        self.base = rdp.composition_rdp(compose(history))
+        self.per_update = np.minimum(per_update, _LARGEST)
+        self.offset = rdp.conversion_offsets(delta)
+        self.negligible = rdp.negligible_divergence(delta)
+        self.max_count = None if entry.is_amplified else entry.max_participations
+
+    def epsilon(self, count):
+        """Epsilon after `count` updates of the entry in use.
+
+        Args:
+            count: Non-negative int.
+
+        Returns:
+            Float.
+        """
+        if self.max_count is not None:
+            count = min(count, self.max_count)
+        with np.errstate(over="ignore"):
+            total = self.base + count * self.per_update
+            if np.min(total) < self.negligible:
+                return 0.0
+            bound = float(np.min(total + self.offset))
+        return max(0.0, bound) if bound < _LARGEST else float("inf")
+
+    def max_updates(self, target_epsilon):
+        """The largest count at which this bound is within `target_epsilon`.
+
+        Args:
+            target_epsilon: Positive float.
+
+        Returns:
+            Int; 0 if nothing fits, `None` if every count does.
+        """
+        if self.max_count is not None and self.epsilon(self.max_count) <= target_epsilon:
+            return None
+        room = target_epsilon - self.base - self.offset
+        count = max(0, int(np.max(room / self.per_update)))
+        while self.epsilon(count + 1) <= target_epsilon:
+            count += 1
+        while count and self.epsilon(count) > target_epsilon:
+            count -= 1
+        return count
