@@ -18,6 +18,7 @@ from keras_dpgan.data.padding import PaddedDataset
 from keras_dpgan.lipschitz import GradientPenalty
 from keras_dpgan.lipschitz import WeightClipping
 from keras_dpgan.lipschitz import scores_and_penalty
+from keras_dpgan.models.output_range import output_range
 from keras_dpgan.optimizers import DPOptimizer
 from keras_dpgan.optimizers.optimizer_pair import OptimizerPair
 from keras_dpgan.privacy_record import PrivacyRecord
@@ -243,7 +244,7 @@ class DPGAN(keras.Model):
             batch_size,
             self.row_shape,
             self.num_classes,
-            networks.output_range(self.generator),
+            output_range(self.generator),
             expected_batch_size,
             max_participations,
         )
@@ -259,6 +260,7 @@ class DPGAN(keras.Model):
             steps_per_epoch=steps_per_epoch,
             validation_steps=validation_steps,
             validation_freq=validation_freq,
+            shuffle=False,
         )
         self.optimizer.finalize(
             self.discriminator.trainable_variables, self.generator.trainable_variables

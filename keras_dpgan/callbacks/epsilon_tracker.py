@@ -7,7 +7,6 @@ from keras_dpgan import _validate
 from keras_dpgan import privacy
 
 
-@keras.saving.register_keras_serializable(package="keras_dpgan")
 class EpsilonTracker(keras.callbacks.Callback):
     """Tracks epsilon, and keeps a `DPGAN` within its privacy budget.
 

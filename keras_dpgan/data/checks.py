@@ -84,7 +84,9 @@ def _check_record_dtype(dtype, value_range):
     if "float" in dtype.name:
         return
     if dtype == np.uint8:
-        remedy = f"Use `keras_dpgan.data.scale_to_range(x, {value_range or (-1.0, 1.0)})`"
+        remedy = (
+            f"Use `keras_dpgan.data.scale_to_range(x, {value_range or (-1.0, 1.0)})`"
+        )
     elif dtype.kind in "iub":
         remedy = "Scale them by public constants, or use `x.astype('float32')`"
     else:

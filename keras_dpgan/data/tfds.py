@@ -68,18 +68,20 @@ def _check_features(builder, name):
 def _prepare(builder, name, download):
     if builder.is_prepared():
         return
-    cause = None
-    if download:
-        try:
-            builder.download_and_prepare()
-            return
-        # Without a network, with a moved page or a changed file TFDS raises
-        # errors of many libraries, most of them plain exceptions.
-        except Exception as error:
-            cause = error
-    reason = f"downloading it failed ({cause})" if cause else "`download=False`"
-    raise RuntimeError(
-        f"The data set {name!r} is not prepared in {builder.data_dir!r} and {reason}. "
-        f"On a machine with a network run `tfds build {name} --data_dir DIR`, copy "
-        "DIR here and give it as `data_dir`."
-    ) from cause
+    if not download:
+        raise RuntimeError(_how_to_prepare(builder, name, "`download=False`"))
+    try:
+        builder.download_and_prepare()
+    # Without a network, with a moved page or a changed file, TFDS raises the
+    # errors of many libraries, some of them plain exceptions.
+    except Exception as error:
+        reason = f"downloading it failed ({error})"
+        raise RuntimeError(_how_to_prepare(builder, name, reason)) from error
+
+
+def _how_to_prepare(builder, name, reason):
+    return (
+        f"The data set {name!r} is not prepared in {str(builder.data_dir)!r}, and "
+        f"{reason}. On a machine with a network run `tfds build {name} --data_dir "
+        "DIR`, copy DIR here and give it as `data_dir`."
+    )

@@ -55,11 +55,7 @@ def image_generator(
     check_activation(output_activation)
     doublings = shapes.num_doublings(shape)
     filters = [width * min(2**i, 4) for i in reversed(range(doublings))]
-    inputs = vectors = keras.Input((latent_dim,), name="latents")
-    if num_classes is not None:
-        labels = label_layers.labels_input()
-        inputs = [vectors, labels]
-        vectors = label_layers.with_one_hot(vectors, labels, num_classes)
+    inputs, vectors = label_layers.vector_inputs("latents", latent_dim, num_classes)
     start = (shape[0] >> doublings, shape[1] >> doublings, filters[0])
     features = keras.layers.Dense(math.prod(start), use_bias=False)(vectors)
     features = keras.layers.Reshape(start)(features)
@@ -71,21 +67,17 @@ def image_generator(
     if residual:
         for count in [*filters[1:], max(1, width // 2)]:
             features = _residual_block(features, count)
-        images = keras.layers.Conv2D(shape[2], 3, padding="same", **last)(
-            _normalise(features)
-        )
+        output = keras.layers.Conv2D(shape[2], 3, padding="same", **last)
     else:
         for count in filters[1:]:
             features = _double(count, use_bias=False)(_normalise(features))
-        images = _double(shape[2], **last)(_normalise(features))
-    return keras.Model(inputs, images, name="generator")
+        output = _double(shape[2], **last)
+    return keras.Model(inputs, output(_normalise(features)), name="generator")
 
 
 def _double(filters, **kwargs):
     # A kernel that the stride divides covers each pixel equally often.
-    return keras.layers.Conv2DTranspose(
-        filters, 4, strides=2, padding="same", **kwargs
-    )
+    return keras.layers.Conv2DTranspose(filters, 4, strides=2, padding="same", **kwargs)
 
 
 def _residual_block(features, filters):

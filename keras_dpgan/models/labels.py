@@ -69,6 +69,21 @@ def labels_input():
     return keras.Input((), dtype="int32", name="labels")
 
 
-def with_one_hot(tensor, labels, num_classes):
-    """Puts the one-hot labels at the end of the vectors in `tensor`."""
-    return keras.layers.Concatenate()([tensor, OneHotLabels(num_classes)(labels)])
+def vector_inputs(name, size, num_classes):
+    """The inputs of a network on vectors, and what its first layer takes.
+
+    Args:
+        name: String, the name of the input of vectors.
+        size: Int, the size of a vector.
+        num_classes: Int, or `None` for a network without labels.
+
+    Returns:
+        `(inputs, vectors)`: the input or pair of inputs of the model, and the
+        vectors with the one-hot labels at their end, if there are labels.
+    """
+    vectors = keras.Input((size,), name=name)
+    if num_classes is None:
+        return vectors, vectors
+    labels = labels_input()
+    one_hot = OneHotLabels(num_classes)(labels)
+    return [vectors, labels], keras.layers.Concatenate()([vectors, one_hot])

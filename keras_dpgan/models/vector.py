@@ -3,7 +3,7 @@
 import keras
 
 from keras_dpgan import _validate
-from keras_dpgan.models import labels as label_layers
+from keras_dpgan.models.labels import vector_inputs
 from keras_dpgan.models.output_range import check_activation
 from keras_dpgan.models.shapes import output_dtype
 
@@ -25,7 +25,8 @@ def vector_discriminator(dim, num_classes=None, hidden=(128, 128)):
     Raises:
         ValueError: If a size is not a positive int.
     """
-    inputs, features = _inputs("records", "dim", dim, num_classes)
+    _validate.check_int("dim", dim, minimum=1)
+    inputs, features = vector_inputs("records", dim, num_classes)
     for units in _sizes(hidden):
         features = keras.layers.Dense(units)(features)
         features = keras.layers.LeakyReLU(0.2)(features)
@@ -56,8 +57,9 @@ def vector_generator(
         ValueError: If a size is not a positive int, or the activation is another.
     """
     _validate.check_int("dim", dim, minimum=1)
+    _validate.check_int("latent_dim", latent_dim, minimum=1)
     check_activation(output_activation)
-    inputs, features = _inputs("latents", "latent_dim", latent_dim, num_classes)
+    inputs, features = vector_inputs("latents", latent_dim, num_classes)
     for units in _sizes(hidden):
         features = keras.layers.Dense(units, use_bias=False)(features)
         features = keras.layers.BatchNormalization(momentum=0.9)(features)
@@ -66,17 +68,6 @@ def vector_generator(
         dim, activation=output_activation, dtype=output_dtype(), name="records"
     )(features)
     return keras.Model(inputs, records, name="generator")
-
-
-def _inputs(name, argument, size, num_classes):
-    """The inputs of a network, and the vectors that its first layer takes."""
-    _validate.check_int(argument, size, minimum=1)
-    vectors = keras.Input((size,), name=name)
-    if num_classes is None:
-        return vectors, vectors
-    labels = label_layers.labels_input()
-    inputs = [vectors, labels]
-    return inputs, label_layers.with_one_hot(vectors, labels, num_classes)
 
 
 def _sizes(hidden):

@@ -72,7 +72,9 @@ class EpsilonCurve:
         """
         if self.max_count is not None and self.epsilon(self.max_count) <= target_epsilon:
             return None
-        room = target_epsilon - self.base - self.offset
+        if np.isinf(self.base).all():
+            return 0
+        room = np.maximum(target_epsilon - self.offset, self.negligible) - self.base
         count = max(0, int(np.max(room / self.per_update)))
         while self.epsilon(count + 1) <= target_epsilon:
             count += 1

@@ -4,6 +4,7 @@ import functools
 import math
 
 from keras_dpgan.privacy import group
+from keras_dpgan.privacy import rdp
 from keras_dpgan.privacy.composition import Composition
 from keras_dpgan.privacy.composition import SampledGaussian
 
@@ -14,8 +15,8 @@ _INTERVAL = 1e-4
 # multiplier below 0.25) a grid of as many points is coarser.
 _FINE_LOSS = 50.0
 
-# Above this the Renyi bound stands: neither protects anyone, and a sharper one
-# takes minutes.
+# Above this the distributions are not computed: such an epsilon protects no one,
+# and a sharper one takes minutes.
 _MAX_EPSILON = 100.0
 
 # Round-off of the Fourier transforms, in probability per composed update:
@@ -23,31 +24,27 @@ _MAX_EPSILON = 100.0
 _ROUND_OFF = 1e-16
 
 
-def pld_epsilon(composition: Composition, delta, group_size=1, bound=math.inf):
+def pld_epsilon(composition: Composition, delta, group_size=1):
     """Epsilon by privacy loss distributions.
 
     Distributions are rounded upwards (Doroshenko et al. 2022, "Connect the
     Dots"), so that the result is an upper bound. dp_accounting composes them.
 
     Args:
-        composition: A `Composition` with noise.
+        composition: A `Composition` with noise and a sampled part.
         delta: Float in (0, 1).
         group_size: Int, the rows that change together.
-        bound: Float: a known upper bound, by Renyi differential privacy. The
-            smaller of the two is returned: this one where `delta` is too small
-            for the arithmetic, or where epsilon is above 100.
 
     Returns:
-        Float.
+        Float. Infinite, which is to say not computed, where `delta` is too small
+        for the arithmetic or epsilon is some 100 or more.
     """
-    if composition.is_gaussian:
-        return gaussian_epsilon(composition.squared_shift, delta)
     # What the transforms may lose is taken from delta.
     safe_delta = delta - composition.num_sampled_updates * _ROUND_OFF
-    if safe_delta < delta / 2 or bound > _MAX_EPSILON:
-        return bound
-    total = _compose(composition, group_size)
-    return min(bound, float(total.get_epsilon_for_delta(safe_delta)))
+    expected = group_size * rdp.to_epsilon(rdp.composition_rdp(composition), delta)
+    if safe_delta < delta / 2 or expected > _MAX_EPSILON:
+        return math.inf
+    return float(_compose(composition, group_size).get_epsilon_for_delta(safe_delta))
 
 
 def gaussian_epsilon(squared_shift, delta):

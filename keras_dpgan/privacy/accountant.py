@@ -1,0 +1,105 @@
+"""Epsilon of a privacy history."""
+
+import math
+
+from keras_dpgan import _validate
+from keras_dpgan.privacy import composition
+from keras_dpgan.privacy import group
+from keras_dpgan.privacy import pld
+from keras_dpgan.privacy import rdp
+
+ACCOUNTANTS = ("pld", "rdp")
+
+
+def epsilon(history, delta, accountant="pld"):
+    """The privacy loss of a whole history.
+
+    All entries are added up under `history.relation`. Entries under Poisson
+    sampling hold for adding or removing one row; the others for replacing one
+    row by a null row, whose gradient counts as zero. A history with both is
+    added up under the second relation, where both hold: what a Poisson batch
+    with a null row releases has the distribution of the batch without that row
+    (each row is drawn by its own coin, the null row moves neither the sum nor
+    the noisy count, and the sum is divided by a public number), so that the two
+    relations put the same pair of distributions against each other. The
+    opposite does not hold: without a row, sampling that is not Poisson moves
+    others to other batches.
+
+    Args:
+        history: A `PrivacyHistory`.
+        delta: Float in (0, 1).
+        accountant: `"pld"` (privacy loss distributions: tight, about a second)
+            or `"rdp"` (Renyi differential privacy: a little larger, at once).
+            The first is never above the second. Defaults to `"pld"`.
+
+    Returns:
+        Float, an upper bound. 0 for an empty history, infinite if an update had
+        no noise.
+
+    Raises:
+        ValueError: If `delta` or `accountant` is wrong.
+    """
+    return group_epsilon(history, delta, 1, accountant)
+
+
+def group_epsilon(history, delta, group_size, accountant="pld"):
+    """The privacy loss of a history for a group of rows, as of one person.
+
+    The relation is that of `epsilon`, for `group_size` rows at once.
+
+    Args:
+        history: A `PrivacyHistory`.
+        delta: Float in (0, 1).
+        group_size: Positive int: the most rows that one person has.
+        accountant: `"pld"` (the mixture of Gaussians of Ganesh 2024) or `"rdp"`
+            (Vadhan's conversion, far larger). Defaults to `"pld"`.
+
+    Returns:
+        Float, an upper bound. The conversion may be infinite for large groups.
+
+    Raises:
+        ValueError: If an argument is wrong.
+    """
+    delta = _validate.check_delta(delta)
+    group_size = _validate.check_int("group_size", group_size, minimum=1)
+    _validate.check_choice("accountant", accountant, ACCOUNTANTS)
+    total = composition.compose(history, group_size)
+    if total.is_noiseless:
+        return math.inf
+    if accountant == "pld" and total.is_gaussian:
+        return pld.gaussian_epsilon(total.squared_shift, delta)
+    if total.is_gaussian or group_size == 1:
+        bound = rdp.to_epsilon(rdp.composition_rdp(total), delta)
+    else:
+        bound = group.converted_epsilon(
+            composition.compose(history), delta, group_size
+        )
+    if accountant == "rdp":
+        return bound
+    return min(bound, pld.pld_epsilon(total, delta, group_size))
+
+
+def to_event(entry):
+    """The `dp_accounting` event of an entry.
+
+    Args:
+        entry: A `HistoryEntry`.
+
+    Returns:
+        A `DpEvent`. For adaptive clipping it is that of one Gaussian mechanism
+        with the `effective_noise_multiplier`. Where sampling is not (secretly)
+        Poisson it holds for `entry.participations` updates, which dp_accounting
+        composes under its default relation to the same figure as under
+        `REPLACE_SPECIAL`.
+    """
+    import dp_accounting
+
+    event = dp_accounting.GaussianDpEvent(entry.effective_noise_multiplier)
+    if entry.is_amplified:
+        event = dp_accounting.PoissonSampledDpEvent(entry.sampling_probability, event)
+        count = entry.count
+    else:
+        count = entry.participations
+    if count == 0:
+        return dp_accounting.NoOpDpEvent()
+    return dp_accounting.SelfComposedDpEvent(event, count)
