@@ -1,7 +1,14 @@
 """Per-record gradients, clipped and summed."""
 
 from keras_dpgan.clipping.contract import ClippedSum as ClippedSum
+from keras_dpgan.clipping.tf_privacy_reference import tf_privacy_reference
 from keras_dpgan.clipping.vectorized import vectorized as vectorized
+
+_ENGINES = {
+    "auto": vectorized,
+    "vectorized": vectorized,
+    "tf_privacy": tf_privacy_reference,
+}
 
 
 def get_engine(name, physical_batch_size=None):
@@ -17,4 +24,8 @@ def get_engine(name, physical_batch_size=None):
     Raises:
         ValueError: For another name.
     """
-    return vectorized
+    if name not in _ENGINES:
+        raise ValueError(
+            f"`engine` must be one of {sorted(_ENGINES)}. Received: engine={name!r}"
+        )
+    return _ENGINES[name]

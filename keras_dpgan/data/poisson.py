@@ -76,17 +76,13 @@ class PoissonDataset(keras.utils.PyDataset):
     ):
         super().__init__(workers, use_multiprocessing, max_queue_size)
         self.records = Records(x, y, transform)
-        self._sampling_probability = _sampling_probability(
-            len(self.records), expected_batch_size, sampling_probability
+        self._sampling_probability, self._expected_batch_size = _rate_and_size(
+            len(self.records), sampling_probability, expected_batch_size
         )
-        self._expected_batch_size = expected_batch_size
-        for name, value in (("steps_per_epoch", steps_per_epoch), ("seed", seed)):
-            if value is not None:
-                _validate.check_int(name, value, minimum=int(name != "seed"))
-        self._num_batches = steps_per_epoch or max(
-            1, round(1 / self._sampling_probability)
-        )
-        self._seed = seed
+        if steps_per_epoch is None:
+            steps_per_epoch = max(1, round(1 / self._sampling_probability))
+        self._num_batches = _validate.check_int("steps_per_epoch", steps_per_epoch, 1)
+        self._seed = None if seed is None else _validate.check_int("seed", seed, 0)
         self.epoch = 0
 
     @property
@@ -101,10 +97,8 @@ class PoissonDataset(keras.utils.PyDataset):
 
     @property
     def expected_batch_size(self):
-        """The mean number of records in a batch: what a noised sum is divided by."""
-        if self._expected_batch_size is not None:
-            return self._expected_batch_size
-        return self._sampling_probability * self.num_examples
+        """The mean size of a batch, a float: what a noised sum is divided by."""
+        return self._expected_batch_size
 
     @property
     def seeded(self):
@@ -150,20 +144,19 @@ class PoissonDataset(keras.utils.PyDataset):
         self.epoch += 1
 
 
-def _sampling_probability(num_examples, expected_batch_size, sampling_probability):
-    if (expected_batch_size is None) == (sampling_probability is None):
+def _rate_and_size(num_examples, probability, size):
+    if (probability is None) == (size is None):
         raise ValueError(
             "Give either `expected_batch_size` or `sampling_probability`. Received: "
-            f"expected_batch_size={expected_batch_size}, "
-            f"sampling_probability={sampling_probability}"
+            f"expected_batch_size={size}, sampling_probability={probability}"
         )
-    if sampling_probability is not None:
-        _validate.check_probability("sampling_probability", sampling_probability)
-        return float(sampling_probability)
-    _validate.check_positive("expected_batch_size", expected_batch_size)
-    if expected_batch_size > num_examples:
+    if size is None:
+        probability = _validate.check_probability("sampling_probability", probability)
+        return probability, probability * num_examples
+    checked = _validate.check_positive("expected_batch_size", size)
+    if checked > num_examples:
         raise ValueError(
             "`expected_batch_size` must be at most the number of records, "
-            f"{num_examples}. Received: expected_batch_size={expected_batch_size}"
+            f"{num_examples}. Received: expected_batch_size={size}"
         )
-    return float(expected_batch_size / num_examples)
+    return checked / num_examples, checked

@@ -56,7 +56,7 @@ def _import_tfds():
 
 def _check_features(builder, name):
     features = builder.info.features
-    image = features.get("image") if hasattr(features, "get") else None
+    image = features["image"] if "image" in features else None
     if image is None or image.np_dtype != np.uint8 or None in image.shape:
         raise ValueError(
             "`name` must be a data set with a feature `image` of one size and of "

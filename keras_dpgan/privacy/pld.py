@@ -20,7 +20,7 @@ _FINE_LOSS = 50.0
 _MAX_EPSILON = 100.0
 
 # Round-off of the Fourier transforms, in probability per composed update:
-# measured against the closed form at most 0.3e-16, for 1e3 to 1e6 updates.
+# measured against the closed form at most 0.3e-16, for 1e2 to 1e6 updates.
 _ROUND_OFF = 1e-16
 
 

@@ -1,0 +1,46 @@
+"""How many updates a budget allows."""
+
+from keras_dpgan import _validate
+from keras_dpgan.privacy import search
+from keras_dpgan.privacy.accountant import ACCOUNTANTS
+from keras_dpgan.privacy.accountant import epsilon
+from keras_dpgan.privacy.curve import EpsilonCurve
+
+
+def max_updates(history, entry, delta, target_epsilon, accountant="pld"):
+    """The largest number of further updates within a privacy budget.
+
+    Args:
+        history: `PrivacyHistory` of what was spent so far, without the count of
+            `entry`.
+        entry: `HistoryEntry` of the updates to make. Its count is the number of
+            them already made, which matters where `max_participations` is
+            declared: those use it up.
+        delta: Float in (0, 1).
+        target_epsilon: Positive float, the budget.
+        accountant: `"pld"` or `"rdp"`; see `epsilon`. Defaults to `"pld"`, which
+            takes a few seconds.
+
+    Returns:
+        Int, the largest number for which `epsilon` of the history with them is
+        at most `target_epsilon`; 0 if not one fits, `None` if any number does.
+
+    Raises:
+        ValueError: If an argument is wrong.
+    """
+    delta = _validate.check_delta(delta)
+    target_epsilon = _validate.check_positive("target_epsilon", target_epsilon)
+    _validate.check_choice("accountant", accountant, ACCOUNTANTS)
+
+    def spent(further):
+        total = history.copy()
+        total.add(entry.with_count(entry.count + further))
+        return epsilon(total, delta, accountant)
+
+    most = None if entry.is_amplified else entry.max_participations
+    if most is not None and spent(max(0, most - entry.count)) <= target_epsilon:
+        return None
+    # The Renyi bound is fast, and never allows more than the tight one.
+    allowed = EpsilonCurve(history, entry, delta).max_updates(target_epsilon)
+    guess = max(0, (allowed or 0) - entry.count)
+    return search.largest_within(spent, target_epsilon, guess) or 0

@@ -1,0 +1,82 @@
+"""Trains on logical CPU devices and prints what came out as JSON.
+
+A process of its own: TensorFlow fixes its devices when it starts.
+"""
+
+import json
+import sys
+
+import helpers
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_dpgan.data import PoissonDataset
+
+UPDATES = 20
+
+
+def use_logical_devices(count):
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(
+        cpu, [tf.config.LogicalDeviceConfiguration()] * count
+    )
+    return tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(count)])
+
+
+def train(noise_multiplier, discriminator_steps, empty):
+    keras.utils.set_random_seed(0)
+    gan = helpers.make_gan(
+        d_optimizer=helpers.make_d_optimizer(noise_multiplier),
+        gradient_penalty=None if discriminator_steps > UPDATES else 10.0,
+        discriminator_steps=discriminator_steps,
+    )
+    helpers.ignore_latents(gan.generator)
+    x, y = helpers.make_data()
+    before = helpers.weights_of(gan.discriminator)
+    probability = 1e-12 if empty else 0.1
+    data = PoissonDataset(
+        x, y, sampling_probability=probability, steps_per_epoch=UPDATES, seed=1
+    )
+    gan.fit(data, verbose=0)
+    after = helpers.weights_of(gan.discriminator)
+    moved = [np.ravel(a - b) for a, b in zip(after, before, strict=True)]
+    return gan, np.concatenate(moved)
+
+
+def main(replicas, mode):
+    strategy = use_logical_devices(int(replicas))
+    with strategy.scope():
+        if mode == "zero_noise":
+            gan, moved = train(0.0, 10**6, empty=False)
+        elif mode == "noise":
+            gan, moved = train(1.0, 10**6, empty=True)
+        else:
+            gan, moved = train(1.0, 3, empty=False)
+    local = [
+        np.asarray(component)
+        for weight in gan.discriminator.trainable_variables
+        for component in strategy.experimental_local_results(weight.value)
+    ]
+    print(
+        json.dumps(
+            {
+                "moved": moved.tolist(),
+                "updates": gan.num_discriminator_updates,
+                "generator_steps": int(gan.g_optimizer.iterations.numpy()),
+                "epsilon": gan.privacy_history.to_json(),
+                "replicas_agree": all(
+                    np.array_equal(a, b)
+                    for a, b in zip(local[::2], local[1::2], strict=True)
+                )
+                if int(replicas) == 2
+                else True,
+                "finite": bool(np.all(np.isfinite(moved))),
+                "expected_batch_size": gan._training_data.expected_batch_size,
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
