@@ -4,32 +4,25 @@ import math
 import types
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from keras_dpgan import _validate
 from keras_dpgan import clipping
+from keras_dpgan import lipschitz
 from keras_dpgan import losses
 from keras_dpgan import networks
 from keras_dpgan import privacy
 from keras_dpgan import training_data
-from keras_dpgan.clipping.contract import at_least_float32
 from keras_dpgan.data.padding import PaddedDataset
-from keras_dpgan.lipschitz import GradientPenalty
-from keras_dpgan.lipschitz import WeightClipping
-from keras_dpgan.lipschitz import scores_and_penalty
+from keras_dpgan.generation import PublicGeneration
 from keras_dpgan.models.output_range import output_range
 from keras_dpgan.optimizers import DPOptimizer
 from keras_dpgan.optimizers.optimizer_pair import OptimizerPair
 from keras_dpgan.privacy_record import PrivacyRecord
 from keras_dpgan.training_limits import TrainingLimits
-
-# A fixed, public loss scale for half precision. A dynamic one would branch on
-# what records do, without noise.
-_HALF_PRECISION_LOSS_SCALE = 1024.0
+from keras_dpgan.training_step import TrainingStep
 
 _EVALUATION_ROWS = 256
-_SAMPLE_CHUNK = 1024
 
 
 @keras.saving.register_keras_serializable(package="keras_dpgan")
@@ -81,7 +74,7 @@ class DPGAN(keras.Model):
         self.row_shape = networks.build_and_check(
             discriminator, generator, self.latent_dim, self.num_classes
         )
-        self.label_prior = None
+        self.generation = PublicGeneration(generator, self.latent_dim, self.num_classes)
         self.private = True
         self.initial_epoch = 0
         self.privacy_record = PrivacyRecord(name="privacy_record")
@@ -165,14 +158,7 @@ class DPGAN(keras.Model):
         )
         super().compile(optimizer=None, loss=None, jit_compile=jit_compile, **kwargs)
         self.private = private
-        self.loss_pair = losses.resolve(losses.get(loss), self.discriminator)
-        self.gradient_penalty = _as_penalty(gradient_penalty)
-        self.weight_clip = _as_weight_clipping(weight_clip)
         self.discriminator_steps = discriminator_steps
-        self.physical_batch_size = physical_batch_size
-        self._engine = clipping.get_engine(engine, physical_batch_size)
-        self.label_prior = _checked_prior(label_prior, self.num_classes)
-        self._half_precision = self.discriminator.compute_dtype == "float16"
         self.d_optimizer = d_optimizer
         self.g_optimizer = _scaled_if_half_precision(g_optimizer, self.generator)
         # Built here: a weight file loaded into an optimizer that is not built
@@ -180,6 +166,19 @@ class DPGAN(keras.Model):
         self.d_optimizer.build(self.discriminator.trainable_variables)
         self.g_optimizer.build(self.generator.trainable_variables)
         self.optimizer = OptimizerPair(self.d_optimizer, self.g_optimizer)
+        self.generation = PublicGeneration(
+            self.generator, self.latent_dim, self.num_classes, label_prior
+        )
+        self._step = TrainingStep(
+            self.discriminator,
+            self.generation,
+            self.d_optimizer,
+            self.g_optimizer,
+            losses.resolve(losses.get(loss), self.discriminator),
+            lipschitz.as_penalty(gradient_penalty),
+            lipschitz.as_weight_clipping(weight_clip),
+            clipping.get_engine(engine, physical_batch_size) if private else None,
+        )
         self.g_loss_metric = keras.metrics.Mean(name="g_loss")
         self.d_loss_fake_metric = keras.metrics.Mean(name="d_loss_fake")
 
@@ -248,13 +247,13 @@ class DPGAN(keras.Model):
             expected_batch_size,
             max_participations,
         )
-        self._prepare(data)
+        self._use(data)
         self.initial_epoch = initial_epoch
         history = super().fit(
             self._training_data.batches,
             epochs=epochs,
             verbose=verbose,
-            callbacks=callbacks,
+            callbacks=[_OpenPrivacyEntry(), *(callbacks or [])],
             validation_data=validation_data,
             initial_epoch=initial_epoch,
             steps_per_epoch=steps_per_epoch,
@@ -267,15 +266,22 @@ class DPGAN(keras.Model):
         )
         return history
 
-    def _prepare(self, data):
+    def _use(self, data):
         """Makes the public facts about `data` those of the updates to come."""
         if self._training_data is not None and (
             data.expected_batch_size != self._training_data.expected_batch_size
         ):
             self.train_function = None  # Traced for other shapes.
         self._training_data = training_data.padded(data, self._row_multiple(data))
+
+    def open_privacy_entry(self):
+        """Begins to count updates under the facts of the running `fit`.
+
+        Keras calls it before the first update, after callbacks have restored
+        what they restore.
+        """
         if self.private:
-            self.privacy_record.open(self._history_entry(data))
+            self.privacy_record.open(self._history_entry(self._training_data))
             self._update_epsilon_curve()
 
     def _history_entry(self, data):
@@ -315,16 +321,27 @@ class DPGAN(keras.Model):
         run = strategy.extended.call_for_each_replica
 
         def update():
-            run(self._discriminator_update, args=batch)
+            run(self._update_discriminator, args=batch)
             due = tf.equal(self._count() % self.discriminator_steps, 0)
             tf.cond(due, generate, _nothing)
             return _nothing()
 
         def generate():
-            run(self._generator_step)
+            run(self._update_generator)
             return _nothing()
 
         tf.cond(self._limits.allow(self._count()), update, _nothing)
+
+    def _update_discriminator(self, rows, labels, mask):
+        expected = self._training_data.expected_batch_size
+        self._step.update_discriminator(rows, labels, mask, expected)
+        self.privacy_record.num_discriminator_updates.assign_add(1)
+
+    def _update_generator(self):
+        expected = self._training_data.expected_batch_size
+        g_loss, d_loss_fake = self._step.update_generator(expected)
+        self.g_loss_metric.update_state(g_loss)
+        self.d_loss_fake_metric.update_state(d_loss_fake)
 
     def _count(self):
         return tf.convert_to_tensor(self.privacy_record.num_discriminator_updates.value)
@@ -350,119 +367,6 @@ class DPGAN(keras.Model):
         labels = tf.clip_by_value(tf.cast(labels, tf.int32), 0, self.num_classes - 1)
         return rows, tf.reshape(labels, [-1]), mask
 
-    def _discriminator_update(self, rows, labels, mask):
-        """Steps 2 to 7 of a discriminator update, in one replica."""
-        rows = tf.cast(rows, self.discriminator.variable_dtype)
-        n = tf.shape(rows)[0]
-        records = {
-            "real": rows,
-            "fake": tf.cast(self._fakes_for(labels, n), rows.dtype),
-            "mixing": tf.random.uniform((n,), dtype=rows.dtype),
-        }
-        if labels is not None:
-            records["labels"] = labels
-        variables = self.discriminator.trainable_variables
-        if self.private:
-            clipped_sum = self._clipped_sum(variables, records, mask)
-            self.d_optimizer.apply_clipped_sum(
-                clipped_sum, variables, self._training_data.expected_batch_size
-            )
-        else:
-            self._apply_plain_gradient(variables, records, mask)
-        if self.weight_clip is not None:
-            for variable in variables:
-                variable.assign(self.weight_clip(variable))
-        self.privacy_record.num_discriminator_updates.assign_add(1)
-
-    def _clipped_sum(self, variables, records, mask):
-        scale = _HALF_PRECISION_LOSS_SCALE if self._half_precision else 1.0
-        clip = self.d_optimizer.l2_norm_clip
-        clipped = self._engine(
-            lambda batch: scale * self._record_losses(batch),
-            variables,
-            records,
-            scale * clip,
-            mask,
-        )
-        return clipped._replace(sums=[s / scale for s in clipped.sums])
-
-    def _apply_plain_gradient(self, variables, records, mask):
-        with tf.GradientTape() as tape:
-            values = self._record_losses(records)
-            if mask is not None:
-                values = tf.where(mask, values, tf.zeros_like(values))
-            expected = self._training_data.expected_batch_size
-            total = tf.reduce_sum(values) / tf.cast(expected, values.dtype)
-        gradients = tape.gradient(total, variables)
-        self.d_optimizer.apply_gradients(zip(gradients, variables, strict=True))
-
-    def _record_losses(self, records):
-        """One loss per record: all that touches a real row is in it."""
-        real, fake, penalties = scores_and_penalty(
-            self.discriminator,
-            records["real"],
-            records["fake"],
-            records.get("labels"),
-            records["mixing"],
-            self.gradient_penalty,
-        )
-        return self.loss_pair.discriminator(real, fake) + penalties
-
-    def _fakes_for(self, labels, n):
-        """A fake for each record, of its own label, from a public pool.
-
-        The pool has as many rows of each label whatever the records are: a
-        generator with batch statistics that ran on the records' labels would
-        mix the records.
-        """
-        expected = self._training_data.expected_batch_size
-        replicas = self.distribute_strategy.num_replicas_in_sync
-        classes = self.num_classes or 1
-        per_class = math.ceil(expected / replicas / classes)
-        pool_labels = None
-        if labels is not None:
-            pool_labels = tf.repeat(tf.range(classes), per_class)
-        pool = self._generate(classes * per_class, pool_labels, training=True)
-        index = tf.random.uniform((n,), maxval=per_class, dtype=tf.int32)
-        if labels is not None:
-            index += labels * per_class
-        return tf.gather(pool, index)
-
-    def _generator_step(self):
-        """One step on public latents and labels; it sees no record."""
-        replicas = self.distribute_strategy.num_replicas_in_sync
-        n = math.ceil(self._training_data.expected_batch_size / replicas)
-        labels = self._draw_labels(n)
-        variables = self.generator.trainable_variables
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch([v.value for v in variables])
-            fake = self._generate(n, labels, training=True)
-            scores = networks.call(self.discriminator, fake, labels, training=True)
-            scores = at_least_float32(tf.reshape(scores, [-1]))
-            loss = tf.reduce_mean(self.loss_pair.generator(scores))
-            objective = tf.add_n([loss, *self.generator.losses]) / replicas
-            objective = self.g_optimizer.scale_loss(objective)
-        gradients = tape.gradient(objective, [v.value for v in variables])
-        self.g_optimizer.apply_gradients(zip(gradients, variables, strict=True))
-        self.g_loss_metric.update_state(loss)
-        self.d_loss_fake_metric.update_state(self.loss_pair.on_fake(scores))
-
-    def _generate(self, n, labels, training):
-        latents = tf.random.normal((n, self.latent_dim))
-        return networks.call(self.generator, latents, labels, training)
-
-    def _draw_labels(self, n):
-        if self.num_classes is None:
-            return None
-        logits = tf.math.log(tf.constant([self._prior()], tf.float32))
-        return tf.random.categorical(logits, n, dtype=tf.int32)[0]
-
-    def _prior(self):
-        """The public probabilities of the labels, uniform unless given."""
-        if self.label_prior is None:
-            return [1.0 / self.num_classes] * self.num_classes
-        return self.label_prior
-
     def _logs(self):
         logs = {m.name: m.result() for m in (self.g_loss_metric, self.d_loss_fake_metric)}
         if self.private:
@@ -472,13 +376,12 @@ class DPGAN(keras.Model):
     def test_step(self, data):
         """Public numbers only: `data` is not looked at."""
         del data
-        n = _EVALUATION_ROWS
-        labels = self._draw_labels(n)
-        fake = self._generate(n, labels, training=False)
-        scores = networks.call(self.discriminator, fake, labels, training=False)
-        scores = at_least_float32(tf.reshape(scores, [-1]))
-        self.g_loss_metric.update_state(self.loss_pair.generator(scores))
-        self.d_loss_fake_metric.update_state(self.loss_pair.on_fake(scores))
+        labels = self.generation.labels(_EVALUATION_ROWS)
+        g_loss, d_loss_fake = self._step.public_losses(
+            _EVALUATION_ROWS, labels, training=False
+        )
+        self.g_loss_metric.update_state(g_loss)
+        self.d_loss_fake_metric.update_state(d_loss_fake)
         return {m.name: m.result() for m in self.metrics}
 
     def evaluate(self, x=None, y=None, steps=None, **kwargs):
@@ -521,43 +424,7 @@ class DPGAN(keras.Model):
         Raises:
             ValueError: If `labels` do not fit.
         """
-        _validate.check_int("n", n, minimum=0)
-        labels = self._sample_labels(n, labels, seed)
-        latents = _latents(n, self.latent_dim, seed)
-        parts = [np.zeros((0, *self.row_shape), np.float32)]
-        for start in range(0, n, _SAMPLE_CHUNK):
-            chunk = slice(start, start + _SAMPLE_CHUNK)
-            chunk_labels = None if labels is None else tf.constant(labels[chunk])
-            rows = networks.call(
-                self.generator, latents[chunk], chunk_labels, training=False
-            )
-            parts.append(np.asarray(tf.cast(rows, tf.float32)))
-        rows = np.concatenate(parts)
-        return rows if labels is None else (rows, labels)
-
-    def _sample_labels(self, n, labels, seed):
-        if self.num_classes is None:
-            if labels is not None:
-                raise ValueError(
-                    "`labels` must be None: the model is not conditional. Received: "
-                    f"labels={labels}"
-                )
-            return None
-        if labels is None:
-            rng = np.random.default_rng(seed)
-            return rng.choice(self.num_classes, n, p=self._prior()).astype(np.int32)
-        labels = np.asarray(labels)
-        if labels.shape not in ((), (n,)) or labels.dtype.kind not in "iu":
-            raise ValueError(
-                f"`labels` must be ints of shape ({n},), or one int. Received: "
-                f"labels of shape {labels.shape} and dtype {labels.dtype}"
-            )
-        if n and (labels.min() < 0 or labels.max() >= self.num_classes):
-            raise ValueError(
-                f"`labels` must be in [0, {self.num_classes}). Received: labels from "
-                f"{labels.min()} to {labels.max()}"
-            )
-        return np.broadcast_to(labels, (n,)).astype(np.int32)
+        return self.generation.sample(n, labels, seed)
 
     @property
     def num_discriminator_updates(self):
@@ -600,7 +467,7 @@ class DPGAN(keras.Model):
     def delta(self, value):
         _validate.check_delta(value)
         self._delta = value
-        if self._training_data is not None and self.private:
+        if self.privacy_record.entry is not None:
             self._update_epsilon_curve()
 
     def _update_epsilon_curve(self):
@@ -639,6 +506,23 @@ class DPGAN(keras.Model):
                 config[network], custom_objects=custom_objects
             )
         return cls(**config)
+
+
+class _OpenPrivacyEntry(keras.callbacks.Callback):
+    """Opens the history's entry once all callbacks have begun.
+
+    `BackupAndRestore` loads a history while `fit` begins; what it loads may have
+    been made under other facts.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self._opened = False
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if not self._opened:
+            self.model.open_privacy_entry()
+            self._opened = True
 
 
 def default_delta(num_examples):
@@ -680,18 +564,6 @@ def _check_slope_bounds(gradient_penalty, weight_clip):
         )
 
 
-def _as_penalty(value):
-    if value is None or isinstance(value, GradientPenalty):
-        return value
-    return GradientPenalty(weight=value)
-
-
-def _as_weight_clipping(value):
-    if value is None or isinstance(value, WeightClipping):
-        return value
-    return WeightClipping(limit=value)
-
-
 def _scaled_if_half_precision(g_optimizer, generator):
     """The generator's loss scale may be dynamic: it sees public numbers only."""
     if generator.compute_dtype != "float16":
@@ -699,25 +571,6 @@ def _scaled_if_half_precision(g_optimizer, generator):
     if isinstance(g_optimizer, keras.optimizers.LossScaleOptimizer):
         return g_optimizer
     return keras.optimizers.LossScaleOptimizer(g_optimizer)
-
-
-def _checked_prior(label_prior, num_classes):
-    """The label prior as a list of probabilities; `None` where none is given."""
-    if label_prior is None:
-        return None
-    prior = np.asarray(label_prior, np.float64)
-    if prior.shape != (num_classes,) or (prior < 0).any() or prior.sum() <= 0:
-        raise ValueError(
-            "`label_prior` must be one non-negative number per label, for "
-            f"num_classes={num_classes}. Received: label_prior={label_prior}"
-        )
-    return (prior / prior.sum()).tolist()
-
-
-def _latents(n, width, seed):
-    if seed is None:
-        return tf.random.normal((n, width))
-    return tf.random.stateless_normal((n, width), seed=[seed, 0])
 
 
 def _nothing():

@@ -128,6 +128,20 @@ class WeightClipping(keras.constraints.Constraint):
         return {"limit": self.limit}
 
 
+def as_penalty(value):
+    """The `GradientPenalty` of a weight; objects and `None` as they are."""
+    if value is None or isinstance(value, GradientPenalty):
+        return value
+    return GradientPenalty(weight=value)
+
+
+def as_weight_clipping(value):
+    """The `WeightClipping` of a limit; objects and `None` as they are."""
+    if value is None or isinstance(value, WeightClipping):
+        return value
+    return WeightClipping(limit=value)
+
+
 def scores_and_penalty(discriminator, real, fake, labels, mixing, penalty):
     """One pass of the discriminator over the rows of each record.
 

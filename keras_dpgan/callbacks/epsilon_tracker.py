@@ -48,6 +48,7 @@ class EpsilonTracker(keras.callbacks.Callback):
         self.target_epsilon = target_epsilon
         self.on_exceed = on_exceed
         self.accountant = accountant
+        self._budget_is_set = False
 
     def on_train_begin(self, logs=None):
         if not getattr(self.model, "private", False):
@@ -59,8 +60,13 @@ class EpsilonTracker(keras.callbacks.Callback):
             _validate.check_delta(self.delta, self.model.num_examples)
             self.model.delta = self.delta
         self.model.max_discriminator_updates = None
-        if self.target_epsilon is not None:
+        self._budget_is_set = self.target_epsilon is None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        # Not sooner: other callbacks may restore a history while `fit` begins.
+        if not self._budget_is_set:
             self._keep_budget()
+            self._budget_is_set = True
 
     def _keep_budget(self):
         delta = self.model.delta

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from keras_dpgan.data.scaling import check_pixel_range, scale_to_range
+from keras_dpgan.data.scaling import check_pixel_range
+from keras_dpgan.data.scaling import scale_to_range
 
 _NUM_TRAIN = 1437
 _MAX_PIXEL = 16

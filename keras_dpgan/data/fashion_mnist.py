@@ -5,7 +5,8 @@ import pathlib
 import numpy as np
 
 from keras_dpgan.data.idx import read_idx
-from keras_dpgan.data.scaling import check_pixel_range, scale_to_range
+from keras_dpgan.data.scaling import check_pixel_range
+from keras_dpgan.data.scaling import scale_to_range
 from keras_dpgan.data.tfds import load_tfds
 
 DEBIAN_DIR = pathlib.Path("/usr/share/datasets/fashion-mnist")

@@ -18,10 +18,14 @@ class PoissonDataset(keras.utils.PyDataset):
     Learning with Differential Privacy", section 3; Mironov, Talwar and Zhang
     2019, "Renyi Differential Privacy of the Sampled Gaussian Mechanism".
 
-    ```python
-    dataset = PoissonDataset(x_train, y_train, expected_batch_size=256)
-    gan.fit(dataset, epochs=20)
-    ```
+    Example:
+
+    >>> x, y = np.zeros((600, 28, 28, 1), "float32"), np.zeros(600, "int32")
+    >>> dataset = PoissonDataset(x, y, expected_batch_size=60)
+    >>> dataset.sampling_probability, len(dataset)
+    (0.1, 10)
+
+    `gan.fit(dataset, epochs=20)` then makes 200 discriminator updates.
 
     Each draw takes fresh entropy of the operating system, so that no user seed
     repeats it and threads and forked workers draw different batches. Draws are
@@ -40,12 +44,14 @@ class PoissonDataset(keras.utils.PyDataset):
         transform: Callable of one record, `transform(x_i)` or
             `transform(x_i, y_i)`, that returns what to train on: an array, or a
             pair of an array and its label. It runs on one record at a time, so
-            that none can enter another's. Defaults to `None`.
+            that none can enter another's; arrays that fit in memory are scaled
+            faster beforehand. Defaults to `None`.
         steps_per_epoch: Int, the number of batches that Keras calls an epoch.
             Defaults to `None`: 1/q, rounded.
         seed: Non-negative int that makes the draws repeatable, for tests. Who
             knows the seed knows the batches: privacy statements then claim no
-            amplification by sampling. Defaults to `None`.
+            amplification by sampling. `fit` shuffles the batches of an epoch
+            unless told `shuffle=False`. Defaults to `None`.
         workers: As in `keras.utils.PyDataset`. Defaults to 1.
         use_multiprocessing: As in `keras.utils.PyDataset`. Defaults to `False`.
         max_queue_size: As in `keras.utils.PyDataset`. Defaults to 10.
@@ -141,6 +147,7 @@ class PoissonDataset(keras.utils.PyDataset):
         return np.sort(indices)
 
     def on_epoch_end(self):
+        """Moves on to the next epoch of the seeded draws; Keras calls it."""
         self.epoch += 1
 
 

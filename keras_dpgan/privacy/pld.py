@@ -1,19 +1,22 @@
 """Privacy loss distributions: the tight accountant."""
 
+import dataclasses
 import functools
 import math
 
-from keras_dpgan.privacy import group
+import numpy as np
+
 from keras_dpgan.privacy import rdp
 from keras_dpgan.privacy.composition import Composition
 from keras_dpgan.privacy.composition import SampledGaussian
+from keras_dpgan.privacy.loss_distribution import loss_distribution
 
 # On a grid of 1e-3 the result can be 40% too large after 1e5 updates.
 _INTERVAL = 1e-4
 
-# The largest loss of one update for which that grid is kept; beyond it (a noise
-# multiplier below 0.25) a grid of as many points is coarser.
-_FINE_LOSS = 50.0
+# Points on the grid of one update and of all, for time and memory.
+_MAX_POINTS = 500_000
+_MAX_TOTAL_POINTS = 2_000_000
 
 # Above this the distributions are not computed: such an epsilon protects no one,
 # and a sharper one takes minutes.
@@ -83,7 +86,7 @@ def gaussian_epsilon(squared_shift, delta):
 def _compose(composition, group_size):
     from dp_accounting.pld import privacy_loss_distribution
 
-    interval = max(_interval(step, group_size) for step in composition.sampled)
+    interval = _interval(composition, group_size)
     parts = [_self_composed(step, group_size, interval) for step in composition.sampled]
     if composition.squared_shift:
         parts.append(
@@ -95,14 +98,38 @@ def _compose(composition, group_size):
     return functools.reduce(lambda total, part: total.compose(part), parts)
 
 
-def _interval(step: SampledGaussian, group_size):
+def _interval(composition, group_size):
+    """The grid of privacy losses: every one is safe, a finer one is tighter.
+
+    It is refined where one update's losses would all but vanish in it, and made
+    coarser where it would have too many points.
+    """
+    singles = [
+        _spread(Composition((dataclasses.replace(step, count=1),), 0.0, False))
+        for step in composition.sampled
+    ]
+    interval = max(
+        min(_INTERVAL, min(singles) / 2),
+        max(_largest_loss(s, group_size) for s in composition.sampled) / _MAX_POINTS,
+        16 * group_size * _spread(composition) / _MAX_TOTAL_POINTS,
+    )
+    # In powers of two, so that a search meets few different grids.
+    return _INTERVAL * 2.0 ** math.ceil(math.log2(interval / _INTERVAL) - 1e-9)
+
+
+def _spread(composition):
+    """About the standard deviation of the privacy loss."""
+    return math.sqrt(2 * rdp.composition_rdp(composition)[0])
+
+
+def _largest_loss(step: SampledGaussian, group_size):
     shift = group_size / step.noise_multiplier
-    largest_loss = shift**2 / 2 + 10 * shift
-    return _INTERVAL * max(1, math.ceil(largest_loss / _FINE_LOSS))
+    never = (1 - step.sampling_probability) ** group_size
+    return np.logaddexp(math.log(never), math.log1p(-never) + shift**2 / 2 + 10 * shift)
 
 
-# A search for a number of updates composes one step, and one past, many times.
-@functools.lru_cache(maxsize=8)
+# A search for a number of updates composes the same past, and one step, often.
+@functools.lru_cache(maxsize=4)
 def _self_composed(step: SampledGaussian, group_size, interval):
     single = _single(
         step.sampling_probability, step.noise_multiplier, group_size, interval
@@ -110,16 +137,4 @@ def _self_composed(step: SampledGaussian, group_size, interval):
     return single.self_compose(step.count)
 
 
-@functools.lru_cache(maxsize=8)
-def _single(sampling_probability, noise_multiplier, group_size, interval):
-    from dp_accounting.pld import privacy_loss_distribution
-
-    if group_size > 1:
-        return group.loss_distribution(
-            sampling_probability, noise_multiplier, group_size, interval
-        )
-    return privacy_loss_distribution.from_gaussian_mechanism(
-        noise_multiplier,
-        sampling_prob=sampling_probability,
-        value_discretization_interval=interval,
-    )
+_single = functools.lru_cache(maxsize=4)(loss_distribution)

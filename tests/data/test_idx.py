@@ -43,25 +43,26 @@ def test_a_file_of_no_items_is_an_empty_array(write):
     assert read_idx(write(header(8, 0, 28, 28))).shape == (0, 28, 28)
 
 
+FAULTS = {
+    "empty": (b"", "Not an IDX file"),
+    "three_bytes": (b"\0\0\x08", "Not an IDX file"),
+    "other_magic": (b"PNG\x01" + bytes(8), "Not an IDX file"),
+    "unknown_type": (header(7, 4) + bytes(4), "Not an IDX file"),
+    "no_dimension": (header(8), "1 to 8 dimensions.* 0"),
+    "many_dimensions": (header(8, *[1] * 200) + b"1", "1 to 8 dimensions.* 200"),
+    "cut_header": (header(8, 3, 4)[:-1], "truncated within its header"),
+    "cut": (idx_bytes(ARRAY)[:-1], "truncated: 24 bytes claimed, 23 found"),
+    "cut_item": (idx_bytes(ARRAY, ">f8")[:-8], "truncated: 192 .* 184 found"),
+    "longer": (idx_bytes(ARRAY) + b"\0", "more than the 24 bytes"),
+    "overflow": (header(8, *[2**32 - 1] * 8), "claims .* above the limit"),
+    "above_limit": (header(14, 2**27 + 1), "claims .* above the limit"),
+}
+
+
 @pytest.mark.parametrize("compress", [False, True])
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"", "Not an IDX file"),
-        (b"\0\0\x08", "Not an IDX file"),
-        (b"PNG\x01" + bytes(8), "Not an IDX file"),
-        (header(7, 4) + bytes(4), "Not an IDX file"),
-        (header(8), "1 to 8 dimensions.* 0"),
-        (header(8, *[1] * 200) + bytes(1), "1 to 8 dimensions.* 200"),
-        (header(8, 3, 4)[:-1], "truncated within its header"),
-        (idx_bytes(ARRAY)[:-1], "truncated: 24 bytes claimed, 23 found"),
-        (idx_bytes(ARRAY, ">f8")[:-8], "truncated: 192 bytes claimed, 184 found"),
-        (idx_bytes(ARRAY) + b"\0", "more than the 24 bytes"),
-        (header(8, *[2**32 - 1] * 8), "claims .* above the limit"),
-        (header(14, 2**27 + 1), "claims .* above the limit"),
-    ],
-)
-def test_what_is_no_whole_idx_file_is_refused(write, content, message, compress):
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_is_no_whole_idx_file_is_refused(write, fault, compress):
+    content, message = FAULTS[fault]
     path = write(content, compress)
     with pytest.raises(ValueError, match=f"{message}.*Received: path=.*file"):
         read_idx(path)

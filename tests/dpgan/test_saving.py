@@ -40,7 +40,7 @@ def test_a_keras_file_brings_back_everything_without_custom_objects(trained, tmp
             np.testing.assert_array_equal(a.numpy(), b.numpy())
     assert loaded.privacy_history == trained.privacy_history
     assert loaded.epsilon(1e-5) == trained.epsilon(1e-5)
-    assert loaded.loss_pair.get_config() == trained.loss_pair.get_config()
+    assert loaded.get_compile_config() == trained.get_compile_config()
     latents = np.ones((2, helpers.LATENT_DIM), np.float32)
     labels = np.array([0, 1], np.int32)
     np.testing.assert_array_equal(

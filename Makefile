@@ -1,0 +1,54 @@
+# `make demo` does the main job and `make test` runs the tests. Each makes .venv
+# and installs the package there, once; again when setup.py has changed.
+
+PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& echo "$$python" && break; done)
+VENV := .venv
+PY := $(VENV)/bin/python
+
+.PHONY: demo test test-all lint format bench bench-check quality clean
+
+demo: $(VENV)/with-plots
+	$(PY) examples/digits/train.py --output_dir=out/digits
+
+test: $(VENV)/with-test
+	$(PY) -m pytest --durations=10
+
+test-all: $(VENV)/with-test
+	$(PY) -m pytest --durations=20 -m ""
+
+lint: $(VENV)/with-dev
+	$(PY) -m ruff check
+	$(PY) -m ruff format --check
+	$(PY) tools/build_files.py --check
+	tools/buildifier.sh --mode=check --lint=warn
+
+format: $(VENV)/with-dev
+	$(PY) -m ruff check --fix
+	$(PY) -m ruff format
+	$(PY) tools/build_files.py
+
+bench: $(VENV)/with-test
+	$(PY) benchmarks/speed.py
+
+bench-check: $(VENV)/with-test
+	$(PY) benchmarks/speed.py --check
+
+quality: $(VENV)/with-test
+	$(PY) benchmarks/quality.py
+
+clean:
+	rm -rf $(VENV) out build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# One stamp for each set of extras, as in `pip install --editable .[test]`.
+$(VENV)/with-%: setup.py | $(VENV)/bin/pip
+	@echo "Installing keras-dpgan[$*] in $(VENV): a few minutes the first time."
+	@$(PY) -m pip install --quiet --disable-pip-version-check --editable ".[$*]"
+	@touch $@
+
+$(VENV)/bin/pip:
+	@test -n "$(PYTHON)" || { echo "keras-dpgan needs Python 3.11 or later:" \
+		"install it, or run make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@"$(PYTHON)" -m venv $(VENV)

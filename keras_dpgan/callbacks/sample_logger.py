@@ -1,0 +1,180 @@
+"""What the generator makes, epoch by epoch."""
+
+import pathlib
+
+import keras
+import numpy as np
+
+from keras_dpgan import _validate
+from keras_dpgan._files import complete_file
+from keras_dpgan.callbacks.grid import check_drawable
+from keras_dpgan.callbacks.grid import import_pillow
+from keras_dpgan.callbacks.grid import sample_grid
+from keras_dpgan.data.scaling import check_pixel_range
+from keras_dpgan.models.output_range import output_range
+
+_MOST_FRAMES = 100
+_FRAME_MILLISECONDS = 120
+_LAST_FRAME_MILLISECONDS = 2000
+
+
+@keras.saving.register_keras_serializable(package="keras_dpgan")
+class SampleLogger(keras.callbacks.Callback):
+    """Draws generated images after each epoch, from the same latents each time.
+
+    `directory` receives `epoch-0001.png` and so on, a row for each label, and at
+    the end of training `training.gif`, which runs through them. No screen is
+    needed. What is drawn comes from the generator and public latents alone: it
+    costs no privacy.
+
+    ```python
+    gan.fit(x, y, epochs=100, callbacks=[SampleLogger("samples")])
+    ```
+
+    Args:
+        directory: Folder for the files; it is made.
+        samples_per_label: Int, the columns of the grid; without labels the grid
+            is square. Defaults to 10.
+        label_names: List of strings, the name of each label. Defaults to `None`:
+            the numbers.
+        pixel_range: Pair of floats, what black and white are. Defaults to
+            `None`: read off the generator's last activation.
+        seed: Non-negative int, which makes the latents. Defaults to 0.
+        log_dir: Folder for TensorBoard, to show the grids there too. Defaults to
+            `None`.
+
+    Raises:
+        ImportError: If Pillow is not installed or, with `log_dir`, TensorBoard.
+    """
+
+    def __init__(
+        self,
+        directory,
+        samples_per_label=10,
+        label_names=None,
+        pixel_range=None,
+        seed=0,
+        log_dir=None,
+    ):
+        super().__init__()
+        import_pillow()
+        if log_dir is not None:
+            _image_summary()
+        if pixel_range is not None:
+            check_pixel_range(pixel_range)
+        self.directory = pathlib.Path(directory)
+        self.samples_per_label = _validate.check_int(
+            "samples_per_label", samples_per_label, minimum=1
+        )
+        self.label_names = label_names
+        self.pixel_range = pixel_range
+        self.seed = _validate.check_int("seed", seed, minimum=0)
+        self.log_dir = log_dir
+        self._writer = None
+        self._last_epoch = None
+
+    def on_train_begin(self, logs=None):
+        check_drawable("The rows of the model", self.model.row_shape)
+        self._range()
+        self._check_label_names()
+        self._last_epoch = None
+
+    def on_epoch_end(self, epoch, logs=None):
+        grid = self._grid()
+        with complete_file(self._path(epoch)) as path:
+            grid.save(path)
+        self._last_epoch = epoch
+        if self.log_dir is not None:
+            self._write_summary(np.asarray(grid), epoch)
+
+    def on_train_end(self, logs=None):
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+        if self._last_epoch is not None:
+            self._write_animation()
+
+    def _grid(self):
+        """The grid of the generator as it is now."""
+        per_label = self.samples_per_label
+        if self.model.num_classes is None:
+            images, labels = self.model.sample(per_label**2, seed=self.seed), None
+        else:
+            labels = np.repeat(np.arange(self.model.num_classes), per_label)
+            images, labels = self.model.sample(len(labels), labels, seed=self.seed)
+        return sample_grid(images, labels, self._range(), self.label_names, per_label)
+
+    def _range(self):
+        if self.pixel_range is not None:
+            return self.pixel_range
+        found = output_range(self.model.generator)
+        if found is None:
+            raise ValueError(
+                "`pixel_range` of `SampleLogger` cannot be read off the generator, "
+                "whose output is not confined by tanh or a sigmoid. Give it, as in "
+                "`pixel_range=(-1.0, 1.0)`."
+            )
+        return found
+
+    def _check_label_names(self):
+        classes = self.model.num_classes
+        if self.label_names is not None and len(self.label_names) != classes:
+            raise ValueError(
+                f"`label_names` must have one name for each label, num_classes="
+                f"{classes}. Received: {len(self.label_names)} names"
+            )
+
+    def _path(self, epoch):
+        return self.directory / f"epoch-{epoch + 1:04d}.png"
+
+    def _write_summary(self, grid, epoch):
+        import tensorflow as tf
+
+        if self._writer is None:
+            self._writer = tf.summary.create_file_writer(str(self.log_dir))
+        with self._writer.as_default():
+            _image_summary()("samples", grid[None], step=epoch)
+
+    def _write_animation(self):
+        """One GIF of all epochs, those before a resumed run included."""
+        import PIL.Image
+
+        paths = [self._path(epoch) for epoch in range(self._last_epoch + 1)]
+        paths = _thinned([path for path in paths if path.is_file()])
+        frames = []
+        for path in paths:
+            with PIL.Image.open(path) as image:
+                frames.append(image.convert("P", palette=PIL.Image.Palette.ADAPTIVE))
+        durations = [_FRAME_MILLISECONDS] * len(frames)
+        durations[-1] = _LAST_FRAME_MILLISECONDS
+        with complete_file(self.directory / "training.gif") as path:
+            frames[0].save(
+                path,
+                save_all=True,
+                append_images=frames[1:],
+                duration=durations,
+                loop=0,
+            )
+
+
+def _thinned(paths):
+    """At most so many frames, evenly spread, the first and the last among them."""
+    if len(paths) <= _MOST_FRAMES:
+        return paths
+    return [paths[i] for i in np.linspace(0, len(paths) - 1, _MOST_FRAMES).astype(int)]
+
+
+def _image_summary():
+    """The function that writes images for TensorBoard.
+
+    Raises:
+        ImportError: If TensorBoard, which brings it, is not installed.
+    """
+    try:
+        from tensorboard.plugins.image.summary_v2 import image
+    except ImportError as error:
+        raise ImportError(
+            "`log_dir` of `SampleLogger` needs TensorBoard. Install it with "
+            '`pip install "keras-dpgan[tensorboard]"`.'
+        ) from error
+    return image

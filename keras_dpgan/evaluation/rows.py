@@ -1,0 +1,176 @@
+"""Real and generated rows: what every metric asks of them, and their scale.
+
+A row is an image, of shape `(height, width, channels)`, or a plain vector. A
+message may quote values of real rows: it is for whoever holds the data.
+"""
+
+import numpy as np
+
+from keras_dpgan.data.scaling import check_pixel_range
+from keras_dpgan.data.scaling import to_uint8
+
+_USUAL_RANGES = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0))
+
+# In widths of the range: how far a generator without a bounded last activation
+# may overshoot before its pixels are taken for those of another range.
+_OVERSHOOT = 0.5
+
+
+def check_rows(name, rows, minimum=1):
+    """Returns rows as an array of numbers.
+
+    Args:
+        name: The argument's name, for messages.
+        rows: Array of shape `(n, height, width, channels)` or `(n, columns)`.
+        minimum: Int, the fewest rows that will do. Defaults to 1.
+
+    Returns:
+        A NumPy array: float32, or uint8 if it was.
+
+    Raises:
+        ValueError: If the shape or dtype is another, if there are too few rows,
+            or if a value is NaN or infinite.
+    """
+    rows = np.asarray(rows)
+    if rows.ndim not in (2, 4):
+        remedy = " Add the channel axis: `x[..., None]`." if rows.ndim == 3 else ""
+        raise ValueError(
+            f"`{name}` must be images of shape (n, height, width, channels) or "
+            f"vectors of shape (n, columns).{remedy} Received: {name} of shape "
+            f"{rows.shape}"
+        )
+    if rows.dtype.kind not in "fiub" and "float" not in rows.dtype.name:
+        raise ValueError(
+            f"`{name}` must hold numbers. Received: {name} of dtype {rows.dtype}"
+        )
+    if len(rows) < minimum:
+        raise ValueError(
+            f"`{name}` must have at least {minimum} rows. Received: {len(rows)}"
+        )
+    if rows.dtype == np.uint8:
+        return rows
+    rows = rows.astype(np.float32, copy=False)
+    finite = np.isfinite(rows).reshape(len(rows), -1).all(axis=1)
+    if not finite.all():
+        raise ValueError(
+            f"`{name}` must be finite. Received: NaN or infinity in "
+            f"{np.count_nonzero(~finite)} of {len(rows)} rows, the first of them row "
+            f"{int(np.argmin(finite))}"
+        )
+    return rows
+
+
+def check_labels(name, labels, num_rows):
+    """Returns labels as int32.
+
+    Args:
+        name: The argument's name, for messages.
+        labels: Ints of shape `(num_rows,)`.
+        num_rows: Int, how many rows they belong to.
+
+    Returns:
+        An int32 NumPy array.
+
+    Raises:
+        ValueError: If there are none, or they are of another shape or dtype.
+    """
+    if labels is None:
+        raise ValueError(
+            f"`{name}` must give a label for each row: this metric compares "
+            f"classes. Received: {name}=None"
+        )
+    labels = np.asarray(labels)
+    if labels.shape != (num_rows,) or labels.dtype.kind not in "iu":
+        raise ValueError(
+            f"`{name}` must hold one int for each row, of shape ({num_rows},). "
+            f"Received: {name} of shape {labels.shape} and dtype {labels.dtype}"
+        )
+    if labels.size and labels.min() < 0:
+        raise ValueError(
+            f"`{name}` must not be negative. Received: {int(labels.min())}"
+        )
+    return labels.astype(np.int32)
+
+
+def check_same_shape(name, rows, other_name, other):
+    """Raises unless two sets hold rows of one shape."""
+    if rows.shape[1:] != other.shape[1:]:
+        raise ValueError(
+            f"`{name}` and `{other_name}` must hold rows of one shape. Received: "
+            f"{rows.shape[1:]} and {other.shape[1:]}"
+        )
+
+
+def is_image(rows):
+    """Whether rows are images, of shape `(n, height, width, channels)`."""
+    return rows.ndim == 4
+
+
+def common_pixel_range(pixel_range, real, name, samples):
+    """The one range in which the pixels of both sets are read.
+
+    Args:
+        pixel_range: Pair of floats, what black and white are in both sets; or
+            `None`: the usual range that the real pixels are in.
+        real: Real images.
+        name: Name of the argument that holds the samples, for messages.
+        samples: Generated images.
+
+    Returns:
+        `(low, high)`.
+
+    Raises:
+        ValueError: If the real pixels are in no usual range, or the samples are
+            plainly in another.
+    """
+    found = _usual_range(real) if pixel_range is None else check_pixel_range(pixel_range)
+    low, high = found
+    lowest, highest = float(samples.min()), float(samples.max())
+    slack = _OVERSHOOT * (high - low)
+    outside = lowest < low - slack or highest > high + slack
+    # Only a guessed range is doubted: dark or light samples are legal.
+    unlike = pixel_range is None and _in_smaller_range(lowest, highest, found)
+    if outside or unlike:
+        raise ValueError(
+            f"`{name}` must have its pixels in the range of the real images, "
+            f"({low:g}, {high:g}). Scale one of them with `keras_dpgan.data."
+            "scale_to_range`, or give `pixel_range` if it holds for both. Received: "
+            f"{name} with pixels from {lowest:.6g} to {highest:.6g}"
+        )
+    return found
+
+
+def _usual_range(real):
+    if real.dtype == np.uint8:
+        return (0.0, 255.0)
+    low, high = float(real.min()), float(real.max())
+    for usual in _USUAL_RANGES:
+        if usual[0] <= low and high <= usual[1]:
+            return usual
+    raise ValueError(
+        "`pixel_range` must say what black and white are, as in `pixel_range=(0, "
+        "16)`: the real pixels are in none of the usual ranges (0, 1), (-1, 1) and "
+        f"(0, 255). Received: real pixels from {low:.6g} to {high:.6g}"
+    )
+
+
+def _in_smaller_range(lowest, highest, found):
+    """Whether pixels look like those of a usual range within the one found."""
+    if found == (-1.0, 1.0):
+        return lowest >= 0.0 and highest > 0.5
+    return found == (0.0, 255.0) and 0.0 < highest <= 1.0
+
+
+def as_bytes(images, pixel_range):
+    """Images as bytes, the form in which they would be stored.
+
+    Args:
+        images: Array of shape `(n, height, width, channels)`.
+        pixel_range: Pair of floats, what black and white are.
+
+    Returns:
+        A uint8 array of the same shape.
+    """
+    if images.dtype == np.uint8 and tuple(pixel_range) == (0.0, 255.0):
+        return images
+    return to_uint8(images, pixel_range)

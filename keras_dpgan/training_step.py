@@ -1,0 +1,169 @@
+"""One discriminator update and one generator step, in one replica."""
+
+import math
+
+import tensorflow as tf
+
+from keras_dpgan import networks
+from keras_dpgan.clipping.contract import at_least_float32
+from keras_dpgan.lipschitz import scores_and_penalty
+
+# A fixed, public loss scale for half precision. A dynamic one would branch on
+# what records do, without noise.
+_HALF_PRECISION_LOSS_SCALE = 1024.0
+
+
+class TrainingStep:
+    """What a `DPGAN` does to its weights.
+
+    Args:
+        discriminator: A `keras.Model`.
+        generation: A `PublicGeneration`.
+        d_optimizer: A `DPOptimizer`; without an engine, a plain one.
+        g_optimizer: A plain Keras optimizer.
+        loss: An `AdversarialLoss`.
+        penalty: A `GradientPenalty`, or `None`.
+        weight_clip: A `WeightClipping`, or `None`.
+        engine: A clipping engine; `None` for training without privacy.
+    """
+
+    def __init__(
+        self,
+        discriminator,
+        generation,
+        d_optimizer,
+        g_optimizer,
+        loss,
+        penalty,
+        weight_clip,
+        engine,
+    ):
+        self.discriminator = discriminator
+        self.generation = generation
+        self.d_optimizer = d_optimizer
+        self.g_optimizer = g_optimizer
+        self.loss = loss
+        self.penalty = penalty
+        self.weight_clip = weight_clip
+        self.engine = engine
+
+    def update_discriminator(self, rows, labels, mask, expected_batch_size):
+        """Makes one noisy update from the records of one batch.
+
+        Args:
+            rows: Tensor of shape `(n, ...)`; `n` may be zero.
+            labels: Int tensor of shape `(n,)` in range, or `None`.
+            mask: Bool tensor of shape `(n,)`, false where a row is padding, or
+                `None`.
+            expected_batch_size: Public float, over all replicas.
+        """
+        records = self._records(rows, labels, expected_batch_size)
+        variables = self.discriminator.trainable_variables
+        if self.engine is None:
+            self._apply_plain_gradient(variables, records, mask, expected_batch_size)
+        else:
+            clipped_sum = self._clipped_sum(variables, records, mask)
+            self.d_optimizer.apply_clipped_sum(
+                clipped_sum, variables, expected_batch_size
+            )
+        if self.weight_clip is not None:
+            for variable in variables:
+                variable.assign(self.weight_clip(variable))
+
+    def _records(self, rows, labels, expected_batch_size):
+        """All that a record's loss is made of, one of each per record."""
+        rows = tf.cast(rows, self.discriminator.variable_dtype)
+        n = tf.shape(rows)[0]
+        records = {
+            "real": rows,
+            "fake": tf.cast(self._fakes(labels, n, expected_batch_size), rows.dtype),
+            "mixing": tf.random.uniform((n,), dtype=rows.dtype),
+        }
+        if labels is not None:
+            records["labels"] = labels
+        return records
+
+    def _fakes(self, labels, n, expected_batch_size):
+        """A fake for each record, of its own label, from a public pool.
+
+        The pool has as many rows of each label whatever the records are: a
+        generator with batch statistics that ran on the records' labels would
+        mix the records.
+        """
+        rows = _rows_per_replica(expected_batch_size)
+        per_label = math.ceil(rows / (self.generation.num_classes or 1))
+        pool = self.generation.pool(per_label)
+        index = tf.random.uniform((n,), maxval=per_label, dtype=tf.int32)
+        if labels is not None:
+            index += labels * per_label
+        return tf.gather(pool, index)
+
+    def _record_losses(self, records):
+        """One loss per record: all that touches a real row is in it."""
+        real, fake, penalties = scores_and_penalty(
+            self.discriminator,
+            records["real"],
+            records["fake"],
+            records.get("labels"),
+            records["mixing"],
+            self.penalty,
+        )
+        return self.loss.discriminator(real, fake) + penalties
+
+    def _clipped_sum(self, variables, records, mask):
+        half_precision = self.discriminator.compute_dtype == "float16"
+        scale = _HALF_PRECISION_LOSS_SCALE if half_precision else 1.0
+        clipped = self.engine(
+            lambda batch: scale * self._record_losses(batch),
+            variables,
+            records,
+            scale * self.d_optimizer.l2_norm_clip,
+            mask,
+        )
+        return clipped._replace(sums=[s / scale for s in clipped.sums])
+
+    def _apply_plain_gradient(self, variables, records, mask, expected_batch_size):
+        with tf.GradientTape() as tape:
+            values = self._record_losses(records)
+            if mask is not None:
+                values = tf.where(mask, values, tf.zeros_like(values))
+            total = tf.reduce_sum(values) / expected_batch_size
+        gradients = tape.gradient(total, variables)
+        self.d_optimizer.apply_gradients(zip(gradients, variables, strict=True))
+
+    def update_generator(self, expected_batch_size):
+        """Makes one step on public latents and labels.
+
+        Returns:
+            `(g_loss, d_loss_fake)`: scalar tensors that may be published.
+        """
+        n = _rows_per_replica(expected_batch_size)
+        labels = self.generation.labels(n)
+        generator = self.generation.generator
+        variables = generator.trainable_variables
+        with tf.GradientTape() as tape:
+            g_loss, d_loss_fake = self.public_losses(n, labels, training=True)
+            objective = tf.add_n([g_loss, *generator.losses]) / _num_replicas()
+            objective = self.g_optimizer.scale_loss(objective)
+        gradients = tape.gradient(objective, variables)
+        self.g_optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        return g_loss, d_loss_fake
+
+    def public_losses(self, n, labels, training):
+        """The two losses on `n` generated rows, as scalar tensors."""
+        fake = self.generation.rows(n, labels, training)
+        scores = networks.call(self.discriminator, fake, labels, training)
+        scores = at_least_float32(tf.reshape(scores, [-1]))
+        return (
+            tf.reduce_mean(self.loss.generator(scores)),
+            tf.reduce_mean(self.loss.on_fake(scores)),
+        )
+
+
+def _num_replicas():
+    return tf.distribute.get_strategy().num_replicas_in_sync
+
+
+def _rows_per_replica(expected_batch_size):
+    """This replica's public share of the expected batch, a Python int."""
+    return math.ceil(expected_batch_size / _num_replicas())

@@ -1,0 +1,73 @@
+"""The distribution `keras-dpgan`."""
+
+import pathlib
+
+import setuptools
+
+ROOT = pathlib.Path(__file__).parent
+
+
+def _version():
+    """Reads the version without importing the package, which loads TensorFlow."""
+    names = {}
+    exec((ROOT / "keras_dpgan" / "_version.py").read_text(encoding="utf-8"), names)
+    return names["__version__"]
+
+
+PLOTS = ["matplotlib", "pillow"]
+TENSORBOARD = ["tensorboard"]
+HUB = ["tensorflow-hub>=0.16.1", "tf_keras"]
+FEDERATED = ["flwr[simulation]>=1.27", "tenseal>=0.3.16"]
+SECURE = ["cryptography"]
+TEST = ["pytest", "pytest-xdist", "hypothesis", *PLOTS, *TENSORBOARD]
+DOCS = ["mkdocs-material", "mkdocstrings[python]"]
+
+setuptools.setup(
+    name="keras-dpgan",
+    version=_version(),
+    description="Generative adversarial networks with differential privacy for Keras 3",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    packages=setuptools.find_packages(include=["keras_dpgan", "keras_dpgan.*"]),
+    package_data={"keras_dpgan": ["py.typed"]},
+    python_requires=">=3.11",
+    install_requires=[
+        "absl-py",
+        "dp-accounting>=0.4.3",
+        # tensorflow-datasets needs it on Python 3.11 without declaring it.
+        "importlib_resources",
+        "keras>=3.10",
+        "numpy",
+        "scikit-learn",
+        "tensorflow>=2.18",
+        "tensorflow-datasets",
+        # Its metadata stops below Python 3.12; later sources cap TensorFlow at 2.15.
+        'tensorflow-privacy==0.9.0; python_version < "3.12"',
+    ],
+    extras_require={
+        "plots": PLOTS,
+        "tensorboard": TENSORBOARD,
+        "hub": HUB,
+        "federated": FEDERATED,
+        "gpu": ["tensorflow[and-cuda]"],
+        "secure": SECURE,
+        "test": TEST,
+        "docs": DOCS,
+        "dev": [*TEST, "ruff"],
+        "all": [*PLOTS, *TENSORBOARD, *HUB, *FEDERATED, *SECURE],
+    },
+    keywords="differential privacy, GAN, Keras, TensorFlow, synthetic data, DP-SGD",
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Science/Research",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Topic :: Security",
+        "Typing :: Typed",
+    ],
+)
