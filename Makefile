@@ -22,7 +22,9 @@ lint: $(VENV)/with-dev
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
 	$(PY) tools/build_files.py --check
-	tools/buildifier.sh --mode=check --lint=warn
+	@command -v npx > /dev/null || { echo "No npx: BUILD files not linted."; exit 0; }; \
+		npx --yes @bazel/buildifier@8.2.1 --mode=check --lint=warn \
+		MODULE.bazel BUILD $$(find keras_dpgan tests examples benchmarks tools -name BUILD)
 
 format: $(VENV)/with-dev
 	$(PY) -m ruff check --fix
@@ -45,7 +47,7 @@ clean:
 # One stamp for each set of extras, as in `pip install --editable .[test]`.
 $(VENV)/with-%: setup.py | $(VENV)/bin/pip
 	@echo "Installing keras-dpgan[$*] in $(VENV): a few minutes the first time."
-	@$(PY) -m pip install --quiet --disable-pip-version-check --editable ".[$*]"
+	@$(PY) -m pip install -qq --disable-pip-version-check --editable ".[$*]"
 	@touch $@
 
 $(VENV)/bin/pip:

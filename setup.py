@@ -16,10 +16,11 @@ def _version():
 
 PLOTS = ["matplotlib", "pillow"]
 TENSORBOARD = ["tensorboard"]
-HUB = ["tensorflow-hub>=0.16.1", "tf_keras"]
+# tensorflow-hub imports pkg_resources, which later setuptools have dropped.
+HUB = ["tensorflow-hub>=0.16.1", "tf_keras", "setuptools<81"]
 FEDERATED = ["flwr[simulation]>=1.27", "tenseal>=0.3.16"]
 SECURE = ["cryptography"]
-TEST = ["pytest", "pytest-xdist", "hypothesis", *PLOTS, *TENSORBOARD]
+TEST = ["pytest>=8", "hypothesis", "packaging", "setuptools", *PLOTS, *TENSORBOARD]
 DOCS = ["mkdocs-material", "mkdocstrings[python]"]
 
 setuptools.setup(

@@ -4,6 +4,8 @@ import contextlib
 import pathlib
 import uuid
 
+from keras_dpgan import _durable
+
 
 @contextlib.contextmanager
 def complete_file(path):
@@ -23,6 +25,6 @@ def complete_file(path):
     beside = path.with_name(f".{path.stem}-{uuid.uuid4().hex}{path.suffix}")
     try:
         yield beside
-        beside.replace(path)
+        _durable.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)

@@ -53,3 +53,11 @@ def initial_epoch(model):
     `BackupAndRestore` sets it on the model while `fit` begins.
     """
     return max(getattr(model, "_initial_epoch", None) or 0, model.initial_epoch)
+
+
+def set_initial_epoch(model, epoch):
+    """Makes the `fit` that is about to begin start at an epoch.
+
+    It holds for later ones, too, until it is set to `None`.
+    """
+    model._initial_epoch = epoch

@@ -1,17 +1,21 @@
 """A generative adversarial network that is trained with differential privacy."""
 
 import math
+import random
 import types
 
 import keras
 import tensorflow as tf
 
+from keras_dpgan import _keras_internals
 from keras_dpgan import _validate
 from keras_dpgan import clipping
+from keras_dpgan import export
 from keras_dpgan import lipschitz
 from keras_dpgan import losses
 from keras_dpgan import networks
 from keras_dpgan import privacy
+from keras_dpgan import public_randomness
 from keras_dpgan import training_data
 from keras_dpgan.data.padding import PaddedDataset
 from keras_dpgan.generation import PublicGeneration
@@ -19,6 +23,8 @@ from keras_dpgan.models.output_range import output_range
 from keras_dpgan.optimizers import DPOptimizer
 from keras_dpgan.optimizers.optimizer_pair import OptimizerPair
 from keras_dpgan.privacy_record import PrivacyRecord
+from keras_dpgan.public_randomness import PublicDraws
+from keras_dpgan.reservations import Reservations
 from keras_dpgan.training_limits import TrainingLimits
 from keras_dpgan.training_step import TrainingStep
 
@@ -76,11 +82,17 @@ class DPGAN(keras.Model):
         )
         self.generation = PublicGeneration(generator, self.latent_dim, self.num_classes)
         self.private = True
+        self.ledger = None
         self.initial_epoch = 0
         self.privacy_record = PrivacyRecord(name="privacy_record")
         self._limits = TrainingLimits()
+        self._reservations = None
         self._training_data = None
+        self._entry = None
         self._delta = None
+        # Of public draws. Keras' own seeds come from there, too:
+        # `keras.utils.set_random_seed` fixes them.
+        self._public_seed = random.randrange(2**31)
         self.built = True
 
     def call(self, inputs, training=None):
@@ -203,6 +215,7 @@ class DPGAN(keras.Model):
         validation_freq=1,
         expected_batch_size=None,
         max_participations=None,
+        ledger=None,
     ):
         """Trains, one discriminator update per step.
 
@@ -228,6 +241,9 @@ class DPGAN(keras.Model):
                 `None`: the static batch size, if there is one.
             max_participations: For such data, the most updates that one record
                 takes part in. Defaults to `None`: every one.
+            ledger: A `privacy.Ledger` of the data, in which each update is entered
+                before it is made. Defaults to `None`: the model alone keeps count,
+                and what a kill loses is not counted.
 
         Returns:
             A `keras.callbacks.History` with `g_loss`, `d_loss_fake` and, if
@@ -237,17 +253,19 @@ class DPGAN(keras.Model):
             ValueError: For data that does not fit; names the argument.
         """
         self._assert_compile_called("fit")
+        _check_callbacks(callbacks)
         data = training_data.from_fit_arguments(
             x,
             y,
             batch_size,
+            steps_per_epoch,
             self.row_shape,
             self.num_classes,
             output_range(self.generator),
             expected_batch_size,
             max_participations,
         )
-        self._use(data)
+        self._use(data, ledger)
         self.initial_epoch = initial_epoch
         history = super().fit(
             self._training_data.batches,
@@ -256,33 +274,96 @@ class DPGAN(keras.Model):
             callbacks=[_OpenPrivacyEntry(), *(callbacks or [])],
             validation_data=validation_data,
             initial_epoch=initial_epoch,
-            steps_per_epoch=steps_per_epoch,
+            steps_per_epoch=None if training_data.is_array(x) else steps_per_epoch,
             validation_steps=validation_steps,
             validation_freq=validation_freq,
             shuffle=False,
         )
+        if ledger is not None:
+            self._reservations.release()
         self.optimizer.finalize(
             self.discriminator.trainable_variables, self.generator.trainable_variables
         )
         return history
 
-    def _use(self, data):
+    def _use(self, data, ledger):
         """Makes the public facts about `data` those of the updates to come."""
         if self._training_data is not None and (
             data.expected_batch_size != self._training_data.expected_batch_size
         ):
             self.train_function = None  # Traced for other shapes.
         self._training_data = training_data.padded(data, self._row_multiple(data))
+        self._entry = self._history_entry(data) if self.private else None
+        self.ledger = ledger
+        self._limits.begin()
+        # Keras keeps it from a `fit` that was resumed.
+        _keras_internals.set_initial_epoch(self, None)
+        self._reservations = None
+        if ledger is not None:
+            self._check_ledger(ledger)
+            self._reservations = Reservations(ledger, self.privacy_record, self._limits)
+
+    def _check_ledger(self, ledger):
+        if not self.private or not isinstance(ledger, privacy.Ledger):
+            raise ValueError(
+                "`ledger` must be a `keras_dpgan.privacy.Ledger`, and goes with "
+                f"private training alone. Received: ledger of type "
+                f"{type(ledger).__name__}, private={self.private}"
+            )
 
     def open_privacy_entry(self):
-        """Begins to count updates under the facts of the running `fit`.
+        """Counts updates under the facts of the running `fit`.
 
-        Keras calls it before the first update, after callbacks have restored
-        what they restore.
+        Called before updates are made; does something for the first, and when
+        weights have been loaded: what came with them may have been made under
+        other facts, or under less of the ledger.
         """
-        if self.private:
-            self.privacy_record.open(self._history_entry(self._training_data))
-            self._update_epsilon_curve()
+        if not self.private or self.privacy_record.entry is self._entry:
+            return
+        if self.ledger is None and self.privacy_record.ledger_head is not None:
+            raise ValueError(
+                "This model's updates are kept in a ledger, and `fit` was given "
+                "none, so that further ones would be missing there. Give `fit` the "
+                "`ledger`. To use the networks with other data, start anew: "
+                "`DPGAN(model.discriminator, model.generator)`."
+            )
+        self.privacy_record.open(self._entry)
+        if self._reservations is not None:
+            self._reservations.agree()
+        self._update_epsilon_curve()
+
+    @property
+    def needs_reservation(self):
+        """Whether the next step has to wait for its entry in the ledger."""
+        if self._reservations is None:
+            return False
+        return self._reservations.are_used_up(self.steps_per_execution)
+
+    def resume_at(self, epoch, step):
+        """Makes the `fit` that is about to begin start in the middle.
+
+        Args:
+            epoch: Int, the first epoch.
+            step: Int, the steps of that epoch that are passed over.
+        """
+        _keras_internals.set_initial_epoch(self, epoch)
+        self._limits.skip(step)
+        self._training_data.pass_over(epoch)
+
+    def make_train_function(self, force=False):
+        """Lets no step run before its updates are counted."""
+        if self.train_function is not None and not force:
+            return
+        super().make_train_function(force)
+        run_steps = self.train_function
+
+        def count_and_run_steps(iterator):
+            self.open_privacy_entry()
+            if self._reservations is not None:
+                self._reservations.reserve(self.steps_per_execution)
+            return run_steps(iterator)
+
+        self.train_function = count_and_run_steps
 
     def _history_entry(self, data):
         return privacy.HistoryEntry(
@@ -330,18 +411,23 @@ class DPGAN(keras.Model):
             run(self._update_generator)
             return _nothing()
 
-        tf.cond(self._limits.allow(self._count()), update, _nothing)
+        tf.cond(self._limits.take_step(self._count()), update, _nothing)
 
     def _update_discriminator(self, rows, labels, mask):
         expected = self._training_data.expected_batch_size
-        self._step.update_discriminator(rows, labels, mask, expected)
+        draws = self._draws(public_randomness.DISCRIMINATOR)
+        self._step.update_discriminator(rows, labels, mask, expected, draws)
         self.privacy_record.num_discriminator_updates.assign_add(1)
 
     def _update_generator(self):
         expected = self._training_data.expected_batch_size
-        g_loss, d_loss_fake = self._step.update_generator(expected)
+        draws = self._draws(public_randomness.GENERATOR)
+        g_loss, d_loss_fake = self._step.update_generator(expected, draws)
         self.g_loss_metric.update_state(g_loss)
         self.d_loss_fake_metric.update_state(d_loss_fake)
+
+    def _draws(self, purpose):
+        return PublicDraws(self._public_seed, self._count(), purpose)
 
     def _count(self):
         return tf.convert_to_tensor(self.privacy_record.num_discriminator_updates.value)
@@ -376,9 +462,11 @@ class DPGAN(keras.Model):
     def test_step(self, data):
         """Public numbers only: `data` is not looked at."""
         del data
-        labels = self.generation.labels(_EVALUATION_ROWS)
+        number = tf.random.uniform((), maxval=tf.int64.max, dtype=tf.int64)
+        draws = PublicDraws(self._public_seed, number, public_randomness.EVALUATION)
+        labels = self.generation.labels(_EVALUATION_ROWS, draws)
         g_loss, d_loss_fake = self._step.public_losses(
-            _EVALUATION_ROWS, labels, training=False
+            _EVALUATION_ROWS, labels, False, draws
         )
         self.g_loss_metric.update_state(g_loss)
         self.d_loss_fake_metric.update_state(d_loss_fake)
@@ -425,6 +513,48 @@ class DPGAN(keras.Model):
             ValueError: If `labels` do not fit.
         """
         return self.generation.sample(n, labels, seed)
+
+    def privacy_card(self, dataset_name=None, include_num_examples=False):
+        """What publishing the generator can reveal, for machines to read.
+
+        Args:
+            dataset_name: String, the name of the training data, if it may be
+                published. Defaults to `None`.
+            include_num_examples: Whether the number of rows may be published.
+                Defaults to `False`.
+
+        Returns:
+            A dict of JSON values, in the form of
+            `keras_dpgan.export.card_schema()`.
+        """
+        return export.make_card(
+            self, output_range(self.generator), dataset_name, include_num_examples
+        )
+
+    def export(
+        self, filepath, overwrite=False, dataset_name=None, include_num_examples=False
+    ):
+        """Writes the generator, alone, as a SavedModel with its privacy card.
+
+        `hub.load`, `hub.KerasLayer`, `tf.saved_model.load` and
+        `keras.layers.TFSMLayer` load it, TensorFlow Serving serves it, and
+        `keras_dpgan.export.load` draws from it. For other formats see
+        `gan.generator.export`.
+
+        Args:
+            filepath: The folder to make: a SavedModel, `privacy.json` and a
+                `README.md`.
+            overwrite: Whether an export that is there is replaced, once the new
+                one is complete. Defaults to `False`.
+            dataset_name: As in `privacy_card`.
+            include_num_examples: As in `privacy_card`.
+
+        Raises:
+            FileExistsError: If `filepath` exists and `overwrite` is `False`, or
+                if it is no export.
+        """
+        card = self.privacy_card(dataset_name, include_num_examples)
+        export.export_generator(self.generator, card, filepath, overwrite)
 
     @property
     def num_discriminator_updates(self):
@@ -489,6 +619,42 @@ class DPGAN(keras.Model):
         delta = self.delta if delta is None else delta
         return privacy.epsilon(self.privacy_history, delta, accountant)
 
+    def set_weights(self, weights):
+        """Sets weights; the count of updates never goes down by it.
+
+        Updates that were made stay made, also where `EarlyStopping` restores the
+        weights of an earlier epoch.
+        """
+        made = self.num_discriminator_updates
+        super().set_weights(weights)
+        counter = self.privacy_record.num_discriminator_updates
+        counter.assign(max(made, int(counter.numpy())))
+
+    def privacy_statement(
+        self, delta=None, accountant="pld", max_records_per_person=1
+    ):
+        """States what the updates so far guarantee, in words and as JSON.
+
+        Args:
+            delta: Float in (0, 1). Defaults to `self.delta`.
+            accountant: `"pld"` or `"rdp"`. Defaults to `"pld"`.
+            max_records_per_person: Int: states the guarantee also for a person
+                with up to so many rows. Defaults to 1.
+
+        Returns:
+            A `privacy.PrivacyStatement`: `str()` gives words, `to_dict()` JSON.
+        """
+        clip = float(self.d_optimizer.l2_norm_clip) if self.private else None
+        return privacy.privacy_statement(
+            self.privacy_history,
+            self.delta if delta is None else delta,
+            num_examples=self.num_examples,
+            l2_norm_clip=clip,
+            accountant=accountant,
+            max_records_per_person=max_records_per_person,
+            private=self.private,
+        )
+
     def get_config(self):
         return {
             **super().get_config(),
@@ -515,14 +681,8 @@ class _OpenPrivacyEntry(keras.callbacks.Callback):
     been made under other facts.
     """
 
-    def __init__(self):
-        super().__init__()
-        self._opened = False
-
     def on_epoch_begin(self, epoch, logs=None):
-        if not self._opened:
-            self.model.open_privacy_entry()
-            self._opened = True
+        self.model.open_privacy_entry()
 
 
 def default_delta(num_examples):
@@ -552,6 +712,16 @@ def _check_optimizers(d_optimizer, g_optimizer, private):
             "`g_optimizer` must be a plain Keras optimizer object: the generator "
             "sees no record, so noise there would only cost quality. Received: "
             f"g_optimizer={g_optimizer!r:.80}"
+        )
+
+
+def _check_callbacks(callbacks):
+    if any(isinstance(c, keras.callbacks.TerminateOnNaN) for c in callbacks or []):
+        raise ValueError(
+            "`TerminateOnNaN` watches a log named `loss`, which a GAN has not: it "
+            "would never stop. Watch `g_loss`, as in `keras.callbacks.LambdaCallback("
+            "on_train_batch_end=lambda batch, logs: setattr(gan, 'stop_training', "
+            "not math.isfinite(logs['g_loss'])))`."
         )
 
 

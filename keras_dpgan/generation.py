@@ -28,25 +28,24 @@ class PublicGeneration:
         self.num_classes = num_classes
         self.label_probabilities = _probabilities(label_prior, num_classes)
 
-    def rows(self, n, labels, training):
-        """Generates `n` rows from fresh latents, in a graph or outside."""
-        latents = tf.random.normal((n, self.latent_dim))
+    def rows(self, n, labels, training, draws):
+        """Generates `n` rows from the latents of `draws`, a `PublicDraws`."""
+        latents = draws.normal((n, self.latent_dim))
         return networks.call(self.generator, latents, labels, training)
 
-    def labels(self, n):
+    def labels(self, n, draws):
         """Draws `n` labels from the prior; `None` for an unconditional model."""
         if self.num_classes is None:
             return None
-        logits = tf.math.log(tf.constant([self.label_probabilities], tf.float32))
-        return tf.random.categorical(logits, n, dtype=tf.int32)[0]
+        return draws.categories(self.label_probabilities, n)
 
-    def pool(self, size_per_label):
+    def pool(self, size_per_label, draws):
         """As many rows of each label, in the order of the labels."""
         if self.num_classes is None:
-            return self.rows(size_per_label, None, training=True)
+            return self.rows(size_per_label, None, training=True, draws=draws)
         labels = tf.repeat(tf.range(self.num_classes), size_per_label)
         n = self.num_classes * size_per_label
-        return self.rows(n, labels, training=True)
+        return self.rows(n, labels, training=True, draws=draws)
 
     def sample(self, n, labels=None, seed=None):
         """Draws rows as NumPy arrays; see `DPGAN.sample`."""

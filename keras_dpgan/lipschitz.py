@@ -143,7 +143,7 @@ def as_weight_clipping(value):
 
 
 def scores_and_penalty(discriminator, real, fake, labels, mixing, penalty):
-    """One pass of the discriminator over the rows of each record.
+    """The discriminator's scores of each record's rows, and its slope's penalty.
 
     Args:
         discriminator: Callable on a batch of rows, or on `[rows, labels]`.
@@ -157,20 +157,20 @@ def scores_and_penalty(discriminator, real, fake, labels, mixing, penalty):
         `(real_scores, fake_scores, penalties)`, each of shape `(n,)`;
         `penalties` is zero without a penalty.
     """
+    scores = _scores(discriminator, [real, fake], labels)
+    real_scores, fake_scores = tf.split(scores, 2)
     if penalty is None:
-        scores = _scores(discriminator, [real, fake], labels)
-        real_scores, fake_scores = tf.split(scores, 2)
         return real_scores, fake_scores, tf.zeros_like(real_scores)
     points = penalty.points(real, fake, mixing)
-    n = tf.shape(real)[0]
     with InputGradientTape() as tape:
         for block in points:
             tape.watch(block)
-        scores = _scores(discriminator, [real, fake, *points], labels)
-        total = tf.reduce_sum(scores[2 * n :])
-    gradients = tape.gradient(total, points, rows=len(points) * n)
+        # A call of their own: real and fake rows beside them would cost half
+        # as much again, since the backward pass goes through all rows of a call.
+        total = tf.reduce_sum(_scores(discriminator, points, labels))
+    gradients = tape.gradient(total, points)
     penalties = tf.add_n([penalty(g) for g in gradients])
-    return scores[:n], scores[n : 2 * n], penalties
+    return real_scores, fake_scores, penalties
 
 
 def _scores(discriminator, blocks, labels):

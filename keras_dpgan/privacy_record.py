@@ -20,6 +20,8 @@ class PrivacyRecord(keras.layers.Layer):
 
     Attributes:
         num_discriminator_updates: int64 weight, updates of the entry in use.
+        ledger_head: The head of the `privacy.Ledger` that has counted all of this
+            history; `None` where there is none.
     """
 
     def __init__(self, **kwargs):
@@ -29,6 +31,7 @@ class PrivacyRecord(keras.layers.Layer):
         self._fingerprint = self._counter("entry_fingerprint")
         self._closed = PrivacyHistory()
         self._entry = None
+        self.ledger_head = None
         self.built = True
 
     def _counter(self, name):
@@ -56,12 +59,22 @@ class PrivacyRecord(keras.layers.Layer):
         """
         self.check()
         if self._entry == entry and entry.max_participations is None:
+            self._entry = entry
             return
         self._closed = self.history()
         self._num_closed.assign(self._closed.total_updates)
         self.num_discriminator_updates.assign(0)
         self._fingerprint.assign(entry.fingerprint())
         self._entry = entry
+
+    def add(self, entry):
+        """Counts updates that have no part in these weights.
+
+        Args:
+            entry: A `HistoryEntry` with its count.
+        """
+        self._closed.add(entry)
+        self._num_closed.assign(self._closed.total_updates)
 
     def history(self):
         """All updates so far.
@@ -114,6 +127,7 @@ class PrivacyRecord(keras.layers.Layer):
             {
                 "closed": self._closed.to_json(),
                 "entry": self._entry and self._entry.to_dict(),
+                "ledger_head": self.ledger_head,
             }
         )
         store["history"] = np.frombuffer(text.encode(), np.uint8)
@@ -131,4 +145,6 @@ class PrivacyRecord(keras.layers.Layer):
         self._closed = PrivacyHistory.from_json(content["closed"])
         entry = content["entry"]
         self._entry = HistoryEntry.from_dict(entry) if entry else None
+        head = content["ledger_head"]
+        self.ledger_head = tuple(head) if head else None
         self.check()

@@ -1,6 +1,7 @@
 """What `fit` was given, and what may be claimed about how it was sampled."""
 
 import dataclasses
+import weakref
 
 import keras
 import numpy as np
@@ -36,9 +37,24 @@ class TrainingData:
     seeded: bool = False
     max_participations: int | None = None
 
+    def pass_over(self, epochs):
+        """Leaves out the draws of the first epochs, where they are seeded."""
+        if self.seeded:
+            dataset = self.batches
+            if isinstance(dataset, PaddedDataset):
+                dataset = dataset.dataset
+            dataset.epoch += epochs
+
 
 def from_fit_arguments(
-    x, y, batch_size, row_shape, num_classes, value_range, expected_batch_size,
+    x,
+    y,
+    batch_size,
+    steps_per_epoch,
+    row_shape,
+    num_classes,
+    value_range,
+    expected_batch_size,
     max_participations,
 ):
     """Turns the data arguments of `DPGAN.fit` into `TrainingData`.
@@ -48,6 +64,8 @@ def from_fit_arguments(
         y: Labels, with arrays only.
         batch_size: Int, with arrays only: the expected batch size. Defaults to
             256, or to the number of rows if that is less.
+        steps_per_epoch: Int, with arrays only: the updates that make an epoch.
+            Defaults to `None`: 1/q.
         row_shape: The shape of a row that the discriminator takes.
         num_classes: Int or `None`.
         value_range: `(low, high)` of the generator's output, or `None`.
@@ -57,7 +75,7 @@ def from_fit_arguments(
     Raises:
         ValueError: For data that does not fit; names the argument.
     """
-    if _is_array(x):
+    if is_array(x):
         _refuse(
             "arrays, from which `fit` draws Poisson batches",
             expected_batch_size=expected_batch_size,
@@ -66,14 +84,23 @@ def from_fit_arguments(
         x, y = np.asarray(x), None if y is None else np.asarray(y)
         check_records(x, y, row_shape, num_classes, value_range)
         size = batch_size or min(DEFAULT_BATCH_SIZE, len(x))
-        x = PoissonDataset(x, y, expected_batch_size=size)
+        x = PoissonDataset(
+            x, y, expected_batch_size=size, steps_per_epoch=steps_per_epoch
+        )
     else:
-        _refuse("a data set, which has its own labels and batches", y=y,
-                batch_size=batch_size)
+        _refuse(
+            "a data set, which has its own labels and batches",
+            y=y,
+            batch_size=batch_size,
+        )
+        if isinstance(x, PoissonDataset):
+            _check_once(x, row_shape, num_classes, value_range)
     if isinstance(x, PoissonDataset):
-        _refuse("a `PoissonDataset`, which states both itself",
-                expected_batch_size=expected_batch_size,
-                max_participations=max_participations)
+        _refuse(
+            "a `PoissonDataset`, which states both itself",
+            expected_batch_size=expected_batch_size,
+            max_participations=max_participations,
+        )
         return TrainingData(
             x,
             float(x.expected_batch_size),
@@ -101,7 +128,17 @@ def padded(data, multiple):
     return dataclasses.replace(data, batches=PaddedDataset(data.batches, multiple))
 
 
-def _is_array(x):
+_checked = weakref.WeakKeyDictionary()
+
+
+def _check_once(dataset, *expected):
+    """Checks all records of a data set, which may be large, in its first `fit`."""
+    if _checked.get(dataset) != expected:
+        check_records(dataset, None, *expected)
+        _checked[dataset] = expected
+
+
+def is_array(x):
     return isinstance(x, np.ndarray | list | tf.Tensor | tf.Variable) or hasattr(
         x, "__array__"
     )

@@ -1,4 +1,4 @@
-"""What the training graph reads about the budget."""
+"""What the training graph reads about the budget and the ledger."""
 
 import numpy as np
 import tensorflow as tf
@@ -7,18 +7,41 @@ UNLIMITED = np.iinfo(np.int64).max
 
 
 class TrainingLimits:
-    """The largest number of updates and a curve of epsilon, for the graph.
+    """How many updates may be made, and a curve of epsilon, for the graph.
 
     They are TensorFlow variables, so that a new budget needs no new trace, and
-    are no weights: nothing of them is saved.
+    are no weights: nothing of them is saved, and no loading of weights sets them
+    back.
     """
 
     def __init__(self):
-        self._max_updates = tf.Variable(UNLIMITED, trainable=False, dtype=tf.int64)
+        self._max_updates = _integer(UNLIMITED)
+        self._reserved = _integer(UNLIMITED)
+        self._made = _integer(0)
+        self._steps_to_skip = _integer(0)
         self._curve = tf.Variable(
             tf.zeros((3, 1), tf.float64), trainable=False, shape=(3, None)
         )
-        self._max_count = tf.Variable(UNLIMITED, trainable=False, dtype=tf.int64)
+        self._max_count = _integer(UNLIMITED)
+
+    def begin(self, reserved=None):
+        """Begins a `fit` with as many reserved updates; `None` for any number."""
+        self._reserved.assign(UNLIMITED if reserved is None else reserved)
+        self._made.assign(0)
+        self._steps_to_skip.assign(0)
+
+    def reserve(self, updates):
+        """Allows further updates."""
+        self._reserved.assign_add(updates)
+
+    @property
+    def num_unused(self):
+        """The number of reserved updates that were not made."""
+        return int(self._reserved.numpy()) - int(self._made.numpy())
+
+    def skip(self, steps):
+        """Makes the next steps do nothing: a resumed epoch has done them."""
+        self._steps_to_skip.assign(steps)
 
     def set_max_updates(self, max_updates):
         """Sets the count at which updates stop; `None` for no limit."""
@@ -37,9 +60,22 @@ class TrainingLimits:
             UNLIMITED if curve.max_count is None else curve.max_count
         )
 
-    def allow(self, count):
-        """Whether one more update may be made after `count`, a bool tensor."""
-        return count < self._max_updates
+    def take_step(self, count):
+        """Decides about one step, once, in cross-replica context.
+
+        Args:
+            count: Int64 scalar tensor: the updates made so far.
+
+        Returns:
+            A bool tensor: whether the step makes an update.
+        """
+        is_skipped = self._steps_to_skip > 0
+        is_made = (
+            ~is_skipped & (count < self._max_updates) & (self._made < self._reserved)
+        )
+        self._steps_to_skip.assign_sub(tf.cast(is_skipped, tf.int64))
+        self._made.assign_add(tf.cast(is_made, tf.int64))
+        return is_made
 
     def epsilon(self, count):
         """An upper bound of epsilon after `count` updates, a float32 scalar."""
@@ -49,3 +85,7 @@ class TrainingLimits:
             tf.maximum(tf.reduce_min(base + count * per_update + offset), 0.0),
             tf.float32,
         )
+
+
+def _integer(value):
+    return tf.Variable(value, trainable=False, dtype=tf.int64)

@@ -47,7 +47,7 @@ class TrainingStep:
         self.weight_clip = weight_clip
         self.engine = engine
 
-    def update_discriminator(self, rows, labels, mask, expected_batch_size):
+    def update_discriminator(self, rows, labels, mask, expected_batch_size, draws):
         """Makes one noisy update from the records of one batch.
 
         Args:
@@ -56,8 +56,9 @@ class TrainingStep:
             mask: Bool tensor of shape `(n,)`, false where a row is padding, or
                 `None`.
             expected_batch_size: Public float, over all replicas.
+            draws: `PublicDraws` of this update.
         """
-        records = self._records(rows, labels, expected_batch_size)
+        records = self._records(rows, labels, expected_batch_size, draws)
         variables = self.discriminator.trainable_variables
         if self.engine is None:
             self._apply_plain_gradient(variables, records, mask, expected_batch_size)
@@ -70,20 +71,21 @@ class TrainingStep:
             for variable in variables:
                 variable.assign(self.weight_clip(variable))
 
-    def _records(self, rows, labels, expected_batch_size):
+    def _records(self, rows, labels, expected_batch_size, draws):
         """All that a record's loss is made of, one of each per record."""
         rows = tf.cast(rows, self.discriminator.variable_dtype)
         n = tf.shape(rows)[0]
+        fakes = self._fakes(labels, n, expected_batch_size, draws)
         records = {
             "real": rows,
-            "fake": tf.cast(self._fakes(labels, n, expected_batch_size), rows.dtype),
-            "mixing": tf.random.uniform((n,), dtype=rows.dtype),
+            "fake": tf.cast(fakes, rows.dtype),
+            "mixing": draws.uniform((n,), rows.dtype),
         }
         if labels is not None:
             records["labels"] = labels
         return records
 
-    def _fakes(self, labels, n, expected_batch_size):
+    def _fakes(self, labels, n, expected_batch_size, draws):
         """A fake for each record, of its own label, from a public pool.
 
         The pool has as many rows of each label whatever the records are: a
@@ -92,8 +94,8 @@ class TrainingStep:
         """
         rows = _rows_per_replica(expected_batch_size)
         per_label = math.ceil(rows / (self.generation.num_classes or 1))
-        pool = self.generation.pool(per_label)
-        index = tf.random.uniform((n,), maxval=per_label, dtype=tf.int32)
+        pool = self.generation.pool(per_label, draws)
+        index = draws.integers((n,), per_label)
         if labels is not None:
             index += labels * per_label
         return tf.gather(pool, index)
@@ -131,27 +133,31 @@ class TrainingStep:
         gradients = tape.gradient(total, variables)
         self.d_optimizer.apply_gradients(zip(gradients, variables, strict=True))
 
-    def update_generator(self, expected_batch_size):
+    def update_generator(self, expected_batch_size, draws):
         """Makes one step on public latents and labels.
+
+        Args:
+            expected_batch_size: Public float, over all replicas.
+            draws: `PublicDraws` of this step.
 
         Returns:
             `(g_loss, d_loss_fake)`: scalar tensors that may be published.
         """
         n = _rows_per_replica(expected_batch_size)
-        labels = self.generation.labels(n)
+        labels = self.generation.labels(n, draws)
         generator = self.generation.generator
         variables = generator.trainable_variables
         with tf.GradientTape() as tape:
-            g_loss, d_loss_fake = self.public_losses(n, labels, training=True)
+            g_loss, d_loss_fake = self.public_losses(n, labels, True, draws)
             objective = tf.add_n([g_loss, *generator.losses]) / _num_replicas()
             objective = self.g_optimizer.scale_loss(objective)
         gradients = tape.gradient(objective, variables)
         self.g_optimizer.apply_gradients(zip(gradients, variables, strict=True))
         return g_loss, d_loss_fake
 
-    def public_losses(self, n, labels, training):
+    def public_losses(self, n, labels, training, draws):
         """The two losses on `n` generated rows, as scalar tensors."""
-        fake = self.generation.rows(n, labels, training)
+        fake = self.generation.rows(n, labels, training, draws)
         scores = networks.call(self.discriminator, fake, labels, training)
         scores = at_least_float32(tf.reshape(scores, [-1]))
         return (

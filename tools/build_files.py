@@ -42,7 +42,10 @@ class Target:
     @property
     def name(self):
         """The target's name: the file's, or the folder's for `__init__.py`."""
-        return self.path.parent.name if self.path.stem == "__init__" else self.path.stem
+        folder, stem = self.path.parent.name, self.path.stem
+        if stem == "__init__":
+            return folder
+        return f"{stem}_module" if stem == folder else stem
 
     def label_from(self, folder):
         """The target's label as the BUILD file of `folder` writes it."""
@@ -97,9 +100,7 @@ def find_targets(root):
         for folder in FOLDERS
         for path in (root / folder).rglob("*.py")
     )
-    trees = {
-        path: ast.parse((root / path).read_text(encoding="utf-8")) for path in paths
-    }
+    trees = {path: _parse(root, path) for path in paths}
     return {path: _target(path, trees) for path in paths}
 
 
@@ -143,6 +144,10 @@ def out_of_date(root):
                 pathlib.PurePosixPath(path.relative_to(root).as_posix()), None
             )
     return {path: text for path, text in texts.items() if _read(root / path) != text}
+
+
+def _parse(root, path):
+    return ast.parse((root / path).read_text(encoding="utf-8"), filename=str(path))
 
 
 def _target(path, trees):

@@ -39,11 +39,8 @@ class EpsilonTracker(keras.callbacks.Callback):
             _validate.check_delta(delta)
         if target_epsilon is not None:
             _validate.check_positive("target_epsilon", target_epsilon)
-        if on_exceed not in ("refuse", "stop"):
-            raise ValueError(
-                '`on_exceed` must be "refuse" or "stop". '
-                f"Received: on_exceed={on_exceed!r}"
-            )
+        _validate.check_choice("on_exceed", on_exceed, ("refuse", "stop"))
+        _validate.check_choice("accountant", accountant, ("pld", "rdp"))
         self.delta = delta
         self.target_epsilon = target_epsilon
         self.on_exceed = on_exceed
@@ -69,21 +66,22 @@ class EpsilonTracker(keras.callbacks.Callback):
             self._budget_is_set = True
 
     def _keep_budget(self):
-        delta = self.model.delta
+        record = self.model.privacy_record
+        made = self.model.num_discriminator_updates
         more = privacy.max_updates(
-            self.model.privacy_history,
-            self.model.privacy_record.entry,
-            delta,
+            record.closed_history,
+            record.entry.with_count(made),
+            self.model.delta,
             self.target_epsilon,
             self.accountant,
         )
+        if more is None:  # Declared participations end before the budget does.
+            return
         planned = self._planned_updates()
         refused = self.on_exceed == "refuse" and planned is not None and planned > more
         if more == 0 or refused:
             raise ValueError(self._refusal(more, planned))
-        self.model.max_discriminator_updates = (
-            self.model.num_discriminator_updates + more
-        )
+        self.model.max_discriminator_updates = made + more
 
     def _planned_updates(self):
         """The updates that this `fit` was asked for; `None` if not known."""

@@ -118,7 +118,7 @@ def _cell_size(shape):
 
 def _draw(pillow, cells, names, cell_size):
     width, height = cell_size
-    font_size = max(12, min(24, height // 2))
+    font_size = max(12, min(18, height // 2))
     gutter = _gutter(pillow, names, font_size)
     across = max(len(row) for row in cells)
     canvas = pillow.Image.new(

@@ -1,9 +1,11 @@
 """What the generator makes, epoch by epoch."""
 
+import importlib.util
 import pathlib
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from keras_dpgan import _validate
 from keras_dpgan._files import complete_file
@@ -18,7 +20,6 @@ _FRAME_MILLISECONDS = 120
 _LAST_FRAME_MILLISECONDS = 2000
 
 
-@keras.saving.register_keras_serializable(package="keras_dpgan")
 class SampleLogger(keras.callbacks.Callback):
     """Draws generated images after each epoch, from the same latents each time.
 
@@ -59,7 +60,7 @@ class SampleLogger(keras.callbacks.Callback):
         super().__init__()
         import_pillow()
         if log_dir is not None:
-            _image_summary()
+            _check_tensorboard()
         if pixel_range is not None:
             check_pixel_range(pixel_range)
         self.directory = pathlib.Path(directory)
@@ -128,12 +129,10 @@ class SampleLogger(keras.callbacks.Callback):
         return self.directory / f"epoch-{epoch + 1:04d}.png"
 
     def _write_summary(self, grid, epoch):
-        import tensorflow as tf
-
         if self._writer is None:
             self._writer = tf.summary.create_file_writer(str(self.log_dir))
         with self._writer.as_default():
-            _image_summary()("samples", grid[None], step=epoch)
+            tf.summary.image("samples", grid[None], step=epoch)
 
     def _write_animation(self):
         """One GIF of all epochs, those before a resumed run included."""
@@ -164,17 +163,9 @@ def _thinned(paths):
     return [paths[i] for i in np.linspace(0, len(paths) - 1, _MOST_FRAMES).astype(int)]
 
 
-def _image_summary():
-    """The function that writes images for TensorBoard.
-
-    Raises:
-        ImportError: If TensorBoard, which brings it, is not installed.
-    """
-    try:
-        from tensorboard.plugins.image.summary_v2 import image
-    except ImportError as error:
+def _check_tensorboard():
+    if importlib.util.find_spec("tensorboard") is None:
         raise ImportError(
             "`log_dir` of `SampleLogger` needs TensorBoard. Install it with "
             '`pip install "keras-dpgan[tensorboard]"`.'
-        ) from error
-    return image
+        )

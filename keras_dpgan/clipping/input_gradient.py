@@ -10,7 +10,7 @@ _current = threading.local()
 
 @contextlib.contextmanager
 def recorder_scope(recorder):
-    """Within it, every `InputGradientTape` asks `recorder` for its gradients."""
+    """Within it, every `InputGradientTape` tells `recorder` what it does."""
     before = getattr(_current, "recorder", None)
     _current.recorder = recorder
     try:
@@ -25,13 +25,14 @@ class InputGradientTape:
     Gradient penalties use it instead of a plain `tf.GradientTape`, so that an
     engine which computes norms without gradients sees both uses of a weight:
     in the forward pass, and in the backward pass that makes the input gradient.
+    The rows whose slope is wanted go through the network in a call of their own:
+    rows that only sit beside them would go through the backward pass, too.
 
     ```python
     with InputGradientTape() as tape:
         tape.watch(interpolates)
-        scores = discriminator(tf.concat([real, fake, interpolates], 0))
-        total = tf.reduce_sum(scores[2 * n:])
-    slopes = tape.gradient(total, interpolates, rows=n)
+        total = tf.reduce_sum(discriminator(interpolates))
+    slopes = tape.gradient(total, interpolates)
     ```
     """
 
@@ -41,33 +42,27 @@ class InputGradientTape:
 
     def __enter__(self):
         self._tape.__enter__()
-        if self._recorder is not None:
-            self._recorder.enter_input_gradient(self._tape)
         return self
 
     def __exit__(self, *exc_info):
-        if self._recorder is not None:
-            self._recorder.exit_input_gradient(self._tape)
         return self._tape.__exit__(*exc_info)
 
     def watch(self, tensor):
         """Makes `tensor` one that `gradient` can be asked for."""
         self._tape.watch(tensor)
 
-    def gradient(self, target, source, rows=None):
+    def gradient(self, target, source):
         """The gradient of `target` by `source`.
 
         Args:
-            target: Scalar tensor: the sum of the outputs of some rows.
-            source: The watched tensor.
-            rows: Python int or int32 scalar tensor: only the last `rows` rows
-                of each layer call inside the tape contribute to `target`.
-                `None` when all of them do. A hint that saves work; a wrong
-                one gives wrong norms.
+            target: Scalar tensor: a sum of scores, each of which depends on its
+                own row alone.
+            source: A watched tensor, or a list of them.
 
         Returns:
-            A tensor of the shape of `source`.
+            A tensor of the shape of `source`, or a list of them.
         """
         if self._recorder is None:
             return self._tape.gradient(target, source)
-        return self._recorder.input_gradient(self._tape, target, source, rows)
+        with self._recorder.input_gradient():
+            return self._tape.gradient(target, source)

@@ -8,3 +8,4 @@ from keras_dpgan.data.poisson import PoissonDataset as PoissonDataset
 from keras_dpgan.data.scaling import scale_to_range as scale_to_range
 from keras_dpgan.data.scaling import to_uint8 as to_uint8
 from keras_dpgan.data.tfds import load_tfds as load_tfds
+from keras_dpgan.data.tfds_writer import write_tfds as write_tfds

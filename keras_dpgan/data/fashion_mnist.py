@@ -95,5 +95,5 @@ _HOW_TO_GET_IT = (
     "There are two ways to get it: on Debian or Ubuntu `apt install "
     "dataset-fashion-mnist`; elsewhere download the four IDX files from "
     "https://github.com/zalandoresearch/fashion-mnist and give their folder as "
-    "`data_dir`, or run `tfds build fashion_mnist` while online."
+    "`data_dir`, or run `tensorflow_datasets.load('fashion_mnist')` while online."
 )

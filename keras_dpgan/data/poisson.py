@@ -19,7 +19,6 @@ class PoissonDataset(keras.utils.PyDataset):
     2019, "Renyi Differential Privacy of the Sampled Gaussian Mechanism".
 
     Example:
-
     >>> x, y = np.zeros((600, 28, 28, 1), "float32"), np.zeros(600, "int32")
     >>> dataset = PoissonDataset(x, y, expected_batch_size=60)
     >>> dataset.sampling_probability, len(dataset)
@@ -50,8 +49,7 @@ class PoissonDataset(keras.utils.PyDataset):
             Defaults to `None`: 1/q, rounded.
         seed: Non-negative int that makes the draws repeatable, for tests. Who
             knows the seed knows the batches: privacy statements then claim no
-            amplification by sampling. `fit` shuffles the batches of an epoch
-            unless told `shuffle=False`. Defaults to `None`.
+            amplification by sampling. Defaults to `None`.
         workers: As in `keras.utils.PyDataset`. Defaults to 1.
         use_multiprocessing: As in `keras.utils.PyDataset`. Defaults to `False`.
         max_queue_size: As in `keras.utils.PyDataset`. Defaults to 10.

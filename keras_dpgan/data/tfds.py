@@ -1,15 +1,30 @@
-"""Image data sets of TensorFlow Datasets, read into memory."""
+"""Image data sets of TensorFlow Datasets."""
 
 import numpy as np
 
+from keras_dpgan import _validate
 from keras_dpgan.data.scaling import check_pixel_range
 from keras_dpgan.data.scaling import scale_to_range
+from keras_dpgan.data.tfds_column import TfdsColumn
+from keras_dpgan.data.tfds_column import resize
+
+_READ_ROWS = 1024
 
 
 def load_tfds(
-    name, split="train", data_dir=None, pixel_range=(-1.0, 1.0), download=True
+    name,
+    split="train",
+    data_dir=None,
+    pixel_range=(-1.0, 1.0),
+    download=True,
+    image_size=None,
 ):
     """Loads one split of an image data set by its TFDS name.
+
+    A data set that was prepared with `file_format="array_record"` is read by
+    index, row by row when it is asked for: give `x` and `y` to `PoissonDataset`,
+    which then draws from more rows than memory holds and shuffles no buffer. Any
+    other format is read into memory.
 
     Args:
         name: String, as in `tfds.load`: `"mnist"`, `"cifar10:3.0.2"`.
@@ -21,49 +36,95 @@ def load_tfds(
             `(-1.0, 1.0)`.
         download: Whether a data set that is not prepared is downloaded.
             Defaults to `True`.
+        image_size: Pair `(height, width)` that each image, by itself, is resized
+            to. Defaults to `None`: images must be of one size.
 
     Returns:
         `(x, y)`: images, float32 of shape `(n, height, width, channels)`, and
         labels, int32 of shape `(n,)`, or `None` for a data set without labels.
+        Both are NumPy arrays or, for `array_record`, `TfdsColumn`s.
 
     Raises:
         ImportError: If tensorflow-datasets is not installed.
         ValueError: If TFDS knows no such name or split, or the data set has no
-            images of one size and dtype uint8.
+            images of dtype uint8, or they differ in size and there is no
+            `image_size`.
         RuntimeError: If the data set is not prepared and is not downloaded.
     """
     check_pixel_range(pixel_range)
-    tfds = _import_tfds()
+    if image_size is not None:
+        image_size = _checked_size(image_size)
+    tfds = import_tfds("load_tfds")
     builder = tfds.builder(name, data_dir=data_dir)
-    _check_features(builder, name)
+    image, label = _image_and_label(tfds, builder, name, image_size)
     _prepare(builder, name, download)
-    columns = tfds.as_numpy(builder.as_dataset(split=split, batch_size=-1))
-    labels = columns.get("label")
-    if labels is not None:
-        labels = labels.astype(np.int32)
-    return scale_to_range(columns["image"], pixel_range), labels
+
+    def scale(images):
+        return scale_to_range(images, pixel_range)
+
+    if tfds.core.FileFormat.ARRAY_RECORD in builder.info.available_file_formats():
+        x = TfdsColumn(builder, split, image, image_size, scale)
+        return x, label and TfdsColumn(builder, split, label)
+    images, labels = _read_all(builder, split, image, label, image_size)
+    return scale(images), labels
 
 
-def _import_tfds():
+def import_tfds(caller):
+    """TensorFlow Datasets, or an error that says what to install."""
     try:
         import tensorflow_datasets
     except ImportError as error:
         raise ImportError(
-            "`load_tfds` needs TensorFlow Datasets. Install it with "
+            f"`{caller}` needs TensorFlow Datasets. Install it with "
             "`pip install tensorflow-datasets importlib_resources`."
         ) from error
     return tensorflow_datasets
 
 
-def _check_features(builder, name):
-    features = builder.info.features
-    image = features["image"] if "image" in features else None
-    if image is None or image.np_dtype != np.uint8 or None in image.shape:
+def _checked_size(image_size):
+    try:
+        height, width = image_size
+    except (TypeError, ValueError) as error:
         raise ValueError(
-            "`name` must be a data set with a feature `image` of one size and of "
-            "dtype uint8. Load others with `tensorflow_datasets` and give the "
+            "`image_size` must be a pair (height, width). Received: "
+            f"image_size={image_size!r}"
+        ) from error
+    return (
+        _validate.check_int("image_size[0]", height, minimum=1),
+        _validate.check_int("image_size[1]", width, minimum=1),
+    )
+
+
+def _image_and_label(tfds, builder, name, image_size):
+    """The names of the features that hold the image and its label.
+
+    Those that the data set declares for supervised learning come first, then
+    `image` and `label`, then the only one of the kind.
+    """
+    features = builder.info.features
+    image = _find(features, tfds.features.Image, builder.info.supervised_keys, "image")
+    fits = image is not None and features[image].np_dtype == np.uint8
+    if fits and image_size is None:
+        fits = None not in features[image].shape
+    if not fits or features[image].shape[-1] is None:
+        raise ValueError(
+            "`name` must be a data set with a feature `image`, or one feature of "
+            "images alone, of dtype uint8; where images differ in size, give "
+            "`image_size`. Load others with `tensorflow_datasets` and give the "
             f"arrays to `PoissonDataset`. Received: name={name!r} with {features}"
         )
+    kind = tfds.features.ClassLabel
+    return image, _find(features, kind, builder.info.supervised_keys, "label")
+
+
+def _find(features, kind, supervised_keys, usual_name):
+    if not hasattr(features, "items"):
+        return None
+    names = [key for key, feature in features.items() if isinstance(feature, kind)]
+    for key in (*(supervised_keys or ()), usual_name):
+        if key in names:
+            return key
+    return names[0] if len(names) == 1 else None
 
 
 def _prepare(builder, name, download):
@@ -81,8 +142,24 @@ def _prepare(builder, name, download):
 
 
 def _how_to_prepare(builder, name, reason):
+    # In Python: the command `tfds build` fails where apache-beam is missing.
     return (
         f"The data set {name!r} is not prepared in {str(builder.data_dir)!r}, and "
-        f"{reason}. On a machine with a network run `tfds build {name} --data_dir "
-        "DIR`, copy DIR here and give it as `data_dir`."
+        f"{reason}. On a machine with a network run `import tensorflow_datasets as "
+        f"tfds; tfds.builder({name!r}, data_dir='DIR').download_and_prepare()`, copy "
+        "DIR here and give it as `data_dir`."
     )
+
+
+def _read_all(builder, split, image, label, image_size):
+    """The whole split as arrays; the labels are `None` where there are none."""
+
+    def select(record):
+        pixels = record[image]
+        pixels = pixels if image_size is None else resize(pixels, image_size)
+        return (pixels,) if label is None else (pixels, record[label])
+
+    batches = builder.as_dataset(split=split).map(select).batch(_READ_ROWS)
+    columns = list(zip(*batches.as_numpy_iterator(), strict=True))
+    images, *labels = [np.concatenate(parts) for parts in columns]
+    return images, labels[0].astype(np.int32) if labels else None

@@ -7,3 +7,26 @@ from keras_dpgan.evaluation.classifiers import (
     classifier_accuracy as classifier_accuracy,
 )
 from keras_dpgan.evaluation.classifiers import train_classifier as train_classifier
+from keras_dpgan.evaluation.diversity import (
+    WithinClassDiversity as WithinClassDiversity,
+)
+from keras_dpgan.evaluation.diversity import label_accuracy as label_accuracy
+from keras_dpgan.evaluation.diversity import (
+    within_class_diversity as within_class_diversity,
+)
+from keras_dpgan.evaluation.features import default_features as default_features
+from keras_dpgan.evaluation.features import extract_features as extract_features
+from keras_dpgan.evaluation.features import feature_classifier as feature_classifier
+from keras_dpgan.evaluation.features import features_of as features_of
+from keras_dpgan.evaluation.features import inception_features as inception_features
+from keras_dpgan.evaluation.frechet import frechet_distance as frechet_distance
+from keras_dpgan.evaluation.frechet import (
+    frechet_distance_infinity as frechet_distance_infinity,
+)
+from keras_dpgan.evaluation.memorisation import Memorisation as Memorisation
+from keras_dpgan.evaluation.memorisation import memorisation as memorisation
+from keras_dpgan.evaluation.prdc import PRDC as PRDC
+from keras_dpgan.evaluation.prdc import (
+    precision_recall_density_coverage as precision_recall_density_coverage,
+)
+from keras_dpgan.evaluation.samples import draw_samples as draw_samples

@@ -174,3 +174,44 @@ def as_bytes(images, pixel_range):
     if images.dtype == np.uint8 and tuple(pixel_range) == (0.0, 255.0):
         return images
     return to_uint8(images, pixel_range)
+
+
+def check_features(real, generated, minimum, reason):
+    """Returns two sets of features as float64.
+
+    Args:
+        real: Array of shape `(n, d)`.
+        generated: Array of shape `(m, d)`.
+        minimum: Int, the fewest rows that each must have.
+        reason: What needs so many, for the message.
+
+    Returns:
+        `(real, generated)`.
+
+    Raises:
+        ValueError: If the shapes are others, there are too few rows, or a value
+            is not finite.
+    """
+    sets = {
+        "real": np.asarray(real, np.float64),
+        "generated": np.asarray(generated, np.float64),
+    }
+    for name, features in sets.items():
+        if features.ndim != 2 or features.shape[1] != sets["real"].shape[-1]:
+            raise ValueError(
+                f"`{name}` must be features of shape (n, d), with the same d for "
+                "both sets. Compute them with `keras_dpgan.evaluation."
+                f"extract_features`. Received: {name} of shape {features.shape}"
+            )
+        if len(features) < minimum:
+            raise ValueError(
+                f"`{name}` must have at least {minimum} rows, for {reason}. Give more "
+                "rows, or features of fewer columns. Received: "
+                f"{len(features)} rows of {features.shape[1]} features"
+            )
+        bad = np.count_nonzero(~np.isfinite(features).all(axis=1))
+        if bad:
+            raise ValueError(
+                f"`{name}` must be finite. Received: NaN or infinity in {bad} rows"
+            )
+    return sets["real"], sets["generated"]

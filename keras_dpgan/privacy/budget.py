@@ -40,7 +40,10 @@ def max_updates(history, entry, delta, target_epsilon, accountant="pld"):
     most = None if entry.is_amplified else entry.max_participations
     if most is not None and spent(max(0, most - entry.count)) <= target_epsilon:
         return None
-    # The Renyi bound is fast, and never allows more than the tight one.
-    allowed = EpsilonCurve(history, entry, delta).max_updates(target_epsilon)
-    guess = max(0, (allowed or 0) - entry.count)
-    return search.largest_within(spent, target_epsilon, guess) or 0
+    curve = EpsilonCurve(history, entry, delta)
+
+    def by_rdp(target):
+        allowed = curve.max_updates(target)
+        return max(0, (allowed or 0) - entry.count)
+
+    return search.largest_within(spent, target_epsilon, by_rdp) or 0

@@ -1,59 +1,58 @@
 """Searches that ask a slow, monotone function as seldom as they can."""
 
-import functools
 import math
 
+# Secants settle in five steps; what takes longer is no smooth function.
+_MAX_SECANTS = 10
 
-def largest_within(function, target, guess):
-    """The largest whole number at which a function is within a target.
+
+def largest_within(function, target, guide):
+    """The largest whole number at which a slow function is within a target.
 
     Args:
-        function: Callable of a non-negative int, non-decreasing and finally
-            above `target`. Slow, so no argument is tried twice.
-        target: Float.
-        guess: Non-negative int, where to start.
+        function: Callable of a non-negative int: non-decreasing, and finally
+            above `target`.
+        target: Positive float.
+        guide: Callable of a target: about where `function` meets it.
 
     Returns:
         An int n with `function(n) <= target < function(n + 1)`, or `None` where
         `function(0) > target`.
     """
-    from scipy import optimize
-
-    value = functools.cache(function)
-    if value(0) > target:
-        return None
-    low, high = _bracket(value, target, guess)
-    # Beyond the target a value tells no more than its sign: keep it finite.
-    cap = 2 * abs(target) + 1
-
-    def excess(n):
-        return min(value(round(n)), cap) - target
-
-    found = round(optimize.brentq(excess, low, high, xtol=0.5))
-    while value(found) > target:
-        found -= 1
-    while value(found + 1) <= target:
-        found += 1
-    return found
+    low, high = -1, math.inf
+    points = []
+    while high - low > 1:
+        n = _proposal(points, low, high, target, guide)
+        value = function(n)
+        low, high = (n, high) if value <= target else (low, n)
+        points.append((n, value))
+    return low if low >= 0 else None
 
 
-def _bracket(value, target, guess):
-    """Numbers `low < high` on either side of where `value` passes `target`."""
-    step = max(1, guess // 8)
-    if value(guess) <= target:
-        low, high = guess, guess + step
-        while value(high) <= target:
-            step *= 2
-            low, high = high, high + step
-        return low, high
-    low, high = max(0, guess - step), guess
-    while value(low) > target:
-        step *= 2
-        low, high = max(0, low - step), low
-    return low, high
+def _proposal(points, low, high, target, guide):
+    """The next number to try, strictly between `low` and `high`."""
+    if len(points) < 2:
+        aim = target if not points else target**2 / max(points[0][1], target / 4)
+        n = guide(aim)
+    elif len(points) < _MAX_SECANTS:
+        n = _secant(*points[-2:], target)
+    else:
+        n = math.nan
+    if not math.isfinite(n):
+        n = 2 * low + 1 if math.isinf(high) else (low + high) // 2
+    return int(min(max(math.floor(n), low + 1), high - 1))
 
 
-def solve(exact, guide, target, tolerance=1e-3, max_steps=12):
+def _secant(first, second, target):
+    """Where the line through two points meets the target; not much beyond them."""
+    (n0, value0), (n1, value1) = first, second
+    slope = (value1 - value0) / (n1 - n0)
+    if not slope > 0:
+        return math.nan
+    return min(n1 + (target - value1) / slope, 4 * max(n0, n1) + 4)
+
+
+def solve(exact, guide, target, start, tolerance=1e-3, max_steps=12):
     """Where a slow function meets a target, led by a fast one of the same shape.
 
     Args:
@@ -61,6 +60,7 @@ def solve(exact, guide, target, tolerance=1e-3, max_steps=12):
         guide: Callable of a target: where a fast approximation of `exact` meets
             it.
         target: Positive float.
+        start: Positive float: the first target for `guide`.
         tolerance: Float: how far below the target is good enough, as a share.
         max_steps: Int, the number of times `exact` may be asked.
 
@@ -68,9 +68,7 @@ def solve(exact, guide, target, tolerance=1e-3, max_steps=12):
         `(x, exact(x))` with `exact(x) <= target`, as close to it as was found;
         `None` if none was.
     """
-    best = None
-    aim = target
-    tried = set()
+    best, aim, tried = None, start, set()
     for _ in range(max_steps):
         x = guide(aim)
         if x in tried:

@@ -270,3 +270,26 @@ def test_the_default_delta_is_the_largest_power_of_ten_below_one_over_n():
     assert default_delta(60000) == pytest.approx(1e-5)
     assert default_delta(1797) == pytest.approx(1e-4)
     assert default_delta(None) == 1e-5
+
+
+def test_the_statement_says_what_was_done():
+    gan = helpers.make_gan()
+    gan.fit(*helpers.make_data(), batch_size=12, epochs=1, verbose=0)
+    statement = gan.privacy_statement(delta=1e-5, max_records_per_person=2)
+    assert statement.epsilon == gan.epsilon(1e-5)
+    assert statement.to_dict()["num_examples"] == 120
+    assert statement.group_epsilon > statement.epsilon
+    assert "add" in str(statement)
+
+
+def test_the_statement_of_training_without_privacy_promises_nothing():
+    gan = helpers.make_gan(d_optimizer=keras.optimizers.SGD(), private=False)
+    gan.fit(*helpers.make_data(), batch_size=12, epochs=1, verbose=0)
+    assert not gan.privacy_statement().has_guarantee
+
+
+def test_updates_per_epoch_can_be_chosen():
+    gan = helpers.make_gan()
+    gan.fit(*helpers.make_data(), batch_size=12, steps_per_epoch=23, epochs=2, verbose=0)
+    assert gan.num_discriminator_updates == 46
+    assert gan.privacy_history.entries[0].sampling_probability == 0.1

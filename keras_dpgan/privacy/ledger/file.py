@@ -5,6 +5,8 @@ import json
 import os
 import weakref
 
+from keras_dpgan import _durable
+
 
 class LedgerFile:
     """Lines of JSON that only grow, held by one process at a time.
@@ -30,7 +32,8 @@ class LedgerFile:
 
     def __init__(self, path):
         self.path = os.fspath(path)
-        self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+        self._descriptor = None
+        self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
         _open_files.add(self)
         try:
             self._lock()
@@ -62,7 +65,7 @@ class LedgerFile:
             os.ftruncate(self._descriptor, end)
             os.fsync(self._descriptor)
         # A file that was just created is lost with its name.
-        _sync_folder(self.path)
+        _durable.sync_folder(self.path)
 
     def append(self, entry):
         """Adds a line and waits until the disk has it.
@@ -151,7 +154,7 @@ def _parse(content, path):
 def _is_whole(tail):
     """Whether what follows the last line feed was not cut short."""
     try:
-        json.JSONDecoder().raw_decode(tail.decode())
+        json.JSONDecoder().raw_decode(tail.decode(errors="replace"))
     except (ValueError, RecursionError):
         return False
     return True
@@ -182,14 +185,6 @@ def _line(number, checksum, entry):
 def _checksum(previous, entry):
     text = json.dumps([previous, entry], allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-
-def _sync_folder(path):
-    descriptor = os.open(os.path.dirname(os.path.abspath(path)), os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 _open_files = weakref.WeakSet()

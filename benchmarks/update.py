@@ -1,0 +1,85 @@
+"""One discriminator update, by one way of clipping: `python update.py --help`."""
+
+import worker
+from absl import app
+from absl import flags
+
+ENGINE = flags.DEFINE_enum(
+    "engine",
+    "plain",
+    ["plain", "ghost", "vectorized", "tf_privacy"],
+    "How gradients are clipped; `plain` is the same model without privacy.",
+)
+CRITIC = flags.DEFINE_enum("critic", "conv28", ["conv28", "conv32", "mlp"], "Network.")
+LOSS = flags.DEFINE_enum(
+    "loss", "wasserstein", ["wasserstein", "non_saturating", "wasserstein_gp"], "Loss."
+)
+BATCH = flags.DEFINE_integer("batch_size", 256, "Real rows; as many fake ones.")
+CHUNK = flags.DEFINE_integer("physical_batch_size", None, "The most rows at once.")
+WIDTH = flags.DEFINE_integer("width", 64, "Channels of the first layer.")
+DEPTH = flags.DEFINE_integer("depth", 2, "Number of layers before the last.")
+
+
+def make_update():
+    """The update as a callable that returns when it is done."""
+    import critics
+    import keras
+    import tensorflow as tf
+
+    from keras_dpgan import clipping
+    from keras_dpgan import lipschitz
+    from keras_dpgan import optimizers
+
+    keras.utils.set_random_seed(0)
+    network = critics.make_critic(CRITIC.value, WIDTH.value, DEPTH.value)
+    loss, penalty = critics.make_loss(LOSS.value)
+    shape = (BATCH.value, *critics.SHAPES[CRITIC.value])
+    records = {
+        "real": tf.random.uniform(shape, -1, 1),
+        "fake": tf.random.uniform(shape, -1, 1),
+        "mixing": tf.random.uniform((BATCH.value,)),
+    }
+    variables = network.trainable_variables
+
+    def record_losses(batch):
+        real, fake, penalties = lipschitz.scores_and_penalty(
+            network, batch["real"], batch["fake"], None, batch["mixing"], penalty
+        )
+        return loss.discriminator(real, fake) + penalties
+
+    if ENGINE.value == "plain":
+        optimizer = keras.optimizers.Adam(5e-4, beta_1=0.5)
+        optimizer.build(variables)
+
+        def step(batch):
+            with tf.GradientTape() as tape:
+                total = tf.reduce_mean(record_losses(batch))
+            optimizer.apply(tape.gradient(total, variables), variables)
+
+    else:
+        engine = clipping.get_engine(ENGINE.value, CHUNK.value)
+        optimizer = optimizers.DPKerasAdamOptimizer(
+            1.0, 0.6, learning_rate=5e-4, beta_1=0.5
+        )
+        optimizer.build(variables)
+
+        def step(batch):
+            total = engine(record_losses, variables, batch, 1.0)
+            optimizer.apply_clipped_sum(total, variables, float(BATCH.value))
+
+    spec = tf.nest.map_structure(lambda t: tf.TensorSpec((None, *t.shape[1:])), records)
+    traced = tf.function(step, input_signature=[spec])
+
+    def update():
+        traced(records)
+        # Eager execution of a function returns when its kernels are done.
+
+    return update
+
+
+def main(_):
+    worker.serve(make_update())
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,85 @@
+"""A `fit` that goes on where it was killed."""
+
+import os
+
+import keras
+
+from keras_dpgan.callbacks import checkpoint
+
+
+class ResumableFit(keras.callbacks.Callback):
+    """Makes a `fit` under a ledger go on after whatever has stopped it.
+
+    Run the same script again: weights, both optimizers, counters, the state of the
+    mechanism (an adaptive clip) and the place in the epoch are those of the last
+    checkpoint; noise and sampling are fresh. What was reserved in the ledger since
+    then counts as spent, at most one block per kill. A `fit` that has ended does
+    nothing when it is run again, and with more `epochs` does the rest.
+
+    ```python
+    ledger = privacy.Ledger("hospital.ledger", data_name="hospital 2026")
+    gan.fit(x, y, epochs=100, ledger=ledger, callbacks=[ResumableFit("run-1")])
+    ```
+
+    A checkpoint is taken at the end of each block of the ledger, and replaces the
+    one before when it is complete on disk.
+
+    Keras' `BackupAndRestore` works as well: its file carries the history and the
+    head of the ledger. It is less exact. It writes its file in place, so that a
+    kill at that moment leaves one that cannot be read (`double_checkpoint=True`
+    keeps the one before); it begins an epoch again from its start, so that a run
+    makes, and counts, more updates than it was asked for; a kill loses all updates
+    since the last backup; and another generator optimizer gets a mere warning.
+    Without a `ledger` those lost updates are not counted.
+
+    Args:
+        directory: Where the checkpoint is kept; made where there is none. One for
+            each run.
+    """
+
+    def __init__(self, directory):
+        super().__init__()
+        self.path = os.path.join(directory, "checkpoint.weights.h5")
+        self._facts = None
+        self._epoch = 0
+        self._step = 0
+        self._saved_count = None
+
+    def on_train_begin(self, logs=None):
+        if getattr(self.model, "ledger", None) is None:
+            raise ValueError(
+                "`ResumableFit` needs a `DPGAN` that trains under a ledger, or what "
+                "a kill loses would not be counted: `gan.fit(..., "
+                'ledger=keras_dpgan.privacy.Ledger("my.ledger", data_name="my '
+                'data"))`.'
+            )
+        self._facts = checkpoint.facts_of(self.model)
+        self._saved_count = None
+        if os.path.exists(self.path):
+            place = checkpoint.load(self.path, self.model, self._facts)
+            self.model.resume_at(*place)
+            self._epoch, self._step = place
+        else:
+            os.makedirs(os.path.dirname(self.path), exist_ok=True)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._epoch, self._step = epoch, 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._step = batch + 1
+        if self.model.needs_reservation:
+            self._save()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._epoch, self._step = epoch + 1, 0
+
+    def on_train_end(self, logs=None):
+        self._saved_count = None
+        self._save()
+
+    def _save(self):
+        count = self.model.num_discriminator_updates
+        # At the end of a budget each step would need a reservation.
+        if count != self._saved_count:
+            checkpoint.save(self.path, self.model, self._facts, self._epoch, self._step)
+            self._saved_count = count

@@ -1,0 +1,122 @@
+"""Generated data as a TFDS data set, with its privacy card."""
+
+import pathlib
+import re
+
+import numpy as np
+
+from keras_dpgan import _validate
+from keras_dpgan.data.sample_files import is_image
+from keras_dpgan.data.sample_files import rows_and_labels
+from keras_dpgan.data.scaling import to_uint8
+from keras_dpgan.data.tfds import import_tfds
+from keras_dpgan.export import load
+
+_CHUNK = 1024
+_VERSION = "1.0.0"
+
+
+def write_tfds(gan_or_export, name, n, data_dir=None):
+    """Draws data and stores it as a TFDS data set.
+
+    `tfds.load(name, data_dir=data_dir)` reads it back: one split, `train`, with
+    `image` (a lossless PNG) or, where rows are no images in a known range, `x`
+    (float32), and with `label` if the generator is conditional. The privacy card
+    is in the metadata:
+
+    ```python
+    write_tfds("export/generator", "synthetic_digits", 10_000, "data")
+    train, info = tfds.load("synthetic_digits", data_dir="data", with_info=True)
+    print(info.metadata["privacy_card"]["summary"])
+    ```
+
+    Rows are drawn and stored in chunks: memory does not grow with `n`.
+
+    Args:
+        gan_or_export: A `DPGAN`, an `ExportedGenerator`, or the path of an export.
+        name: String, the name of the data set: lower-case letters, digits and
+            underscores, a letter first.
+        n: Positive int, the number of rows.
+        data_dir: Folder of prepared data sets. Defaults to `None`: TFDS' own,
+            `~/tensorflow_datasets`.
+
+    Returns:
+        A `pathlib.Path`, the folder of the data set in `data_dir`.
+
+    Raises:
+        ImportError: If tensorflow-datasets is not installed.
+        FileExistsError: If there is a data set of this name in `data_dir`.
+        ValueError: If an argument does not fit.
+    """
+    _validate.check_int("n", n, minimum=1)
+    if not isinstance(name, str) or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+        raise ValueError(
+            "`name` must be lower-case letters, digits and underscores, a letter "
+            f"first. Received: name={name!r}"
+        )
+    tfds = import_tfds("write_tfds")
+    source = gan_or_export
+    if isinstance(source, str | pathlib.Path):
+        source = load(source)
+    card = source.privacy_card()
+    builder = _builder(tfds, name, data_dir, card, _examples(source, card, n))
+    if builder.is_prepared():
+        raise FileExistsError(
+            "`name` must be that of a data set that is not there yet. Received: "
+            f"name={name!r}, and it is in {str(builder.data_dir)!r}"
+        )
+    builder.download_and_prepare()
+    return pathlib.Path(builder.data_dir)
+
+
+def _builder(tfds, name, data_dir, card, examples):
+    features = _features(tfds, card["generator"])
+    keys = tuple(features)
+
+    class Builder(tfds.dataset_builders.AdhocBuilder, skip_registration=True):
+        """What TFDS stores: its own builder takes no metadata."""
+
+        def _info(self):
+            return tfds.core.DatasetInfo(
+                builder=self,
+                description=f"Generated data. {card['summary']}",
+                features=tfds.features.FeaturesDict(features),
+                supervised_keys=keys if len(keys) > 1 else None,
+                metadata=tfds.core.MetadataDict(privacy_card=card),
+                # The rows are independent, and need no order but their own.
+                disable_shuffling=True,
+            )
+
+    return Builder(
+        name=name,
+        version=_VERSION,
+        features=features,
+        split_datasets={"train": examples},
+        data_dir=data_dir,
+    )
+
+
+def _features(tfds, facts):
+    if is_image(facts["row_shape"], facts["pixel_range"]):
+        features = {"image": tfds.features.Image(shape=tuple(facts["row_shape"]))}
+    else:
+        shape = tuple(facts["row_shape"])
+        features = {"x": tfds.features.Tensor(shape=shape, dtype=np.float32)}
+    if facts["num_classes"] is not None:
+        features["label"] = tfds.features.ClassLabel(num_classes=facts["num_classes"])
+    return features
+
+
+def _examples(source, card, n):
+    """Yields `(key, example)` for each of `n` rows."""
+    facts = card["generator"]
+    images = is_image(facts["row_shape"], facts["pixel_range"])
+    for start in range(0, n, _CHUNK):
+        rows, labels = rows_and_labels(source.sample(min(_CHUNK, n - start)))
+        if images:
+            rows = to_uint8(rows, facts["pixel_range"])
+        for i, row in enumerate(rows):
+            example = {"image" if images else "x": row}
+            if labels is not None:
+                example["label"] = labels[i]
+            yield start + i, example

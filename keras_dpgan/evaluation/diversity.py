@@ -1,0 +1,105 @@
+"""Do conditional samples show their label, and do they differ within it."""
+
+import typing
+
+import numpy as np
+
+from keras_dpgan.evaluation import rows as row_checks
+from keras_dpgan.evaluation.classifiers import batched
+
+
+class WithinClassDiversity(typing.NamedTuple):
+    """How far samples of one class are apart, as a share of real ones.
+
+    Attributes:
+        mean: Float, the mean of `per_class`: 1 for samples as varied as real
+            ones, 0 for one image per class.
+        per_class: Dict from label to ratio.
+    """
+
+    mean: float
+    per_class: dict[int, float]
+
+
+def label_accuracy(classifier, samples, labels):
+    """Share of conditional samples that a classifier gives the label asked for.
+
+    Args:
+        classifier: What was trained on real rows: `train_classifier(x, y)`, or a
+            `keras.Model` from rows to one score per label.
+        samples: Generated rows.
+        labels: The labels they were generated for, ints of shape `(n,)`.
+
+    Returns:
+        Float in [0, 1]. The classifier has seen real rows: it is not private.
+
+    Raises:
+        ValueError: If there are no labels, or the rows do not fit.
+    """
+    samples = row_checks.check_rows("samples", samples)
+    labels = row_checks.check_labels("labels", labels, len(samples))
+    return float(np.mean(predicted_labels(classifier, samples) == labels))
+
+
+def predicted_labels(classifier, rows):
+    """The labels that a classifier, of either kind, gives to rows.
+
+    Args:
+        classifier: As for `label_accuracy`.
+        rows: Array of shape `(n, ...)`.
+
+    Returns:
+        An int array of shape `(n,)`.
+    """
+    if hasattr(classifier, "layers"):
+        scores = batched(classifier, rows.astype(np.float32, copy=False))
+        return np.argmax(scores, axis=-1)
+    return np.asarray(classifier.predict(rows))
+
+
+def within_class_diversity(real, real_labels, generated, labels):
+    """Compares the spread of samples within a class to that of real rows.
+
+    The measure of a class is the root of the mean squared distance between two
+    of its rows, in feature space, of the samples over that of the real rows.
+    Classes with fewer than two rows on either side are left out.
+
+    Args:
+        real: Features of real rows, of shape `(n, d)`.
+        real_labels: Their labels, ints of shape `(n,)`.
+        generated: Features of samples, of shape `(m, d)`.
+        labels: Their labels, ints of shape `(m,)`.
+
+    Returns:
+        A `WithinClassDiversity`. It was computed on real rows: it is not private.
+
+    Raises:
+        ValueError: If there are no labels, if features do not fit each other, or
+            if no class has two rows on both sides.
+    """
+    real, generated = row_checks.check_features(
+        real, generated, 2, "a distance between two"
+    )
+    real_labels = row_checks.check_labels("real_labels", real_labels, len(real))
+    labels = row_checks.check_labels("labels", labels, len(generated))
+    ratios = {}
+    for label in np.unique(real_labels):
+        spread = _spread(generated[labels == label])
+        real_spread = _spread(real[real_labels == label])
+        if spread is not None and real_spread:
+            ratios[int(label)] = spread / real_spread
+    if not ratios:
+        raise ValueError(
+            "`labels` and `real_labels` must share a class with two different real "
+            f"rows and two samples. Received: labels {np.unique(labels).tolist()} "
+            f"and real_labels {np.unique(real_labels).tolist()}"
+        )
+    return WithinClassDiversity(float(np.mean(list(ratios.values()))), ratios)
+
+
+def _spread(features):
+    """Root mean squared distance between two different rows; `None` of fewer."""
+    if len(features) < 2:
+        return None
+    # Twice the trace of the covariance is the mean squared distance of pairs.
+    return float(np.sqrt(2.0 * features.var(axis=0, ddof=1).sum()))

@@ -1,0 +1,226 @@
+"""Features in which distances between rows mean something."""
+
+import pathlib
+
+import keras
+import numpy as np
+
+from keras_dpgan.evaluation import rows as row_checks
+from keras_dpgan.evaluation.classifiers import batched
+
+NUM_FEATURES = 64
+"""The width of `image_features`: what a Frechet distance needs more rows than."""
+
+INCEPTION_WEIGHTS = pathlib.Path(
+    "~/.keras/models/inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5"
+)
+"""Where `inception_features` looks, and where Keras itself keeps this file."""
+
+_NUM_UPDATES = 2000
+_UPDATES_PER_CALL = 100
+_BATCH_SIZE = 128
+_SEED = 0
+_INCEPTION_SIDE = 299
+
+
+def extract_features(model, rows):
+    """Runs a feature model on rows.
+
+    Args:
+        model: A `keras.Model`, or a callable, from rows to features `(n, d)`. It
+            is called on float32 rows as they are, in their own range.
+        rows: Array of shape `(n, height, width, channels)` or `(n, columns)`.
+
+    Returns:
+        A float32 array of shape `(n, d)`.
+
+    Raises:
+        ValueError: If the rows are not numbers, or the output is no matrix.
+    """
+    rows = row_checks.check_rows("rows", rows)
+    features = batched(model, rows.astype(np.float32, copy=False))
+    if features.ndim != 2:
+        raise ValueError(
+            "`model` must give features of shape (n, d). Add a layer such as "
+            "`keras.layers.GlobalAveragePooling2D()`. Received: an output of shape "
+            f"{features.shape}"
+        )
+    return features.astype(np.float32)
+
+
+def default_features(x, y=None, pixel_range=None):
+    """The features that rows are compared by unless others are given.
+
+    For images with labels: the 64 activations below the logits of
+    `feature_classifier`. For images without labels: those of the same network
+    with random orthogonal weights of a fixed seed, which suffice to compare
+    generators (Naeem et al. 2020), scaled to variance 1. For vectors: their
+    columns, shifted and scaled to mean 0 and variance 1 of the real ones.
+
+    Args:
+        x: Real training rows.
+        y: Their labels, ints of shape `(n,)`. Defaults to `None`.
+        pixel_range: Pair of floats, what black and white are in images. Defaults
+            to `None`: read off `x`.
+
+    Returns:
+        A `keras.Model` from rows like `x` to features. Figures made with it are
+        comparable to each other, and not to those of another model: save it with
+        `model.save` to use it again.
+
+    Raises:
+        ValueError: If `x` or `y` does not fit.
+    """
+    x = row_checks.check_rows("x", x, minimum=2)
+    if not row_checks.is_image(x):
+        return _standardised_columns(x)
+    if y is not None:
+        return features_of(feature_classifier(x, y, pixel_range))
+    pixel_range = row_checks.common_pixel_range(pixel_range, x, "x", x)
+    network = features_of(_image_classifier(x.shape[1:], 2, pixel_range))
+    return keras.Sequential(
+        [network, *_standardised_columns(extract_features(network, x)).layers],
+        name="features",
+    )
+
+
+def feature_classifier(x, y, pixel_range=None):
+    """Trains the small classifier of real images whose features are used.
+
+    Strided 3x3 convolutions of 32, 64 and then 128 filters down to a side of 8
+    or less, 64 units, SiLU; Adam at 1e-3, 2,000 updates on random batches of 128,
+    seed 0. None of it depends on the data, and none of it is an option, so that
+    figures stay comparable.
+
+    Args:
+        x: Real training images.
+        y: Their labels, ints of shape `(n,)`.
+        pixel_range: As in `default_features`.
+
+    Returns:
+        A `keras.Model` from images like `x` to logits.
+
+    Raises:
+        ValueError: If `x` or `y` does not fit.
+    """
+    x = row_checks.check_rows("x", x, minimum=2)
+    y = row_checks.check_labels("y", y, len(x))
+    pixel_range = row_checks.common_pixel_range(pixel_range, x, "x", x)
+    model = _image_classifier(x.shape[1:], int(y.max()) + 1, pixel_range)
+    model.compile(
+        keras.optimizers.Adam(1e-3),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        steps_per_execution=10,
+    )
+    rng = np.random.default_rng(_SEED)
+    for _ in range(_NUM_UPDATES // _UPDATES_PER_CALL):
+        drawn = rng.integers(0, len(x), _UPDATES_PER_CALL * _BATCH_SIZE)
+        rows = x[drawn].astype(np.float32, copy=False)
+        model.fit(rows, y[drawn], _BATCH_SIZE, shuffle=False, verbose=0)
+    return model
+
+
+def features_of(classifier):
+    """The part of a classifier below its logits, as a `keras.Model`."""
+    return keras.Model(
+        classifier.inputs[0], classifier.layers[-2].output, name="features"
+    )
+
+
+def inception_features(shape, pixel_range=(-1.0, 1.0), weights=None):
+    """The 2,048 features of Inception v3, on which FID is defined.
+
+    These are the weights of `keras.applications`, trained on ImageNet by the same
+    recipe as, but not equal to, the graph of 2015 that papers compute FID with:
+    figures are close to theirs, not the same. Nothing is downloaded. On a machine
+    with a network `keras.applications.InceptionV3(include_top=False)` puts the
+    file in its place; elsewhere copy it there by hand.
+
+    Args:
+        shape: Tuple `(height, width, channels)` with one or three channels.
+        pixel_range: Pair of floats, what black and white are. Defaults to
+            `(-1.0, 1.0)`.
+        weights: Path of the weights without the top. Defaults to `None`:
+            `INCEPTION_WEIGHTS`, in the Keras folder of the user's home.
+
+    Returns:
+        A `keras.Model` from images to features of shape `(n, 2048)`.
+
+    Raises:
+        FileNotFoundError: If the weights are not there; says where to put them.
+        ValueError: If `shape` is not that of a grey or colour image.
+    """
+    if len(shape) != 3 or shape[-1] not in (1, 3):
+        raise ValueError(
+            "`shape` must be (height, width, channels) with one or three channels. "
+            f"Received: shape={shape}"
+        )
+    path = pathlib.Path(weights or INCEPTION_WEIGHTS).expanduser()
+    if not path.is_file():
+        raise FileNotFoundError(
+            "The weights of Inception v3 are not on this machine. Run "
+            "`keras.applications.InceptionV3(include_top=False)` where there is a "
+            f"network, and put the file {INCEPTION_WEIGHTS.name} at this path, or "
+            f"give its path as `weights`. Received: {str(path)!r}"
+        )
+    images = keras.Input(shape)
+    scaled = _to_minus_one_and_one(pixel_range)(images)
+    if shape[-1] == 1:
+        scaled = keras.layers.Concatenate()([scaled] * 3)
+    side = (_INCEPTION_SIDE, _INCEPTION_SIDE)
+    scaled = keras.layers.Resizing(*side, dtype="float32")(scaled)
+    inception = keras.applications.InceptionV3(
+        include_top=False, weights=None, input_shape=(*side, 3), pooling="avg"
+    )
+    inception.load_weights(path)
+    return keras.Model(images, inception(scaled), name="inception")
+
+
+def _standardised_columns(x):
+    mean, variance = x.mean(axis=0), x.var(axis=0)
+    return keras.Sequential(
+        [
+            keras.Input(x.shape[1:]),
+            keras.layers.Normalization(mean=mean, variance=variance, dtype="float32"),
+        ],
+        name="features",
+    )
+
+
+def _to_minus_one_and_one(pixel_range):
+    low, high = pixel_range
+    return keras.layers.Rescaling(
+        2 / (high - low), offset=-(high + low) / (high - low), dtype="float32"
+    )
+
+
+def _image_classifier(shape, num_classes, pixel_range):
+    features = images = keras.Input(shape)
+    features = _to_minus_one_and_one(pixel_range)(features)
+    side, num_convolutions = max(shape[:2]), 0
+    while num_convolutions < 2 or side > 8:
+        features = keras.layers.Conv2D(
+            min(32 * 2**num_convolutions, 128),
+            3,
+            strides=2,
+            padding="same",
+            activation="silu",
+            **_weights(num_convolutions),
+        )(features)
+        side, num_convolutions = -(-side // 2), num_convolutions + 1
+    features = keras.layers.Flatten(dtype="float32")(features)
+    features = keras.layers.Dense(
+        NUM_FEATURES, activation="silu", **_weights(num_convolutions)
+    )(features)
+    logits = keras.layers.Dense(num_classes, **_weights(num_convolutions + 1))(
+        features
+    )
+    return keras.Model(images, logits, name="feature_classifier")
+
+
+def _weights(index):
+    # The type is fixed: the user's global policy must not change the measure.
+    return {
+        "kernel_initializer": keras.initializers.Orthogonal(seed=_SEED + index),
+        "dtype": "float32",
+    }

@@ -1,0 +1,165 @@
+"""Are samples copies of training rows: nearest neighbours, and a verdict."""
+
+import dataclasses
+import math
+
+import numpy as np
+
+from keras_dpgan import _validate
+from keras_dpgan.evaluation import neighbours
+from keras_dpgan.evaluation import rows as row_checks
+
+# Yoon et al. 2023; a copy of a row stands out from that row's neighbours.
+_COPY_RATIO = 1 / 3
+
+# Of the usual distance: closer rows differ by rounding alone.
+_IDENTICAL = 1e-4
+
+# The closest samples are looked at apart: few copies drown among many samples.
+_CLOSEST_SHARES = (1.0, 0.1, 0.01)
+
+_SIGNIFICANCE = 1e-3
+
+
+@dataclasses.dataclass(frozen=True)
+class Memorisation:
+    """What `memorisation` found. None of it is private.
+
+    Attributes:
+        sample_distances: Float array `(n,)`, from each sample to its nearest
+            training row.
+        test_distances: The same from each real test row.
+        neighbours: Int array `(n,)`, each sample's nearest training row.
+        copied_share: Share of samples that are copies: identical to a training
+            row, or three times nearer to it than to the second nearest.
+        copied_share_of_test: The same share of real test rows.
+        identical_samples: Number of samples that are identical to a training row.
+        copied_p_value: Probability that chance alone gives so many more copies
+            among samples than among test rows.
+        train_share: Share of samples that are nearer to a training row than to
+            any of as many test rows: about a half if nothing is memorised.
+        train_p_value: Bound on the probability that samples that know no
+            training row come so near to them, however good or alike they are.
+        memorised: Whether training rows were copied: a p-value is below 0.001,
+            or samples but no test row are identical to a training row.
+    """
+
+    sample_distances: np.ndarray
+    test_distances: np.ndarray
+    neighbours: np.ndarray
+    copied_share: float
+    copied_share_of_test: float
+    identical_samples: int
+    copied_p_value: float
+    train_share: float
+    train_p_value: float
+    memorised: bool
+
+
+def memorisation(samples, real_train, real_test, seed=0):
+    """Looks for training rows among samples, beside the same for real test rows.
+
+    Two tests, each of which a generator that never saw a training row passes.
+    *Copies* (Yoon et al. 2023, "Diffusion Probabilistic Models Generalize when
+    They Fail to Memorize"): a sample much nearer to one training row than to all
+    others; as many are expected as among test rows. *Nearness*: training and test
+    rows are alike to an honest generator, so its samples are as often near the
+    one as the other (as in Meehan et al. 2020, "A Non-Parametric Test to Detect
+    Data-Copying in Generative Models"); that is judged for all samples, for the
+    closest tenth and the closest hundredth, by a Hoeffding bound that allows for
+    samples that share a neighbour.
+
+    A verdict of `False` is no proof of privacy: only the accounting is.
+
+    Args:
+        samples: Generated rows of shape `(n, ...)`: images, vectors or features.
+        real_train: Rows that the generator was trained on.
+        real_test: Real rows of the same kind that it was not trained on.
+        seed: Int, of the choice of as many training as test rows. Defaults to 0.
+
+    Returns:
+        A `Memorisation`.
+
+    Raises:
+        ValueError: If the rows are not of one shape, not finite, or fewer than 10
+            in any of the sets.
+    """
+    _validate.check_int("seed", seed, minimum=0)
+    sets = {"samples": samples, "real_train": real_train, "real_test": real_test}
+    sets = {name: row_checks.check_rows(name, x, 10) for name, x in sets.items()}
+    for name, x in sets.items():
+        row_checks.check_same_shape(name, x, "real_train", sets["real_train"])
+    samples, real_train, real_test = (x.astype(np.float32) for x in sets.values())
+    sample_distances, indices = neighbours.nearest(samples, real_train, k=2)
+    test_distances, _ = neighbours.nearest(real_test, real_train, k=2)
+    rounding = _IDENTICAL * np.median(test_distances[:, 0])
+    identical = sample_distances[:, 0] <= rounding
+    test_identical = test_distances[:, 0] <= rounding
+    copied = identical | _stands_out(sample_distances)
+    test_copied = test_identical | _stands_out(test_distances)
+    copied_p_value = _excess_p_value(copied, test_copied)
+    train_share, train_p_value = _nearness(samples, real_train, real_test, seed)
+    return Memorisation(
+        sample_distances=sample_distances[:, 0],
+        test_distances=test_distances[:, 0],
+        neighbours=indices[:, 0],
+        copied_share=float(copied.mean()),
+        copied_share_of_test=float(test_copied.mean()),
+        identical_samples=int(identical.sum()),
+        copied_p_value=copied_p_value,
+        train_share=train_share,
+        train_p_value=train_p_value,
+        memorised=bool(
+            min(copied_p_value, train_p_value) < _SIGNIFICANCE
+            or (identical.any() and not test_identical.any())
+        ),
+    )
+
+
+def _stands_out(distances):
+    return distances[:, 0] < _COPY_RATIO * distances[:, 1]
+
+
+def _excess_p_value(copied, test_copied):
+    """Fisher's exact test that samples are copies more often than test rows."""
+    from scipy import stats
+
+    num_copied = int(copied.sum())
+    total = num_copied + int(test_copied.sum())
+    return float(
+        stats.hypergeom.sf(
+            num_copied - 1, len(copied) + len(test_copied), total, len(copied)
+        )
+    )
+
+
+def _nearness(samples, real_train, real_test, seed):
+    """The share of samples nearest to training rows, and its p-value."""
+    rng = np.random.default_rng(seed)
+    size = min(len(real_train), len(real_test))
+    train = real_train[rng.permutation(len(real_train))[:size]]
+    test = real_test[rng.permutation(len(real_test))[:size]]
+    # In random order, so that a row in both sets counts for either.
+    order = rng.permutation(2 * size)
+    pool, in_train = np.concatenate([train, test])[order], order < size
+    distances, indices = neighbours.nearest(samples, pool)
+    closest = indices[np.argsort(distances[:, 0], kind="stable"), 0]
+    p_values = [
+        _nearness_p_value(closest[: math.ceil(share * len(closest))], in_train)
+        for share in _CLOSEST_SHARES
+    ]
+    p_value = min(1.0, len(p_values) * min(p_values))
+    return float(in_train[closest].mean()), float(p_value)
+
+
+def _nearness_p_value(indices, in_train):
+    """Hoeffding's bound under exchange of training and test rows.
+
+    Which half of the pool is the training rows is, to an honest generator, a
+    random draw: negatively associated, so the bound for independent ones holds.
+    """
+    counts = np.bincount(indices).astype(np.float64)
+    excess = in_train[indices].sum() - len(indices) / 2
+    if excess <= 0:
+        return 1.0
+    return math.exp(-2 * excess**2 / (counts @ counts))

@@ -1,0 +1,86 @@
+"""Samples from whatever makes them."""
+
+import os
+import pathlib
+
+import keras
+import numpy as np
+
+from keras_dpgan import _validate
+from keras_dpgan import networks
+from keras_dpgan.evaluation import rows as row_checks
+from keras_dpgan.export import load
+from keras_dpgan.generation import PublicGeneration
+
+
+def draw_samples(source, n, seed=0):
+    """Draws rows, and labels if there are any, from a generator of any kind.
+
+    Args:
+        source: One of: an object with `sample(n, seed=...)`, such as a `DPGAN`; a
+            Keras generator from latents, or from latents and labels; the path of
+            a folder that `DPGAN.export` wrote; the path of an `.npz` file with an
+            array `x` and perhaps `y`, as `python -m keras_dpgan.sample` writes; a
+            callable that takes `n`; an array of rows; or a pair of rows and
+            labels. What gives a pair gives rows and labels.
+        n: Int, how many rows. Of an array or file the first `n` are taken, and
+            all of them if there are fewer.
+        seed: Int, for the sources that take one. Defaults to 0.
+
+    Returns:
+        `(rows, labels)`: arrays, with `labels` of `None` where there are none.
+
+    Raises:
+        FileNotFoundError: If a path leads nowhere.
+        ValueError: If the source is none of these, or what it gives is no rows.
+    """
+    _validate.check_int("n", n, minimum=1)
+    _validate.check_int("seed", seed, minimum=0)
+    if isinstance(source, (str, os.PathLike)):
+        source = open_path(source)
+    if isinstance(source, tuple) or hasattr(source, "__array__"):
+        drawn = source
+    elif hasattr(source, "sample"):
+        drawn = source.sample(n, seed=seed)
+    elif isinstance(source, keras.Model):
+        width = networks.latent_dim(source, None)
+        classes = networks.num_classes(source, None)
+        drawn = PublicGeneration(source, width, classes).sample(n, seed=seed)
+    elif callable(source):
+        drawn = source(n)
+    else:
+        raise ValueError(
+            "`generator` must be a DPGAN, a Keras generator, the path of an export "
+            "or of an .npz file, a callable that takes the number of rows, or an "
+            f"array. Received: generator={source!r:.80}"
+        )
+    rows, labels = drawn if isinstance(drawn, (tuple, list)) else (drawn, None)
+    rows = row_checks.check_rows("samples", rows)
+    if labels is not None:
+        labels = row_checks.check_labels("labels", labels, len(rows))[:n]
+    return rows[:n], labels
+
+
+def open_path(path):
+    """What a path leads to: an exported generator, or stored samples.
+
+    Args:
+        path: As the paths of `draw_samples`.
+
+    Returns:
+        A `keras_dpgan.export.ExportedGenerator`, or a pair of rows and labels.
+
+    Raises:
+        FileNotFoundError: If there is neither.
+        ValueError: If it is damaged or holds something else.
+    """
+    path = pathlib.Path(path)
+    if path.is_file() and path.suffix == ".npz":
+        with np.load(path, allow_pickle=False) as file:
+            if "x" not in file:
+                raise ValueError(
+                    "An .npz file must hold the rows as an array `x`, and labels as "
+                    f"`y`. Received: {str(path)!r} with {sorted(file)}"
+                )
+            return file["x"], file["y"] if "y" in file else None
+    return load(path)

@@ -1,0 +1,291 @@
+"""Every metric at once, beside what real training rows would score."""
+
+import dataclasses
+import time
+import typing
+
+import numpy as np
+from absl import logging
+
+from keras_dpgan import _validate
+from keras_dpgan.evaluation import classifiers as classifier_metrics
+from keras_dpgan.evaluation import diversity
+from keras_dpgan.evaluation import features as feature_models
+from keras_dpgan.evaluation import frechet
+from keras_dpgan.evaluation import prdc
+from keras_dpgan.evaluation import rows as row_checks
+from keras_dpgan.evaluation.memorisation import Memorisation
+from keras_dpgan.evaluation.memorisation import memorisation
+from keras_dpgan.evaluation.samples import draw_samples
+
+NOT_PRIVATE = (
+    "These numbers were computed on real records, without noise. They are not "
+    "covered by any privacy guarantee of the generator: do not publish them where "
+    "the records must stay private."
+)
+
+_MAX_SAMPLES = 60_000
+_MAX_NEIGHBOURHOODS = 10_000
+_MAX_COPY_CANDIDATES = 5_000
+_NEAREST_K = 5
+_QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95)
+
+
+class Rows(typing.NamedTuple):
+    """Rows and their labels, or `None` for rows without labels."""
+
+    x: np.ndarray
+    y: np.ndarray | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """What was measured, and what a report shows beside it.
+
+    Attributes:
+        scores: The numbers, a dict of JSON values.
+        samples: The generated `Rows`.
+        pixel_range: Pair of floats, what black and white are; `None` for vectors.
+        memorisation: The `Memorisation` of the first samples.
+    """
+
+    scores: dict
+    samples: Rows
+    pixel_range: tuple[float, float] | None
+    memorisation: Memorisation
+
+
+def evaluate(
+    generator,
+    real,
+    real_test,
+    num_samples=None,
+    classifiers=None,
+    features=None,
+    compare_with_real=True,
+    seed=0,
+    pixel_range=None,
+):
+    """Measures generated rows by every metric that fits them.
+
+    What compares distributions (Frechet distance, precision and recall) does so
+    with the real *test* rows, which the generator has not seen: copies of
+    training rows gain nothing there.
+
+    Args:
+        generator: What `draw_samples` takes: a `DPGAN`, a Keras generator, the
+            path of an export or `.npz` file, a callable, rows, or rows and labels.
+        real: Rows that the generator was trained on, or the pair of rows and
+            labels. Images of shape `(n, height, width, channels)` or vectors of
+            shape `(n, columns)`.
+        real_test: The same of real rows that it was not trained on.
+        num_samples: Int. Defaults to `None`: as many as `real` has, and 60,000 at
+            most.
+        classifiers: Names among `"cnn"`, `"mlp"` and `"logistic_regression"`, to
+            be trained on the samples. Defaults to `None`: all that fit.
+        features: A `keras.Model` from rows to features. Defaults to `None`:
+            `default_features`.
+        compare_with_real: Whether the classifiers are also trained on `real`, for
+            comparison, which takes as long again. Defaults to `True`.
+        seed: Int, of samples, classifiers and subsets. Defaults to 0.
+        pixel_range: Pair of floats, what black and white are in images. Defaults
+            to `None`: read off the real ones.
+
+    Returns:
+        An `Evaluation`. None of its numbers is private. In `scores` each metric
+        has a value for `samples` and one for `real`: what training rows, in
+        place of samples, would score.
+
+    Raises:
+        ValueError: If samples and real rows do not fit each other, or there are
+            too few of them.
+    """
+    started = time.monotonic()
+    real = _checked_rows("real", real)
+    real_test = _checked_rows("real_test", real_test)
+    row_checks.check_same_shape("real", real.x, "real_test", real_test.x)
+    if (real.y is None) != (real_test.y is None):
+        raise ValueError("Give labels with both of `real` and `real_test`, or neither.")
+    if num_samples is None:
+        num_samples = min(len(real.x), _MAX_SAMPLES)
+    samples = Rows(*draw_samples(generator, num_samples, seed))
+    row_checks.check_same_shape("samples", samples.x, "real", real.x)
+    if row_checks.is_image(real.x):
+        pixel_range = row_checks.common_pixel_range(
+            pixel_range, real.x, "samples", samples.x
+        )
+    conditional = samples.y is not None and real.y is not None
+    names = _checked_classifiers(classifiers, conditional, real.x)
+
+    logging.info("Looking for copies of training rows.")
+    copies = _memorisation(samples, real, real_test, seed, pixel_range)
+    judge, features = _judge_and_features(real, features, conditional, pixel_range)
+    scores = {
+        "private": False,
+        "warning": NOT_PRIVATE,
+        "num_samples": len(samples.x),
+        "num_real": len(real.x),
+        "num_real_test": len(real_test.x),
+        "row_shape": list(real.x.shape[1:]),
+        "conditional": conditional,
+        "pixel_range": pixel_range and list(pixel_range),
+        "seed": seed,
+        "accuracy": {
+            name: _accuracy(name, samples, real, real_test, seed, pixel_range, compare)
+            for name in names
+            for compare in [compare_with_real]
+        },
+        **_feature_scores(features, samples, real, real_test, conditional, seed),
+        "label_accuracy": _label_accuracy(judge, samples, real_test),
+        "memorisation": _memorisation_scores(copies),
+    }
+    scores["seconds"] = round(time.monotonic() - started, 1)
+    return Evaluation(scores, samples, pixel_range, copies)
+
+
+def _checked_rows(name, given):
+    x, y = given if isinstance(given, (tuple, list)) else (given, None)
+    x = row_checks.check_rows(name, x, minimum=10)
+    if y is not None:
+        y = row_checks.check_labels(f"{name} labels", y, len(x))
+    return Rows(x, y)
+
+
+def _checked_classifiers(names, conditional, x):
+    if names is None:
+        fitting = classifier_metrics.CLASSIFIERS[not row_checks.is_image(x) :]
+        return fitting if conditional else ()
+    for name in names:
+        _validate.check_choice("classifiers", name, classifier_metrics.CLASSIFIERS)
+    if names and not conditional:
+        raise ValueError(
+            "`classifiers` need labels of samples and of real rows: give `real` and "
+            "`real_test` as pairs, and a generator that gives pairs, or set "
+            f"`classifiers=()`. Received: classifiers={names!r}"
+        )
+    return tuple(names)
+
+
+def _accuracy(name, samples, real, real_test, seed, pixel_range, compare_with_real):
+    def after_training_on(rows):
+        return classifier_metrics.classifier_accuracy(
+            *rows, *real_test, name, seed=seed, pixel_range=pixel_range
+        )
+
+    logging.info("Training %s on %d samples.", name, len(samples.x))
+    scores = {"samples": after_training_on(samples), "real": None}
+    if compare_with_real:
+        logging.info("Training %s on %d real rows.", name, len(real.x))
+        scores["real"] = after_training_on(real)
+    return scores
+
+
+def _judge_and_features(real, features, conditional, pixel_range):
+    """A classifier trained on real rows, if there are labels, and the features."""
+    image = row_checks.is_image(real.x)
+    judge = None
+    if conditional:
+        logging.info("Training a classifier on real rows, to judge samples by.")
+        if image:
+            judge = feature_models.feature_classifier(*real, pixel_range)
+        else:
+            judge = classifier_metrics.train_classifier(*real, "mlp")
+    if features is None and image and judge is not None:
+        features = feature_models.features_of(judge)
+    elif features is None:
+        features = feature_models.default_features(*real, pixel_range)
+    return judge, features
+
+
+def _feature_scores(model, samples, real, real_test, conditional, seed):
+    logging.info("Comparing distributions of features.")
+    generated, training, test = (
+        feature_models.extract_features(model, rows.x)
+        for rows in (samples, real, real_test)
+    )
+    # As many, since the bias of the distance depends on how many there are.
+    same_number = training[: len(generated)]
+    size = min(_MAX_NEIGHBOURHOODS, *map(len, (generated, training, test)))
+    neighbourhoods = {
+        key: prdc.precision_recall_density_coverage(test[:size], x[:size], _NEAREST_K)
+        for key, x in (("samples", generated), ("real", training))
+    }
+    scores = {
+        "features": {"name": model.name, "width": generated.shape[1]},
+        "frechet_distance": {
+            "samples": frechet.frechet_distance(test, generated),
+            "real": frechet.frechet_distance(test, same_number),
+        },
+        "frechet_distance_infinity": {
+            "samples": frechet.frechet_distance_infinity(test, generated, seed),
+            "real": frechet.frechet_distance_infinity(test, same_number, seed),
+        },
+        "neighbourhoods": {"num_rows": size, "nearest_k": _NEAREST_K},
+        **{
+            name: {key: getattr(found, name) for key, found in neighbourhoods.items()}
+            for name in prdc.PRDC._fields
+        },
+        "within_class_diversity": None,
+    }
+    if conditional:
+        spread = diversity.within_class_diversity
+        found = spread(test, real_test.y, generated, samples.y)
+        scores["within_class_diversity"] = {
+            "samples": found.mean,
+            "real": spread(test, real_test.y, training, real.y).mean,
+            "per_class": {str(k): v for k, v in found.per_class.items()},
+        }
+    return scores
+
+
+def _label_accuracy(judge, samples, real_test):
+    if judge is None:
+        return None
+    predicted = diversity.predicted_labels(judge, samples.x)
+    return {
+        "samples": float(np.mean(predicted == samples.y)),
+        "real": diversity.label_accuracy(judge, *real_test),
+        "per_class": {
+            str(label): float(np.mean(predicted[samples.y == label] == label))
+            for label in np.unique(samples.y)
+        },
+    }
+
+
+def _memorisation(samples, real, real_test, seed, pixel_range):
+    """In pixels as they would be stored, from 0 to 1, or in scaled columns."""
+    if pixel_range is not None:
+        forms = [
+            row_checks.as_bytes(rows.x, pixel_range).astype(np.float32) / 255
+            for rows in (samples, real, real_test)
+        ]
+    else:
+        model = feature_models.default_features(real.x)
+        forms = [
+            feature_models.extract_features(model, rows.x)
+            for rows in (samples, real, real_test)
+        ]
+    return memorisation(forms[0][:_MAX_COPY_CANDIDATES], *forms[1:], seed=seed)
+
+
+def _memorisation_scores(found):
+    def quantiles(distances):
+        values = np.quantile(distances, _QUANTILES)
+        return {f"{q:g}": float(v) for q, v in zip(_QUANTILES, values, strict=True)}
+
+    return {
+        "memorised": found.memorised,
+        "num_samples": len(found.sample_distances),
+        "identical_samples": found.identical_samples,
+        "copied_share": {
+            "samples": found.copied_share,
+            "real_test": found.copied_share_of_test,
+        },
+        "copied_p_value": found.copied_p_value,
+        "train_share": found.train_share,
+        "train_p_value": found.train_p_value,
+        "distance_quantiles": {
+            "samples": quantiles(found.sample_distances),
+            "real_test": quantiles(found.test_distances),
+        },
+    }

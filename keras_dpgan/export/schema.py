@@ -1,0 +1,109 @@
+"""The published schema of a privacy card, and a check against it.
+
+The schema is a JSON Schema (draft 2020-12) that any validator reads; this one
+knows the keywords that it uses and no more, so that reading a card needs no
+further package.
+"""
+
+import functools
+import json
+import pathlib
+import re
+
+PATH = pathlib.Path(__file__).with_name("privacy_card.schema.json")
+
+_TYPES = {
+    "object": dict,
+    "array": list,
+    "string": str,
+    "boolean": bool,
+    "null": type(None),
+}
+
+
+@functools.cache
+def card_schema():
+    """The schema of a privacy card, a dict."""
+    return json.loads(PATH.read_text(encoding="utf-8"))
+
+
+def check_card(card):
+    """Raises a `ValueError` that names the first field that is wrong."""
+    for name, must_be, value in _faults(card, card_schema(), ""):
+        raise ValueError(
+            f"The privacy card is no such card: `{name or 'card'}` must "
+            f"{must_be}. Received: {value!r:.80}"
+        )
+
+
+def _faults(value, schema, name):
+    """Yields `(name, must be, value)` of each fault."""
+    types = schema.get("type")
+    if types is not None:
+        types = [types] if isinstance(types, str) else types
+        if not any(_is_a(value, kind) for kind in types):
+            yield name, f"be of type {' or '.join(types)}", value
+            return
+    if "const" in schema and not _same(value, schema["const"]):
+        yield name, f"be {schema['const']!r}", value
+    if "enum" in schema and not any(_same(value, e) for e in schema["enum"]):
+        yield name, f"be one of {schema['enum']}", value
+    if isinstance(value, dict):
+        yield from _object_faults(value, schema, name)
+    elif isinstance(value, list):
+        yield from _array_faults(value, schema, name)
+    elif isinstance(value, str):
+        if not re.search(schema.get("pattern", ""), value):
+            yield name, f"match {schema['pattern']}", value
+    elif _is_a(value, "number"):
+        yield from _number_faults(value, schema, name)
+    if "if" in schema:
+        holds = not any(_faults(value, schema["if"], name))
+        yield from _faults(value, schema["then" if holds else "else"], name)
+
+
+def _object_faults(value, schema, name):
+    for key in schema.get("required", ()):
+        if key not in value:
+            yield name, f"have the key {key!r}", sorted(value)
+    known = schema.get("properties", {})
+    others = schema.get("additionalProperties", {})
+    for key, entry in value.items():
+        if key not in known and others is False:
+            yield name, f"have no key but {sorted(known)}", key
+        else:
+            within = f"{name}.{key}" if name else key
+            yield from _faults(entry, known.get(key, others), within)
+
+
+def _array_faults(value, schema, name):
+    if len(value) < schema.get("minItems", 0):
+        yield name, f"have at least {schema['minItems']} items", value
+    if len(value) > schema.get("maxItems", len(value)):
+        yield name, f"have at most {schema['maxItems']} items", value
+    for i, entry in enumerate(value):
+        yield from _faults(entry, schema.get("items", {}), f"{name}[{i}]")
+
+
+def _number_faults(value, schema, name):
+    if value < schema.get("minimum", value):
+        yield name, f"be at least {schema['minimum']}", value
+    if value > schema.get("maximum", value):
+        yield name, f"be at most {schema['maximum']}", value
+    if "exclusiveMinimum" in schema and value <= schema["exclusiveMinimum"]:
+        yield name, f"be above {schema['exclusiveMinimum']}", value
+    if "exclusiveMaximum" in schema and value >= schema["exclusiveMaximum"]:
+        yield name, f"be below {schema['exclusiveMaximum']}", value
+
+
+def _is_a(value, kind):
+    if kind in _TYPES:
+        return isinstance(value, _TYPES[kind])
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return kind == "number" or value == int(value)
+
+
+def _same(value, other):
+    """Equal as JSON: `True` is not 1."""
+    return type(value) is type(other) and value == other

@@ -1,0 +1,36 @@
+"""A folder with a SavedModel, its privacy card and a text about both."""
+
+from keras_dpgan.export.card import CARD_NAME
+from keras_dpgan.export.card import dump_card
+from keras_dpgan.export.checksum import checksums
+from keras_dpgan.export.folder import complete_folder
+from keras_dpgan.export.model_card import documentation
+from keras_dpgan.export.model_card import model_card
+from keras_dpgan.export.saved_model import save_generator
+
+
+def export_generator(generator, card, filepath, overwrite=False):
+    """Exports a generator.
+
+    Args:
+        generator: A built `keras.Model`.
+        card: Its privacy card, from `make_card`.
+        filepath: The folder to make.
+        overwrite: Whether an export that is there is replaced, once the new one
+            is complete. Defaults to `False`.
+
+    Raises:
+        FileExistsError: If `filepath` exists and `overwrite` is `False`.
+    """
+    facts = card["generator"]
+    with complete_folder(filepath, overwrite, CARD_NAME) as folder:
+        save_generator(
+            generator,
+            facts["latent_dim"],
+            facts["label_probabilities"],
+            documentation(facts),
+            folder,
+        )
+        card = {**card, "files": checksums(folder)}
+        (folder / CARD_NAME).write_text(dump_card(card), encoding="utf-8")
+        (folder / "README.md").write_text(model_card(card), encoding="utf-8")

@@ -1,0 +1,5 @@
+"""What was spent on private data, in a file that survives anything."""
+
+from keras_dpgan.privacy.ledger.contents import LedgerContents as LedgerContents
+from keras_dpgan.privacy.ledger.contents import LedgerRun as LedgerRun
+from keras_dpgan.privacy.ledger.ledger import Ledger as Ledger

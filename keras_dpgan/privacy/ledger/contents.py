@@ -1,0 +1,205 @@
+"""What a ledger says."""
+
+import dataclasses
+
+from keras_dpgan import _validate
+from keras_dpgan.privacy.accountant import epsilon
+from keras_dpgan.privacy.history import HistoryEntry
+from keras_dpgan.privacy.history import PrivacyHistory
+from keras_dpgan.privacy.ledger import file
+
+VERSION = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class LedgerRun:
+    """Equal uses of the data, one after the other.
+
+    Attributes:
+        purpose: What for: `"training"`, or what `Ledger.spend` was told.
+        started: The date and time, as ISO 8601 in UTC.
+        entry: The `HistoryEntry`, counting every update that was reserved and
+            not released.
+    """
+
+    purpose: str
+    started: str
+    entry: HistoryEntry
+
+    def plus(self, updates):
+        """The same run with that many updates more."""
+        count = self.entry.count + updates
+        return dataclasses.replace(self, entry=self.entry.with_count(count))
+
+
+class LedgerContents:
+    """Everything that was spent on one private data set.
+
+    Args:
+        path: The file, for messages.
+        lines: List of dicts, the entries of a `LedgerFile`.
+        heads: List of strings, their checksums.
+
+    Attributes:
+        data_name: The name that the user gave the data.
+
+    Raises:
+        ValueError: If a line is none of a ledger's; names it.
+    """
+
+    def __init__(self, path, lines, heads):
+        self._path = path
+        self._heads = heads
+        self._runs = []
+        self.data_name = None
+        for number, line in enumerate(lines, 1):
+            try:
+                self._follow(line)
+            except (ValueError, TypeError, KeyError, IndexError) as error:
+                raise ValueError(
+                    f"Line {number} of `{path}` is no line of a ledger that this "
+                    f"version of keras_dpgan can read ({error!r:.200})."
+                ) from error
+
+    @classmethod
+    def of_file(cls, path):
+        """Reads a file that may be in use; see `Ledger.read`."""
+        lines, heads = file.read(path)
+        if not lines:
+            raise ValueError(f"`{path}` is empty: no ledger has been begun in it.")
+        return cls(path, lines, heads)
+
+    def _follow(self, line):
+        """Takes one line in."""
+        values = dict(line)
+        kind = values.pop("kind")
+        if (kind == "ledger") != (self.data_name is None):
+            raise ValueError("the first line, and no other, names the data")
+        _LINES[kind](self, **values)
+
+    def _begin(self, version, data_name, id):
+        if version != VERSION:
+            raise ValueError(f"version {version} instead of {VERSION}")
+        self.data_name = _checked_text("data_name", data_name)
+
+    def _add_run(self, run, purpose, started, relation, entry):
+        entry = HistoryEntry.from_dict(entry)
+        if run != len(self._runs) + 1 or entry.relation != relation or entry.count:
+            raise ValueError("a run that does not fit those before it")
+        _checked_text("purpose", purpose)
+        _checked_text("started", started)
+        self._runs.append(LedgerRun(purpose, started, entry))
+
+    def _add_reserved(self, run, updates):
+        self._add_updates(run, _validate.check_int("updates", updates, minimum=1))
+
+    def _add_released(self, run, updates):
+        self._add_updates(run, -_validate.check_int("updates", updates, minimum=1))
+
+    def _add_updates(self, run, updates):
+        if run != len(self._runs):
+            raise ValueError(
+                f"`run` must be the last one, {len(self._runs)}. Received: run={run}"
+            )
+        self._runs[run - 1] = self._runs[run - 1].plus(updates)
+
+    @property
+    def runs(self):
+        """Tuple of `LedgerRun`, in the order in which they were begun."""
+        return tuple(self._runs)
+
+    @property
+    def head(self):
+        """`(number of lines, checksum)`: stands for the ledger as it is now."""
+        return len(self._heads), self._heads[-1]
+
+    @property
+    def total_updates(self):
+        """The number of updates of all runs, an int."""
+        return sum(run.entry.count for run in self._runs)
+
+    def history(self):
+        """The `PrivacyHistory` of all runs, what a kill has lost included."""
+        return PrivacyHistory(run.entry for run in self._runs)
+
+    def epsilon(self, delta, accountant="pld"):
+        """Epsilon of everything that was spent on the data.
+
+        Args:
+            delta: Float in (0, 1).
+            accountant: As in `keras_dpgan.privacy.epsilon`.
+
+        Returns:
+            Float, under `history().relation`: the one neighbouring relation under
+            which every run's guarantee holds.
+        """
+        return epsilon(self.history(), delta, accountant)
+
+    def updates_between(self, start, stop):
+        """The updates from number `start` on, in order, before number `stop`.
+
+        Args:
+            start: Int, at least 0.
+            stop: Int, at most `total_updates`.
+
+        Returns:
+            List of `HistoryEntry`, one per run that has some.
+        """
+        found, position = [], 0
+        for run in self._runs:
+            first, last = position, position + run.entry.count
+            count = min(last, stop) - max(first, start)
+            if count > 0:
+                found.append(run.entry.with_count(count))
+            position = last
+        return found
+
+    def check_head(self, head):
+        """Checks that this ledger has grown out of the one that `head` stands for.
+
+        Args:
+            head: A `head` of some time ago.
+
+        Raises:
+            ValueError: If it is another ledger, or has lost lines since.
+        """
+        number, checksum = head
+        if number > len(self._heads):
+            raise ValueError(
+                f"The ledger `{self._path}` has {len(self._heads)} lines, but had "
+                f"{number} when these weights were saved, unless they belong to "
+                "another ledger. What it has lost would not be counted: bring the "
+                "file back from a copy."
+            )
+        if number < 1 or self._heads[number - 1] != checksum:
+            raise ValueError(
+                f"These weights were made under another ledger than `{self._path}` "
+                f"of {self.data_name!r}. Give `fit` theirs. To use their networks "
+                "with other data, start anew: "
+                "`DPGAN(model.discriminator, model.generator)`."
+            )
+
+    def __repr__(self):
+        return self.report()
+
+    def report(self, delta=1e-5):
+        """The ledger as a table, with epsilon at `delta`."""
+        from keras_dpgan.privacy.ledger import report
+
+        return report.text(self, delta)
+
+
+def _checked_text(name, value):
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(
+            f"`{name}` must be a name, in words. Received: {name}={value!r}"
+        )
+    return value
+
+
+_LINES = {
+    "ledger": LedgerContents._begin,
+    "run": LedgerContents._add_run,
+    "reserved": LedgerContents._add_reserved,
+    "released": LedgerContents._add_released,
+}

@@ -1,0 +1,147 @@
+"""The ledger that training writes."""
+
+import datetime
+import os
+import secrets
+
+from keras_dpgan import _validate
+from keras_dpgan.privacy.ledger import file
+from keras_dpgan.privacy.ledger.contents import VERSION
+from keras_dpgan.privacy.ledger.contents import LedgerContents
+
+
+class Ledger(LedgerContents):
+    """A file that never under-reports what was spent on private data.
+
+    Each update is on disk before it is made, reserved ahead in blocks, so that
+    whatever a process may show of it (a sample, a checkpoint, a metric) is
+    counted, if the process is killed the next moment, too. What was reserved and
+    never made counts as spent, at most one block per kill.
+
+    One ledger is for one data set, and for all that is done with it: every model
+    of a search for hyper-parameters, every restart.
+
+    ```python
+    with Ledger("hospital.ledger", data_name="hospital 2026") as ledger:
+        for learning_rate in (1e-4, 5e-4):
+            gan = make_gan(learning_rate)
+            gan.fit(x, y, epochs=10, ledger=ledger)
+    print(Ledger.read("hospital.ledger"))
+    ```
+
+    After `fit` a model's own history holds the whole ledger: to publish the best
+    of several models costs what all of them cost.
+
+    The ledger knows the data by the name that the user gives, never by a hash:
+    that would confirm who is in it. It detects accidents (a line cut short, a
+    damaged or a missing one), not forgery. It holds nothing but the public facts
+    of the runs, and may be published.
+
+    Args:
+        path: The file; begun where there is none. Its folder must exist.
+        data_name: String, the name of the data.
+        block_size: Int, the updates that are reserved at a time: few lose less to
+            a kill, many cost less time. Defaults to 100.
+
+    Raises:
+        RuntimeError: If the ledger is in use.
+        ValueError: If the file is damaged, or is about other data.
+    """
+
+    def __init__(self, path, data_name, block_size=100):
+        self.block_size = _validate.check_int("block_size", block_size, minimum=1)
+        self._file = file.LedgerFile(path)
+        try:
+            super().__init__(self._file.path, self._file.entries, self._file.heads)
+            self._check_name(data_name)
+        except BaseException:
+            self._file.close()
+            raise
+
+    def _check_name(self, data_name):
+        if self.data_name is None:
+            self._append(
+                "ledger", version=VERSION, data_name=data_name, id=secrets.token_hex(8)
+            )
+        elif self.data_name != data_name:
+            raise ValueError(
+                "`data_name` must be the one that the ledger was begun with, "
+                f"{self.data_name!r}: other data need a ledger of their own. "
+                f"Received: data_name={data_name!r}"
+            )
+
+    @staticmethod
+    def read(path):
+        """Reads a ledger, which may be in use.
+
+        Args:
+            path: The file.
+
+        Returns:
+            A `LedgerContents`, which prints as a table: runs, updates, mechanism,
+            sampling, epsilon.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            ValueError: If it is damaged or no ledger.
+        """
+        return LedgerContents.of_file(os.fspath(path))
+
+    def spend(self, entry, purpose):
+        """Enters uses of the data that are about to be made, once and for all.
+
+        Args:
+            entry: A `HistoryEntry` with its count.
+            purpose: String: what the data are used for.
+
+        Raises:
+            OSError: If the disk takes no more: the data must not be used then.
+        """
+        run = self.start_run(entry, purpose)
+        if entry.count:
+            self.reserve(run, entry.count)
+
+    def start_run(self, entry, purpose="training"):
+        """Begins a run, in which updates can be reserved until the next begins.
+
+        Args:
+            entry: A `HistoryEntry`; its count does not matter.
+            purpose: String. Defaults to `"training"`.
+
+        Returns:
+            Int, the run's number.
+        """
+        now = datetime.datetime.now(datetime.timezone.utc)
+        self._append(
+            "run",
+            run=len(self.runs) + 1,
+            purpose=purpose,
+            started=now.isoformat(timespec="seconds"),
+            relation=entry.relation,
+            entry=entry.with_count(0).to_dict(),
+        )
+        return len(self.runs)
+
+    def reserve(self, run, updates):
+        """Counts further updates of the last run; on disk when it returns."""
+        self._append("reserved", run=run, updates=updates)
+
+    def release(self, run, updates):
+        """Takes back reserved updates that were never made, nor ever will be."""
+        self._append("released", run=run, updates=updates)
+
+    def _append(self, kind, **values):
+        line = {"kind": kind, **values}
+        # First: a line that does not fit must not reach the file.
+        self._follow(line)
+        self._file.append(line)
+
+    def close(self):
+        """Gives the file free for others."""
+        self._file.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.close()

@@ -1,0 +1,198 @@
+"""A privacy budget before training: any one figure from the others."""
+
+import dataclasses
+
+from keras_dpgan import _validate
+from keras_dpgan.privacy.accountant import ACCOUNTANTS
+from keras_dpgan.privacy.plan_solver import PlanSolver
+from keras_dpgan.privacy.plan_solver import num_updates
+
+_UNKNOWNS = ("expected_batch_size", "epochs", "epsilon", "noise_multiplier")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Figures of a private training run that fit together; made by `plan`.
+
+    Attributes:
+        num_examples: Int, the rows of the private data.
+        expected_batch_size: Int, the mean size of a Poisson batch.
+        epochs: The number of epochs, of `num_updates_per_epoch` updates each.
+        noise_multiplier: Float, for the optimizer.
+        epsilon: Float, what these figures attain: at most what was asked.
+        delta: Float.
+        accountant: `"pld"` or `"rdp"`.
+        max_records_per_person: Int, the rows that `epsilon` protects together.
+    """
+
+    num_examples: int
+    expected_batch_size: int
+    epochs: float
+    noise_multiplier: float
+    epsilon: float
+    delta: float
+    accountant: str
+    max_records_per_person: int
+
+    @property
+    def sampling_probability(self):
+        """The probability q with which a row enters a batch, a float."""
+        return self.expected_batch_size / self.num_examples
+
+    @property
+    def num_discriminator_updates(self):
+        """The number of updates in all epochs, an int."""
+        return num_updates(self.epochs, self.sampling_probability)
+
+    def alternatives(self):
+        """What else could be traded for the same data and delta.
+
+        Each keeps the budget and asks for the noise that another choice needs;
+        the last keeps all else and doubles the budget. Takes some seconds.
+
+        Returns:
+            An `Alternatives`: a tuple of plans that prints as a table.
+        """
+        changes = [
+            {},
+            {"expected_batch_size": 2 * self.expected_batch_size},
+            {"epochs": self.epochs / 2},
+            {"epochs": self.epochs * 2},
+            {"epsilon": self.epsilon * 2},
+        ]
+        plans = []
+        for change in changes:
+            given = {
+                field.name: getattr(self, field.name)
+                for field in dataclasses.fields(self)
+            }
+            given.update(change)
+            if given["expected_batch_size"] > self.num_examples:
+                continue
+            del given["noise_multiplier"]
+            plans.append(plan(**given) if change else self)
+        return Alternatives(plans)
+
+    def __str__(self):
+        person = ""
+        if self.max_records_per_person > 1:
+            person = f" for a person with up to {self.max_records_per_person} rows"
+        return (
+            f"noise_multiplier={self.noise_multiplier:g} gives "
+            f"epsilon={self.epsilon:.4g} at delta={self.delta:g}{person} "
+            f"({self.accountant.upper()})\n"
+            f"{self.epochs:g} epochs = {self.num_discriminator_updates:,} "
+            "discriminator updates, on Poisson batches of "
+            f"{self.expected_batch_size:,} of {self.num_examples:,} rows expected "
+            f"(q = {self.sampling_probability:.4g})"
+        )
+
+
+class Alternatives(tuple):
+    """A tuple of `Plan` that prints as a table."""
+
+    def __str__(self):
+        rows = [("batch", "epochs", "updates", "epsilon", "noise multiplier")]
+        rows += [
+            (
+                f"{p.expected_batch_size}",
+                f"{p.epochs:g}",
+                f"{p.num_discriminator_updates}",
+                f"{p.epsilon:.4g}",
+                f"{p.noise_multiplier:g}",
+            )
+            for p in self
+        ]
+        widths = [max(map(len, column)) for column in zip(*rows)]
+        lines = [
+            "  ".join(cell.rjust(width) for cell, width in zip(row, widths))
+            for row in rows
+        ]
+        return "\n".join(lines)
+
+
+def plan(
+    num_examples,
+    expected_batch_size=None,
+    epochs=None,
+    epsilon=None,
+    delta=None,
+    noise_multiplier=None,
+    accountant="pld",
+    max_records_per_person=1,
+):
+    """Works out one figure of a private training run from the others.
+
+    Give all but one of `expected_batch_size`, `epochs`, `epsilon` and
+    `noise_multiplier`. What is left out comes out as the least noise, the most
+    whole epochs or the largest batch within the budget, or as the epsilon that
+    is spent. Takes about two seconds.
+
+    ```python
+    budget = plan(60000, expected_batch_size=256, epochs=100, epsilon=10, delta=1e-5)
+    print(budget)
+    optimizer = DPKerasAdamOptimizer(
+        l2_norm_clip=1.0, noise_multiplier=budget.noise_multiplier)
+    ```
+
+    Args:
+        num_examples: Positive int, the rows of the private data.
+        expected_batch_size: Int in [1, num_examples], the mean size of a Poisson
+            batch: each row is drawn with probability
+            q = expected_batch_size / num_examples.
+        epochs: Positive number. An epoch is 1/q discriminator updates.
+        epsilon: Positive float, the budget.
+        delta: Float in (0, 1), below 1 / num_examples. Must be given.
+        noise_multiplier: Positive float, the standard deviation of the noise
+            divided by the clip.
+        accountant: `"pld"` or `"rdp"`; see `epsilon`. Defaults to `"pld"`.
+        max_records_per_person: Positive int: epsilon is to hold for a person
+            with up to so many rows. Defaults to 1.
+
+    Returns:
+        A `Plan`. Its epsilon is never above the budget; where noise is asked for
+        it is below by some 0.1%.
+
+    Raises:
+        ValueError: If an argument is wrong, not exactly one figure is left out,
+            or nothing fits the budget: the error says what would.
+    """
+    figures = {
+        "expected_batch_size": expected_batch_size,
+        "epochs": epochs,
+        "epsilon": epsilon,
+        "noise_multiplier": noise_multiplier,
+    }
+    missing = [name for name in _UNKNOWNS if figures[name] is None]
+    if len(missing) != 1:
+        raise ValueError(
+            f"Exactly one of {', '.join(f'`{name}`' for name in _UNKNOWNS)} must be "
+            f"left out. Received: {len(missing)} left out {missing}."
+        )
+    if delta is None:
+        raise ValueError(
+            "`delta` must be given, a float below 1 / num_examples. "
+            "Received: delta=None."
+        )
+    setting = {
+        "num_examples": _validate.check_int("num_examples", num_examples, minimum=1),
+        "delta": _validate.check_delta(delta, num_examples),
+        "accountant": _validate.check_choice("accountant", accountant, ACCOUNTANTS),
+        "max_records_per_person": _validate.check_int(
+            "max_records_per_person", max_records_per_person, minimum=1
+        ),
+    }
+    given = _checked(figures, num_examples)
+    solved = PlanSolver(**setting).solve(missing[0], **given)
+    return Plan(**setting, **{**given, **solved})
+
+
+def _checked(figures, num_examples):
+    """The figures that are given, checked, in plain Python form."""
+    given = {name: value for name, value in figures.items() if value is not None}
+    for name, value in given.items():
+        if name == "expected_batch_size":
+            given[name] = _validate.check_int(name, value, 1, num_examples)
+        else:
+            given[name] = _validate.check_positive(name, value)
+    return given

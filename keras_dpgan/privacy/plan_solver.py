@@ -1,0 +1,161 @@
+"""Solves for one figure of a `Plan`."""
+
+import math
+
+from keras_dpgan.privacy import composition
+from keras_dpgan.privacy import rdp
+from keras_dpgan.privacy import search
+from keras_dpgan.privacy.accountant import group_epsilon
+from keras_dpgan.privacy.history import HistoryEntry
+from keras_dpgan.privacy.history import PrivacyHistory
+
+_MIN_NOISE, _MAX_NOISE = 2.0**-6, 2.0**20
+
+
+def num_updates(epochs, sampling_probability):
+    """Discriminator updates in a number of epochs, as `PoissonDataset` has them.
+
+    Args:
+        epochs: Positive number.
+        sampling_probability: Float in (0, 1].
+
+    Returns:
+        Int.
+    """
+    return math.ceil(epochs * max(1, round(1 / sampling_probability)) - 1e-9)
+
+
+class PlanSolver:
+    """One method per unknown; each returns the unknown and epsilon, as a dict.
+
+    Arguments are those of `plan`, checked.
+    """
+
+    def __init__(self, num_examples, delta, accountant, max_records_per_person):
+        self._num_examples = num_examples
+        self._delta = delta
+        self._accountant = accountant
+        self._group_size = max_records_per_person
+
+    def solve(self, unknown, **given):
+        """Solves for `unknown`, the name of a figure, from the given ones."""
+        return getattr(self, f"_solve_{unknown}")(**given)
+
+    def _solve_epsilon(self, expected_batch_size, epochs, noise_multiplier):
+        return {"epsilon": self._spent(expected_batch_size, epochs, noise_multiplier)}
+
+    def _solve_noise_multiplier(self, expected_batch_size, epochs, epsilon):
+        def exact(noise):
+            return self._spent(expected_batch_size, epochs, noise)
+
+        def about(log_noise):
+            return self._about(expected_batch_size, epochs, 2.0**log_noise)
+
+        def guide(target):
+            log_noise = _where_falls_to(
+                about, target, math.log2(_MIN_NOISE), math.log2(_MAX_NOISE)
+            )
+            return _round_up(2.0**log_noise)
+
+        found = search.solve(exact, guide, epsilon, start=epsilon / self._group_size)
+        if found is None:
+            raise ValueError(
+                "No `noise_multiplier` is large enough. The smallest `epsilon` "
+                f"attainable is {exact(_MAX_NOISE):.3g}. Received: epsilon={epsilon}."
+            )
+        return {"noise_multiplier": found[0], "epsilon": found[1]}
+
+    def _solve_epochs(self, expected_batch_size, noise_multiplier, epsilon):
+        def exact(epochs):
+            return self._spent(expected_batch_size, epochs, noise_multiplier)
+
+        def guide(target):
+            return _largest_within(
+                lambda n: self._about(expected_batch_size, n, noise_multiplier),
+                target / self._group_size,
+            )
+
+        epochs = search.largest_within(exact, epsilon, guide)
+        if epochs == 0:
+            raise ValueError(
+                "Not one epoch is within the budget. The smallest `epsilon` "
+                f"attainable is {exact(1):.4g}, for one epoch; or raise "
+                f"`noise_multiplier`. Received: epsilon={epsilon}."
+            )
+        return {"epochs": epochs, "epsilon": exact(epochs)}
+
+    def _solve_expected_batch_size(self, epochs, noise_multiplier, epsilon):
+        def exact(size):
+            return self._spent(size, epochs, noise_multiplier)
+
+        def guide(target):
+            size = _largest_within(
+                lambda n: self._about(n, epochs, noise_multiplier) if n else 0.0,
+                target,
+                self._num_examples,
+            )
+            return max(1, size)
+
+        smallest = exact(1)
+        if smallest > epsilon:
+            raise ValueError(
+                "No `expected_batch_size` is within the budget. The smallest "
+                f"`epsilon` attainable is {smallest:.4g}, for batches of one row; or "
+                "raise `noise_multiplier`, or lower `epochs`. Received: "
+                f"epsilon={epsilon}."
+            )
+        found = search.solve(exact, guide, epsilon, start=epsilon / self._group_size)
+        size, spent = found or (1, smallest)
+        return {"expected_batch_size": size, "epsilon": spent}
+
+    def _history(self, expected_batch_size, epochs, noise_multiplier):
+        sampling_probability = expected_batch_size / self._num_examples
+        entry = HistoryEntry(
+            mechanism="gaussian",
+            noise_multiplier=noise_multiplier,
+            sampling_probability=sampling_probability,
+            count=num_updates(epochs, sampling_probability),
+        )
+        return PrivacyHistory([entry])
+
+    def _spent(self, expected_batch_size, epochs, noise_multiplier):
+        history = self._history(expected_batch_size, epochs, noise_multiplier)
+        return group_epsilon(history, self._delta, self._group_size, self._accountant)
+
+    def _about(self, expected_batch_size, epochs, noise_multiplier):
+        """A fast epsilon that rises and falls as the exact one does."""
+        history = self._history(expected_batch_size, epochs, noise_multiplier)
+        divergence = rdp.composition_rdp(composition.compose(history), rdp.FEW_ORDERS)
+        return rdp.to_epsilon(divergence, self._delta, rdp.FEW_ORDERS)
+
+
+def _where_falls_to(function, target, low, high):
+    """Where a falling function meets a target in [low, high], or the nearer end."""
+    from scipy import optimize
+
+    if function(low) <= target:
+        return low
+    if function(high) > target:
+        return high
+    return optimize.brentq(lambda x: function(x) - target, low, high, xtol=1e-5)
+
+
+def _largest_within(function, target, limit=math.inf):
+    """The largest int up to `limit` at which a rising function is within a target."""
+    low, high = 0, 1
+    while high <= limit and function(high) <= target:
+        low, high = high, 2 * high
+    high = min(high, limit + 1)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if function(middle) <= target:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+def _round_up(number):
+    """Rounds up to five significant digits: a figure that can be typed."""
+    unit = 10.0 ** (math.floor(math.log10(number)) - 4)
+    return float(f"{math.ceil(number / unit - 1e-9) * unit:.5g}")

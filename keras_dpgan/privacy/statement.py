@@ -1,0 +1,197 @@
+"""What is promised about private data, in words and as JSON."""
+
+import dataclasses
+import importlib.metadata
+import math
+
+from keras_dpgan import _validate
+from keras_dpgan.privacy import statement_text
+from keras_dpgan.privacy.accountant import epsilon as epsilon_of
+from keras_dpgan.privacy.accountant import group_epsilon as group_epsilon_of
+from keras_dpgan.privacy.history import PrivacyHistory
+
+RELEASED = (
+    "the generator and any data drawn from it",
+    "the discriminator",
+    "the logs g_loss, d_loss_fake and epsilon",
+)
+WITHHELD = (
+    "the private data",
+    "metrics whose name starts with nonprivate_",
+    "the batches: who was drawn, and how many",
+)
+ASSUMPTIONS = (
+    "random numbers of the operating system, from which noise and batches are drawn, "
+    "cannot be guessed",
+    "floating-point arithmetic stands for that of real numbers",
+    "what is published depends on the private data through these updates alone",
+)
+NOT_COVERED = (
+    "hyper-parameters chosen by looking at results on the private data: each trial "
+    "spends a budget of its own",
+    "evaluation on the private data",
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PrivacyStatement:
+    """A privacy guarantee and what it rests on; made by `privacy_statement`.
+
+    `str()` gives it in words, what weakens it first; `to_dict()` as JSON values.
+
+    Attributes:
+        epsilon: Float, infinite where there is no guarantee.
+        delta: Float.
+        accountant: `"pld"` or `"rdp"`.
+        history: `PrivacyHistory`.
+        epsilon_once_per_epoch: Float: epsilon if each row had been in one batch
+            per epoch, in an order fixed beforehand, instead of in Poisson
+            samples. `None` where no sampling was (secretly) Poisson.
+        max_records_per_person: Int.
+        group_epsilon: Float: epsilon for a person with so many rows.
+        num_examples: Int, or `None` where it is not known.
+        l2_norm_clip: Float, or `None` where it is not stated.
+        caveats: Tuple of strings: what to know before anything else.
+        released: Tuple of strings: what the guarantee allows to publish.
+        withheld: Tuple of strings: what it does not.
+        assumptions: Tuple of strings.
+        not_covered: Tuple of strings.
+    """
+
+    epsilon: float
+    delta: float
+    accountant: str
+    history: PrivacyHistory
+    epsilon_once_per_epoch: float | None
+    max_records_per_person: int
+    group_epsilon: float
+    num_examples: int | None
+    l2_norm_clip: float | None
+    caveats: tuple
+    released: tuple
+    withheld: tuple = WITHHELD
+    assumptions: tuple = ASSUMPTIONS
+    not_covered: tuple = NOT_COVERED
+
+    @property
+    def has_guarantee(self):
+        """Whether anything is promised at all."""
+        return math.isfinite(self.epsilon)
+
+    @property
+    def accounting_library(self):
+        """Name and version of the library that computed epsilon."""
+        return f"dp-accounting {importlib.metadata.version('dp-accounting')}"
+
+    def to_dict(self):
+        """The statement as JSON values. An infinite epsilon is `None`."""
+        return {
+            "has_guarantee": self.has_guarantee,
+            "caveats": list(self.caveats),
+            "epsilon": _finite(self.epsilon),
+            "delta": self.delta,
+            "accountant": self.accountant,
+            "accounting_library": self.accounting_library,
+            "unit_of_privacy": "row",
+            "neighbouring_relation": self.history.relation,
+            "num_examples": self.num_examples,
+            "num_examples_is_public": True,
+            "l2_norm_clip": self.l2_norm_clip,
+            "updates": [entry.to_dict() for entry in self.history.entries],
+            "epsilon_once_per_epoch": _finite(self.epsilon_once_per_epoch),
+            "max_records_per_person": self.max_records_per_person,
+            "group_epsilon": _finite(self.group_epsilon),
+            "released": list(self.released),
+            "withheld": list(self.withheld),
+            "assumptions": list(self.assumptions),
+            "not_covered": list(self.not_covered),
+        }
+
+    def __str__(self):
+        return statement_text.write(self)
+
+
+def privacy_statement(
+    history,
+    delta,
+    *,
+    num_examples=None,
+    l2_norm_clip=None,
+    accountant="pld",
+    max_records_per_person=1,
+    private=True,
+    released=RELEASED,
+    assumptions=(),
+    notes=(),
+):
+    """States what a history guarantees.
+
+    Args:
+        history: `PrivacyHistory` of all updates made with the private data.
+        delta: Float in (0, 1).
+        num_examples: Int, the rows of the private data, which count as public.
+            Defaults to `None`: not known.
+        l2_norm_clip: Float, the clip of each row's gradient. Defaults to `None`:
+            not stated.
+        accountant: `"pld"` or `"rdp"`; see `epsilon`. Defaults to `"pld"`.
+        max_records_per_person: Positive int: states epsilon also for a person
+            with up to so many rows. Defaults to 1.
+        private: Whether every update went through a privacy mechanism. Defaults
+            to `True`.
+        released: Strings: what is published. Defaults to the generator and its
+            data, the discriminator, and the logs.
+        assumptions: Strings: what is assumed besides.
+        notes: Strings: what else to say first, as of a resumed run.
+
+    Returns:
+        A `PrivacyStatement`.
+
+    Raises:
+        ValueError: If an argument is wrong.
+    """
+    delta = _validate.check_delta(delta)
+    if num_examples is not None:
+        num_examples = _validate.check_int("num_examples", num_examples, minimum=1)
+    if l2_norm_clip is not None:
+        l2_norm_clip = _validate.check_positive("l2_norm_clip", l2_norm_clip)
+    _validate.check_bool("private", private)
+    person, epsilon, if_once = math.inf, math.inf, None
+    if private:
+        epsilon = epsilon_of(history, delta, accountant)
+        person = group_epsilon_of(history, delta, max_records_per_person, accountant)
+        if any(entry.is_amplified for entry in history.entries):
+            if_once = epsilon_of(_once_per_epoch(history), delta, accountant)
+    guaranteed = math.isfinite(epsilon)
+    caveats = statement_text.caveats(history, delta, num_examples, private)
+    return PrivacyStatement(
+        epsilon=epsilon,
+        delta=delta,
+        accountant=accountant,
+        history=history.copy(),
+        epsilon_once_per_epoch=if_once,
+        max_records_per_person=max_records_per_person,
+        group_epsilon=person,
+        num_examples=num_examples,
+        l2_norm_clip=l2_norm_clip,
+        caveats=(*caveats, *notes),
+        released=tuple(released) if guaranteed else (),
+        withheld=WITHHELD if guaranteed else (*WITHHELD, *released),
+        assumptions=(*ASSUMPTIONS, *assumptions),
+    )
+
+
+def _once_per_epoch(history):
+    """The same updates, had they gone through the rows in an order fixed before."""
+    entries = []
+    for entry in history.entries:
+        if entry.is_amplified:
+            epochs = math.ceil(entry.count * entry.sampling_probability - 1e-9)
+            entry = dataclasses.replace(
+                entry, sampling_probability=None, max_participations=max(1, epochs)
+            )
+        entries.append(entry)
+    return PrivacyHistory(entries)
+
+
+def _finite(number):
+    return number if number is not None and math.isfinite(number) else None

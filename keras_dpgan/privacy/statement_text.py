@@ -1,0 +1,211 @@
+"""The words of a privacy statement."""
+
+import math
+import textwrap
+
+from keras_dpgan.privacy.history import ADD_OR_REMOVE_ONE
+
+_WIDTH = 80
+
+_ACCOUNTANTS = {
+    "pld": "privacy loss distributions (PLD)",
+    "rdp": "Renyi differential privacy (RDP)",
+}
+
+
+def caveats(history, delta, num_examples, private):
+    """What has to be said first.
+
+    Args:
+        history: A `PrivacyHistory`.
+        delta: Float.
+        num_examples: Int or `None`.
+        private: Whether every update went through a privacy mechanism.
+
+    Returns:
+        Tuple of strings, empty for one phase of sound Poisson sampling and noise.
+    """
+    said = []
+    if not private:
+        said.append(
+            "NO PRIVACY GUARANTEE: the discriminator was updated without a privacy "
+            "mechanism."
+        )
+    for entry in history.entries:
+        said += [text for text in _of_entry(entry) if text not in said]
+    if num_examples is not None and delta >= 1 / num_examples:
+        said.append(
+            f"DELTA IS TOO LARGE: at delta = {delta:g}, not below 1/n = "
+            f"{1 / num_examples:.2g}, publishing one row outright counts as private."
+        )
+    if len(history.entries) > 1:
+        said.append(
+            f"SEVERAL PHASES: {len(history.entries)} phases of updates are added up, "
+            "listed below."
+        )
+    return tuple(said)
+
+
+def _of_entry(entry):
+    if entry.effective_noise_multiplier == 0:
+        yield "NO PRIVACY GUARANTEE: updates released something without noise."
+    if entry.insecure_noise:
+        yield (
+            "INSECURE NOISE: noise was drawn from a seed. The guarantee holds only "
+            "against those who do not know it; it must never be published."
+        )
+    if entry.seeded_sampling:
+        yield (
+            "SEEDED SAMPLING: batches were drawn from a seed. Whoever knows it knows "
+            "them, so each row is taken to be in every update."
+        )
+    if entry.sampling_probability is None and entry.max_participations is None:
+        yield (
+            "UNKNOWN SAMPLING, NOT POISSON: where batches came from was not declared, "
+            "so each row is taken to be in every update."
+        )
+    if entry.max_participations is not None:
+        yield (
+            "SAMPLING IS NOT POISSON: that no row is in more than "
+            f"{entry.max_participations:,} updates was declared, not checked."
+        )
+
+
+def write(statement):
+    """The statement in words.
+
+    Args:
+        statement: A `PrivacyStatement`.
+
+    Returns:
+        A string of lines of at most 80 characters.
+    """
+    lines = [_wrap(f"! {caveat}", indent=2) for caveat in statement.caveats]
+    lines.append(_wrap(_guarantee(statement)))
+    paragraphs = {
+        "Unit of privacy": _unit(statement),
+        "Neighbouring data sets": _relation(statement.history.relation),
+        "Public": _public(statement),
+        **_updates(statement),
+        "Without Poisson sampling": _without_poisson(statement),
+        "Assumed": _list(statement.assumptions),
+        "May be published": _list(statement.released)
+        or "nothing, on the strength of this statement.",
+        "Must not be published": _list(statement.withheld),
+        "Not covered": _list(statement.not_covered),
+    }
+    lines += [
+        _wrap(f"{title}: {text}", indent=2)
+        for title, text in paragraphs.items()
+        if text
+    ]
+    return "\n".join(lines)
+
+
+def _guarantee(statement):
+    if not statement.has_guarantee:
+        return "Epsilon is infinite: nothing is promised about any row."
+    if not statement.history.entries:
+        return "No update was made: nothing of the private data was used (epsilon 0)."
+    return (
+        f"Differentially private with epsilon = {shown(statement.epsilon)} at delta = "
+        f"{statement.delta:g}, by {_ACCOUNTANTS[statement.accountant]}, "
+        f"{statement.accounting_library}."
+    )
+
+
+def _unit(statement):
+    people = statement.max_records_per_person
+    if people == 1:
+        return "one row of the data. A person with several rows is protected less."
+    return (
+        f"one row of the data. For a person with up to {people} rows epsilon = "
+        f"{shown(statement.group_epsilon)} at the same delta."
+    )
+
+
+def _relation(relation):
+    if relation == ADD_OR_REMOVE_ONE:
+        return "one has one row more than the other (add or remove one)."
+    return (
+        "they differ in one row, in whose place one of them has a null row, whose "
+        "gradient counts as zero."
+    )
+
+
+def _public(statement):
+    n = statement.num_examples
+    rows = "the number of rows" + ("" if n is None else f", n = {n:,}")
+    return (
+        f"{rows}, and so the probability that a row is drawn; the model, its "
+        "hyper-parameters and the labels it generates."
+    )
+
+
+def _updates(statement):
+    """One paragraph for each phase of updates."""
+    entries = statement.history.entries
+    titles = [f"Phase {i + 1}" for i in range(len(entries))]
+    if len(entries) == 1:
+        titles = ["Mechanism"]
+    return {t: _phase(e, statement.l2_norm_clip) for t, e in zip(titles, entries)}
+
+
+def _phase(entry, l2_norm_clip):
+    adaptive = entry.clipped_count_stddev is not None
+    clip = "" if l2_norm_clip is None else f" of {l2_norm_clip:g}"
+    if adaptive:
+        clip += " at first, which adapts"
+    text = (
+        f"{entry.count:,} discriminator updates, {_sampling(entry)}. In each, every "
+        f"row's gradient is clipped to an L2 norm{clip}, and Gaussian noise of "
+        f"{entry.noise_multiplier:g} times the clip is added to their sum."
+    )
+    if adaptive:
+        text += (
+            " The clip follows a count of clipped rows with noise of "
+            f"{entry.clipped_count_stddev:g}, which epsilon includes."
+        )
+    return text
+
+
+def _sampling(entry):
+    if entry.sampling_probability is not None:
+        seeded = "seeded " if entry.seeded_sampling else ""
+        return (
+            f"each on a {seeded}Poisson sample that holds a row with probability "
+            f"{entry.sampling_probability:.4g}"
+        )
+    if entry.max_participations is not None:
+        return f"of which a row is declared to be in at most {entry.participations:,}"
+    return "of which a row may be in every one"
+
+
+def _without_poisson(statement):
+    if statement.epsilon_once_per_epoch is None or not statement.has_guarantee:
+        return ""
+    return (
+        "had each row been in one batch per epoch instead, in an order fixed "
+        "beforehand (shuffled batches), epsilon = "
+        f"{shown(statement.epsilon_once_per_epoch)} for replacing one row by a null "
+        "row."
+    )
+
+
+def shown(epsilon):
+    """An epsilon to four digits, rounded up: never less than it is."""
+    if math.isinf(epsilon):
+        return "infinite"
+    if epsilon == 0:
+        return "0"
+    unit = 10.0 ** (math.floor(math.log10(epsilon)) - 3)
+    rounded = math.ceil(epsilon / unit - 1e-9) * unit
+    return f"{rounded:,.0f}" if rounded >= 1000 else f"{rounded:.4g}"
+
+
+def _list(items):
+    return "; ".join(items) + "." if items else ""
+
+
+def _wrap(text, indent=0):
+    return textwrap.fill(text, _WIDTH, subsequent_indent=" " * indent)

@@ -1,0 +1,100 @@
+"""The updates of a `fit`, entered in a ledger before they are made."""
+
+
+class Reservations:
+    """Keeps ledger, model and training graph in agreement during one `fit`.
+
+    The graph makes no update that is not reserved, and `reserve` returns when the
+    reservation is on disk: so nothing that is made from an update can leave the
+    process uncounted, and no flush is needed when something does.
+
+    A model that trains under a ledger carries the ledger's whole history: its own
+    updates, those of other runs on the same data, and those that a kill has lost.
+    So the two totals are equal, and the updates that a model read from a file
+    lacks are the ledger's last.
+
+    Args:
+        ledger: A `privacy.Ledger`.
+        record: The model's `PrivacyRecord`.
+        limits: The model's `TrainingLimits`.
+    """
+
+    def __init__(self, ledger, record, limits):
+        self._ledger = ledger
+        self._record = record
+        self._limits = limits
+        self._run = None
+        # Never more than there are; the graph knows the number, and to ask it for
+        # each step would hold a GPU up.
+        self._at_least_left = 0
+        limits.begin(reserved=0)
+
+    def agree(self):
+        """Counts in model and ledger what only the other knows.
+
+        Raises:
+            ValueError: If the model was trained under another ledger, or this one
+                has lost lines.
+        """
+        if self._record.ledger_head is None:
+            self._exchange()
+        self._ledger.check_head(self._record.ledger_head)
+        known = self._record.history().total_updates
+        spent = self._ledger.total_updates - self._limits.num_unused
+        for entry in self._ledger.updates_between(known, spent):
+            self._record.add(entry)
+        self._record.ledger_head = self._ledger.head
+
+    def _exchange(self):
+        """Lets ledger and model, strangers so far, count each other's updates."""
+        if self._run is not None:
+            raise ValueError(
+                "Weights that were not trained under the ledger cannot be loaded "
+                "while `fit` runs. Load them before it."
+            )
+        earlier = self._record.history().entries
+        for entry in self._ledger.history().entries:
+            self._record.add(entry)
+        for entry in earlier:
+            self._ledger.spend(entry, purpose="training before this ledger")
+        self._record.ledger_head = self._ledger.head
+
+    def are_used_up(self, steps):
+        """Whether fewer than `steps` reserved updates are left."""
+        if self._at_least_left < steps:
+            self._at_least_left = self._limits.num_unused
+        return self._at_least_left < steps
+
+    def reserve(self, steps):
+        """Reserves up to a block, if fewer than `steps` updates are left."""
+        if self.are_used_up(steps):
+            self._reserve(self._wanted(steps))
+        self._at_least_left -= steps
+
+    def _wanted(self, steps):
+        """A block, in whole executions, less what is left and within the budget."""
+        left = self._limits.num_unused
+        wanted = -(-self._ledger.block_size // steps) * steps
+        if self._limits.max_updates is not None:
+            made = int(self._record.num_discriminator_updates.numpy())
+            wanted = min(wanted, self._limits.max_updates - made)
+        return max(0, wanted - left)
+
+    def _reserve(self, updates):
+        if not updates:
+            return
+        if self._run is None:
+            self._run = self._ledger.start_run(self._record.entry)
+        self._ledger.reserve(self._run, updates)
+        self._record.ledger_head = self._ledger.head
+        self._limits.reserve(updates)
+        self._at_least_left += updates
+
+    def release(self):
+        """Gives back what is left: `fit` has ended, and makes no more updates."""
+        unused = self._limits.num_unused
+        if unused:
+            self._ledger.release(self._run, unused)
+        self._limits.begin(reserved=0)
+        self._at_least_left = 0
+        self.agree()

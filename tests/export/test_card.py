@@ -1,0 +1,280 @@
+"""The privacy card: what it says, and what it refuses to say."""
+
+import copy
+import json
+import shutil
+
+import hypothesis
+import hypothesis.strategies as st
+import keras
+import numpy as np
+import pytest
+
+import helpers
+from keras_dpgan import export
+from keras_dpgan import privacy
+from keras_dpgan.data import PoissonDataset
+from keras_dpgan.export.schema import check_card
+
+jsonschema = pytest.importorskip("jsonschema")
+
+
+@pytest.fixture(scope="module")
+def trained():
+    gan = helpers.make_gan()
+    gan.fit(*helpers.make_data(), batch_size=12, epochs=1, verbose=0)
+    gan.delta = 1e-4
+    return gan
+
+
+@pytest.fixture(scope="module")
+def exported(trained, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("export") / "generator"
+    trained.export(folder, dataset_name="toy", include_num_examples=True)
+    return folder
+
+
+@pytest.fixture
+def copied(exported, tmp_path):
+    """An export that a test may spoil."""
+    return shutil.copytree(exported, tmp_path / "copy")
+
+
+def test_the_card_says_what_the_model_says(trained, exported):
+    card = export.read_card(exported)
+    assert card["private"]
+    assert card["guarantee"]["epsilon"] == trained.epsilon(1e-4)
+    assert card["guarantee"]["delta"] == 1e-4
+    assert card["guarantee"]["neighbouring_relation"] == "add_or_remove_one"
+    assert card["training"]["l2_norm_clip"] == 1.0
+    assert card["training"]["discriminator_updates"] == 10
+    assert card["generator"]["pixel_range"] == [-1, 1]
+    assert card["generator"]["label_probabilities"] == [1 / 3] * 3
+    assert card["dataset"] == {"name": "toy", "num_examples": 120}
+    assert card["versions"]["keras"] == keras.__version__
+
+
+def test_epsilon_follows_from_the_history_in_the_card(exported):
+    card = export.read_card(exported)
+    entries = [privacy.HistoryEntry.from_dict(e) for e in card["training"]["history"]]
+    epsilon = privacy.epsilon(privacy.PrivacyHistory(entries), 1e-4)
+    assert epsilon == card["guarantee"]["epsilon"]
+
+
+def test_name_and_size_of_the_data_are_published_only_if_allowed(trained):
+    card = trained.privacy_card()
+    assert card["dataset"] == {"name": None, "num_examples": None}
+    text = json.dumps(card["guarantee"]) + card["summary"]
+    assert "120" not in text
+
+
+def test_the_summary_never_rounds_epsilon_down(trained):
+    card = trained.privacy_card()
+    said = float(card["summary"].split("epsilon = ")[1].split(" ")[0])
+    assert card["guarantee"]["epsilon"] <= said <= card["guarantee"]["epsilon"] + 0.01
+
+
+def test_the_readme_begins_with_the_guarantee(exported):
+    card = export.read_card(exported)
+    lines = (exported / "README.md").read_text().splitlines()
+    assert lines[2] == f"**{card['summary']}**"
+    text = "\n".join(lines)
+    for expected in (
+        "epsilon | 1.", "delta | 0.0001", "one row of the training data",
+        "Poisson sampling at rate 0.1", "noise multiplier 1", "Name: toy",
+        "Number of rows: 120", "in [-1, 1]", "keras_dpgan.sample",
+    ):
+        assert expected in text
+
+
+def without_privacy():
+    gan = helpers.make_gan(d_optimizer=keras.optimizers.Adam(1e-3), private=False)
+    gan.fit(*helpers.make_data(), batch_size=12, epochs=1, verbose=0)
+    return gan
+
+
+def without_noise():
+    gan = helpers.make_gan(d_optimizer=helpers.make_d_optimizer(noise_multiplier=0.0))
+    gan.fit(*helpers.make_data(), batch_size=12, epochs=1, verbose=0)
+    return gan
+
+
+def without_training():
+    return helpers.make_gan()
+
+
+@pytest.mark.parametrize("make", [without_privacy, without_noise, without_training])
+def test_a_model_without_a_guarantee_says_so_first(make, tmp_path):
+    make().export(tmp_path / "generator")
+    card = export.read_card(tmp_path / "generator")
+    assert not card["private"]
+    assert card["guarantee"] is None
+    said = (tmp_path / "generator" / "privacy.json").read_text().splitlines()[:5]
+    assert any("There is no privacy guarantee" in line for line in said)
+    read = (tmp_path / "generator" / "README.md").read_text().splitlines()[:3]
+    assert any("There is no privacy guarantee" in line for line in read)
+
+
+def test_sampling_without_amplification_is_told(tmp_path):
+    gan = helpers.make_gan()
+    data = PoissonDataset(*helpers.make_data(), expected_batch_size=12, seed=0)
+    gan.fit(data, epochs=1, verbose=0)
+    gan.export(tmp_path / "generator")
+    card = export.read_card(tmp_path / "generator")
+    assert card["guarantee"]["neighbouring_relation"] == "replace_with_null"
+    assert "from a seed" in (tmp_path / "generator" / "README.md").read_text()
+    assert not any("secret coin" in text for text in card["guarantee"]["assumptions"])
+
+
+@pytest.mark.parametrize(
+    "name", ["saved_model.pb", "fingerprint.pb", "variables/variables.index"]
+)
+@pytest.mark.parametrize("fault", ["changed", "missing"])
+def test_a_card_of_another_savedmodel_is_refused(copied, name, fault):
+    file = copied / name
+    if fault == "missing":
+        file.unlink()
+    else:
+        content = bytearray(file.read_bytes())
+        content[-1] ^= 1
+        file.write_bytes(content)
+    with pytest.raises(ValueError, match=f"does not belong.*{name}.*Received: path="):
+        export.read_card(copied)
+
+
+def test_an_added_file_of_the_savedmodel_is_refused(copied):
+    (copied / "variables" / "variables.data-00001-of-00002").write_bytes(b"")
+    with pytest.raises(ValueError, match="data-00001-of-00002 changed, missing or"):
+        export.load(copied)
+
+
+def test_files_beside_the_savedmodel_are_none_of_the_cards_business(copied):
+    (copied / "samples.png").write_bytes(b"")
+    export.read_card(copied)
+
+
+def test_a_folder_without_a_card_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="`path` must be.*Received: path="):
+        export.read_card(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "Expecting value"),
+        ("[]", "`card` must be of type object"),
+        ("{}", "have the key 'schema'"),
+        ('{"private": NaN}', "NaN, which is no JSON"),
+        ('{"private": true, "private": false}', "a key twice"),
+        ("[" * 100_000, "privacy.json"),
+    ],
+)
+def test_a_damaged_card_is_refused(copied, text, message):
+    (copied / "privacy.json").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        export.read_card(copied)
+
+
+def change(card, path, value):
+    *parents, last = path
+    for key in parents:
+        card = card[key]
+    card[last] = value
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (("private",), 1, "`private` must be of type boolean"),
+        (("private",), False, "`guarantee` must be of type null"),
+        (("guarantee",), None, "`guarantee` must be of type object"),
+        (("guarantee", "delta"), 1, "`guarantee.delta` must be below 1"),
+        (("guarantee", "delta"), 0, "`guarantee.delta` must be above 0"),
+        (("guarantee", "epsilon"), -0.1, "`guarantee.epsilon` must be at least 0"),
+        (("guarantee", "epsilon"), "3", "must be of type number"),
+        (("guarantee", "accountant"), "mine", r"must be one of \['pld', 'rdp'\]"),
+        (("guarantee", "assumptions"), [], "must have at least 1 items"),
+        (("guarantee", "note"), "", "must have no key but"),
+        (("training", "history", 0, "count"), 1.5, r"history\[0\].count` must be of"),
+        (("generator", "pixel_range"), [0], "must have at least 2 items"),
+        (("files", "saved_model.pb"), "abc", "must match"),
+        (("schema",), "urn:keras-dpgan:privacy-card:2", "must be 'urn:keras-dpgan:pr"),
+    ],
+)
+def test_a_card_that_breaks_the_schema_is_refused_by_field(
+    trained, path, value, message
+):
+    card = trained.privacy_card()
+    change(card, path, value)
+    with pytest.raises(ValueError, match=f"{message}.*Received"):
+        check_card(card)
+
+
+def test_the_schema_is_one_that_validators_accept():
+    schema = export.card_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+
+
+def places(value, path=()):
+    yield path
+    if isinstance(value, dict):
+        for key, entry in value.items():
+            yield from places(entry, (*path, key))
+    elif isinstance(value, list):
+        for i, entry in enumerate(value):
+            yield from places(entry, (*path, i))
+
+
+VALUES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-2, 3),
+    st.sampled_from([0.0, 1.0, -0.5, 0.5, 1e-5, 1e9]),
+    st.sampled_from(["", "pld", "gaussian", "add_or_remove_one", "f" * 64]),
+    st.just([]),
+    st.just({}),
+)
+
+
+@hypothesis.settings(deadline=None, max_examples=300)
+@hypothesis.given(data=st.data())
+def test_our_check_and_a_json_schema_validator_agree(trained_card, data):
+    card = copy.deepcopy(trained_card)
+    path = data.draw(st.sampled_from(list(places(card))[1:]))
+    if isinstance(path[-1], str) and data.draw(st.booleans()):
+        parent = card
+        for key in path[:-1]:
+            parent = parent[key]
+        del parent[path[-1]]
+    else:
+        change(card, path, data.draw(VALUES))
+    try:
+        check_card(card)
+        ours = True
+    except ValueError:
+        ours = False
+    validator = jsonschema.Draft202012Validator(export.card_schema())
+    assert ours == validator.is_valid(card)
+
+
+@pytest.fixture(scope="module")
+def trained_card(trained):
+    return trained.privacy_card()
+
+
+def test_adaptive_clipping_is_told():
+    pytest.importorskip("tensorflow_privacy")
+    from keras_dpgan import optimizers
+
+    query = {
+        "initial_l2_norm_clip": 0.5, "noise_multiplier": 1.0,
+        "target_unclipped_quantile": 0.5, "learning_rate": 0.2,
+        "clipped_count_stddev": 2.0,
+    }
+    optimizer = optimizers.DPKerasSGDOptimizer(dp_sum_query=query, learning_rate=0.01)
+    gan = helpers.make_gan(d_optimizer=optimizer)
+    gan.fit(*helpers.make_data(), batch_size=12, epochs=1, verbose=0)
+    card = gan.privacy_card()
+    assert card["training"]["l2_norm_clip"] == 0.5
+    assert card["training"]["history"][0]["clipped_count_stddev"] == 2.0
+    assert np.isfinite(card["guarantee"]["epsilon"])
