@@ -7,7 +7,7 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 VENV := .venv
 PY := $(VENV)/bin/python
 
-.PHONY: demo test test-all lint format bench bench-check quality clean
+.PHONY: demo test test-all lint format bench-peers bench bench-check quality clean
 
 demo: $(VENV)/with-plots
 	$(PY) examples/digits/train.py --output_dir=out/digits
@@ -24,12 +24,14 @@ lint: $(VENV)/with-dev
 	$(PY) tools/build_files.py --check
 	@command -v npx > /dev/null || { echo "No npx: BUILD files not linted."; exit 0; }; \
 		npx --yes @bazel/buildifier@8.2.1 --mode=check --lint=warn \
-		MODULE.bazel BUILD $$(find keras_dpgan tests examples benchmarks tools -name BUILD)
+		MODULE.bazel $$(find . -name BUILD -not -path '*/.*')
 
 format: $(VENV)/with-dev
 	$(PY) -m ruff check --fix
 	$(PY) -m ruff format
 	$(PY) tools/build_files.py
+
+bench-peers: benchmarks/.venv-opacus/installed benchmarks/.venv-jax/installed
 
 bench: $(VENV)/with-test
 	$(PY) benchmarks/speed.py
@@ -41,7 +43,7 @@ quality: $(VENV)/with-test
 	$(PY) benchmarks/quality.py
 
 clean:
-	rm -rf $(VENV) out build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) benchmarks/.venv-* out *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # One stamp for each set of extras, as in `pip install --editable .[test]`.
@@ -54,3 +56,8 @@ $(VENV)/bin/pip:
 	@test -n "$(PYTHON)" || { echo "keras-dpgan needs Python 3.11 or later:" \
 		"install it, or run make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@"$(PYTHON)" -m venv $(VENV)
+
+benchmarks/.venv-%/installed: benchmarks/peers/%-requirements.txt
+	"$(PYTHON)" -m venv $(@D)
+	$(@D)/bin/python -m pip install -qq --disable-pip-version-check -r $<
+	@touch $@

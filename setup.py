@@ -31,7 +31,7 @@ setuptools.setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=setuptools.find_packages(include=["keras_dpgan", "keras_dpgan.*"]),
-    package_data={"keras_dpgan": ["py.typed"]},
+    package_data={"": ["py.typed", "*.json"]},
     python_requires=">=3.11",
     install_requires=[
         "absl-py",

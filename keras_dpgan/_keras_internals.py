@@ -61,3 +61,28 @@ def set_initial_epoch(model, epoch):
     It holds for later ones, too, until it is set to `None`.
     """
     model._initial_epoch = epoch
+
+
+def all_layers(model):
+    """A model (or layer) and every layer inside it, outer ones first."""
+    return list(model._flatten_layers(include_self=True))
+
+
+def own_variables(layer):
+    """The weights that a layer made itself, without those of layers inside it."""
+    return layer._trainable_variables
+
+
+def has_special_call(layer):
+    """Whether calling a layer runs something else than its class' `call`."""
+    return (
+        "call" in vars(layer)
+        or bool(getattr(layer, "_remat_mode", None))
+        or layer.quantization_mode is not None
+    )
+
+
+def has_random_state(layer):
+    """Whether a layer, or one inside it, draws random numbers."""
+    # Seed generators are the one kind of variable that is not a weight.
+    return len(layer.variables) > len(layer.weights)

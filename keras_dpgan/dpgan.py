@@ -22,6 +22,7 @@ from keras_dpgan.generation import PublicGeneration
 from keras_dpgan.models.output_range import output_range
 from keras_dpgan.optimizers import DPOptimizer
 from keras_dpgan.optimizers.optimizer_pair import OptimizerPair
+from keras_dpgan.privacy import row_probe
 from keras_dpgan.privacy_record import PrivacyRecord
 from keras_dpgan.public_randomness import PublicDraws
 from keras_dpgan.reservations import Reservations
@@ -145,12 +146,14 @@ class DPGAN(keras.Model):
                 that would break the guarantee.
         """
         _check_optimizers(d_optimizer, g_optimizer, private)
+        _check_noise_source(d_optimizer, jit_compile)
         _check_slope_bounds(gradient_penalty, weight_clip)
         _validate.check_int("discriminator_steps", discriminator_steps, minimum=1)
         if physical_batch_size is not None:
             _validate.check_int("physical_batch_size", physical_batch_size, minimum=1)
         if private:
-            privacy.validation.check(self.discriminator)
+            inputs = row_probe.random_rows(self.row_shape, self.num_classes)
+            privacy.validation.check(self.discriminator, inputs)
         # Keras would track a plain dict, and save its optimizers a second time.
         self._compile_arguments = types.MappingProxyType(
             {
@@ -293,7 +296,7 @@ class DPGAN(keras.Model):
         ):
             self.train_function = None  # Traced for other shapes.
         self._training_data = training_data.padded(data, self._row_multiple(data))
-        self._entry = self._history_entry(data) if self.private else None
+        self._entry = self._history_entry(data)
         self.ledger = ledger
         self._limits.begin()
         # Keras keeps it from a `fit` that was resumed.
@@ -318,7 +321,7 @@ class DPGAN(keras.Model):
         weights have been loaded: what came with them may have been made under
         other facts, or under less of the ledger.
         """
-        if not self.private or self.privacy_record.entry is self._entry:
+        if self.privacy_record.entry is self._entry:
             return
         if self.ledger is None and self.privacy_record.ledger_head is not None:
             raise ValueError(
@@ -366,6 +369,9 @@ class DPGAN(keras.Model):
         self.train_function = count_and_run_steps
 
     def _history_entry(self, data):
+        if not self.private:
+            # On record, too: a later `compile` must not forget it.
+            return privacy.HistoryEntry(mechanism="gaussian", noise_multiplier=0.0)
         return privacy.HistoryEntry(
             mechanism=self.d_optimizer.mechanism.name,
             noise_multiplier=self.d_optimizer.noise_multiplier,
@@ -373,6 +379,7 @@ class DPGAN(keras.Model):
             sampling_probability=data.sampling_probability,
             max_participations=data.max_participations,
             seeded_sampling=data.seeded,
+            insecure_noise=self.d_optimizer.has_insecure_noise,
         )
 
     def _row_multiple(self, data):
@@ -644,7 +651,9 @@ class DPGAN(keras.Model):
         Returns:
             A `privacy.PrivacyStatement`: `str()` gives words, `to_dict()` JSON.
         """
-        clip = float(self.d_optimizer.l2_norm_clip) if self.private else None
+        clip = None
+        if self.private and self.compiled:
+            clip = float(self.d_optimizer.l2_norm_clip)
         return privacy.privacy_statement(
             self.privacy_history,
             self.delta if delta is None else delta,
@@ -712,6 +721,14 @@ def _check_optimizers(d_optimizer, g_optimizer, private):
             "`g_optimizer` must be a plain Keras optimizer object: the generator "
             "sees no record, so noise there would only cost quality. Received: "
             f"g_optimizer={g_optimizer!r:.80}"
+        )
+
+
+def _check_noise_source(d_optimizer, jit_compile):
+    if jit_compile and getattr(d_optimizer, "noise_source", None) == "secure":
+        raise ValueError(
+            '`jit_compile` must be False with `noise_source="secure"`, whose noise '
+            f"XLA cannot compile. Received: jit_compile={jit_compile}"
         )
 
 

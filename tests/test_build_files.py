@@ -36,11 +36,13 @@ def label_of(label, folder):
 
 
 def python_folders():
+    """The folders with Python files, those of environments left out."""
     return sorted(
         {
             path.parent
             for top in build_files.FOLDERS
             for path in (ROOT / top).rglob("*.py")
+            if "/." not in path.relative_to(ROOT).as_posix()
         }
     )
 
@@ -171,6 +173,41 @@ def test_a_third_party_or_a_module_of_the_same_name_is_no_dep(tree):
     )
     assert deps_of(root, "keras_dpgan/data/json.py") == set()
     assert deps_of(root, "keras_dpgan/data/records.py") == set()
+
+
+def test_a_file_beside_that_is_read_becomes_data(tree):
+    root = tree(
+        {
+            "keras_dpgan/export/card.py": "NAME = 'card.schema.json'",
+            "keras_dpgan/export/card.schema.json": "{}",
+        }
+    )
+    (target,) = build_files.find_targets(root).values()
+    assert target.data == ("card.schema.json",)
+
+
+def test_what_an_environment_holds_gets_no_target(tree):
+    root = tree(
+        {
+            "benchmarks/speed.py": "",
+            "benchmarks/.venv-jax/lib/jax.py": "",
+            "benchmarks/.venv-jax/BUILD": "",
+        }
+    )
+    paths = map(str, build_files.find_targets(root))
+    assert list(paths) == ["benchmarks/speed.py"]
+    assert set(map(str, build_files.out_of_date(root))) == {"benchmarks/BUILD"}
+
+
+def test_a_module_with_the_name_of_its_folder_leaves_it_to_the_package(tree):
+    root = tree(
+        {
+            "keras_dpgan/ledger/__init__.py": "from keras_dpgan.ledger import ledger",
+            "keras_dpgan/ledger/ledger.py": "",
+        }
+    )
+    package, module = build_files.find_targets(root).values()
+    assert (package.name, module.name) == ("ledger", "ledger_module")
 
 
 def test_a_file_with_slow_tests_is_large_and_long(tree):

@@ -130,8 +130,18 @@ def test_every_folder_with_code_is_a_package_that_is_installed(setup_arguments):
         for path in (ROOT / "keras_dpgan").rglob("*.py")
     }
     assert set(setup_arguments["packages"]) == folders
-    assert (ROOT / "keras_dpgan" / "py.typed").exists()
-    assert "py.typed" in setup_arguments["package_data"]["keras_dpgan"]
+
+
+def test_every_file_beside_the_code_is_installed_with_it(setup_arguments):
+    beside = {
+        path
+        for path in (ROOT / "keras_dpgan").rglob("*.*")
+        if path.suffix not in (".py", ".pyc") and path.is_file()
+        if "/." not in path.relative_to(ROOT).as_posix()
+    }
+    assert ROOT / "keras_dpgan" / "py.typed" in beside
+    patterns = setup_arguments["package_data"][""]
+    assert not [path for path in beside if not any(map(path.match, patterns))]
 
 
 # Keras itself loads what it finds of some of them.

@@ -30,13 +30,15 @@ class Target:
     Attributes:
         path: The file's path in the repository, a `PurePosixPath`.
         rule: `"py_library"`, `"py_binary"` or `"py_test"`.
-        deps: The paths of the files that it imports, a frozenset.
+        deps: The paths of the files that it imports, or runs in a process.
+        data: The names of the files beside it that it reads.
         slow: Whether the file holds tests marked `slow`.
     """
 
     path: pathlib.PurePosixPath
     rule: str
     deps: frozenset
+    data: tuple = ()
     slow: bool = False
 
     @property
@@ -65,6 +67,7 @@ class Target:
             A string, formatted as buildifier does.
         """
         attributes = {"name": self.name, "srcs": [self.path.name]}
+        data = list(self.data)
         deps = [targets[path].label_from(self.path.parent) for path in self.deps]
         if self.rule == "py_test":
             attributes |= {
@@ -72,9 +75,11 @@ class Target:
                 "timeout": "long" if self.slow else "moderate",
                 "srcs": [self.path.name, f"//{PYTEST_MAIN.parent}:{PYTEST_MAIN.name}"],
                 "args": [f"$(rootpath {self.path.name})"],
-                "data": ["//:pyproject.toml"],
                 "main": f"//{PYTEST_MAIN.parent}:{PYTEST_MAIN.name}",
             }
+            data.append("//:pyproject.toml")
+        if data:
+            attributes["data"] = data
         if deps:
             attributes["deps"] = sorted(deps, key=_buildifier_order)
         order = ("name", "size", "timeout", "srcs", "args", "data", "main", "deps")
@@ -98,10 +103,10 @@ def find_targets(root):
     paths = sorted(
         pathlib.PurePosixPath(path.relative_to(root).as_posix())
         for folder in FOLDERS
-        for path in (root / folder).rglob("*.py")
+        for path in _find(root / folder, "*.py")
     )
     trees = {path: _parse(root, path) for path in paths}
-    return {path: _target(path, trees) for path in paths}
+    return {path: _target(root, path, trees) for path in paths}
 
 
 def render_build_files(targets):
@@ -139,7 +144,7 @@ def out_of_date(root):
     """
     texts = render_build_files(find_targets(root))
     for folder in FOLDERS:
-        for path in (root / folder).rglob("BUILD"):
+        for path in _find(root / folder, "BUILD"):
             texts.setdefault(
                 pathlib.PurePosixPath(path.relative_to(root).as_posix()), None
             )
@@ -150,13 +155,29 @@ def _parse(root, path):
     return ast.parse((root / path).read_text(encoding="utf-8"), filename=str(path))
 
 
-def _target(path, trees):
+def _find(folder, pattern):
+    """The files below a folder, hidden folders such as `.venv` left out."""
+    return [
+        path
+        for path in folder.rglob(pattern)
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    ]
+
+
+def _target(root, path, trees):
     tree = trees[path]
-    deps = _imports(tree, path, trees)
+    strings = {
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    deps = _imports(tree, path, trees) | _scripts(strings, trees)
+    data = _data(strings, root / path.parent)
     if path.name.startswith("test_"):
-        deps |= _conftests(path, trees) | _scripts(tree, trees)
-        return Target(path, "py_test", deps, _is_slow(tree))
-    return Target(path, "py_binary" if _is_script(tree) else "py_library", deps)
+        deps |= _conftests(path, trees)
+        return Target(path, "py_test", deps - {path}, data, _is_slow(tree))
+    rule = "py_binary" if _is_script(tree) else "py_library"
+    return Target(path, rule, deps - {path}, data)
 
 
 def _imports(tree, path, paths):
@@ -172,7 +193,7 @@ def _imports(tree, path, paths):
             }
     folders = _import_folders(path)
     found = {_first_file(candidates, folders, paths) for candidates in modules}
-    return frozenset(found - {None, path})
+    return frozenset(found - {None})
 
 
 def _import_folders(path):
@@ -196,19 +217,20 @@ def _conftests(path, paths):
     return {folder / "conftest.py" for folder in path.parents} & set(paths)
 
 
-def _scripts(tree, trees):
-    """The repository's scripts that a test names, to run them in a process."""
-    names = {
-        f"/{node.value}"
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
-    }
+def _scripts(strings, trees):
+    """The repository's scripts that a file names, to run them in a process."""
+    endings = tuple(f"/{string}" for string in strings if string.endswith(".py"))
     return {
         path
         for path in trees
-        if _is_script(trees[path])
-        and any(f"/{path}".endswith(n) for n in names - {"/"})
+        if _is_script(trees[path]) and f"/{path}".endswith(endings)
     }
+
+
+def _data(strings, folder):
+    """The files beside a Python file that it names, sorted."""
+    beside = {p.name for p in folder.iterdir() if p.is_file() and p.suffix != ".py"}
+    return tuple(sorted(strings & beside - {"BUILD"}))
 
 
 def _is_slow(tree):

@@ -35,7 +35,12 @@ def save(path, model, facts, epoch, step):
     model.save_weights(beside, overwrite=True)
     with h5py.File(beside, "r+") as file:
         file.attrs[_ATTRIBUTE] = json.dumps(
-            {"facts": facts, "epoch": epoch, "step": step}
+            {
+                "facts": facts,
+                "epoch": epoch,
+                "step": step,
+                "dropout_seeds": [v.numpy().tolist() for v in _dropout_seeds(model)],
+            }
         )
     _durable.replace(beside, path)
 
@@ -67,7 +72,19 @@ def load(path, model, facts):
             f"`{os.path.dirname(path)}` to begin a new run."
         )
     model.load_weights(path)
+    seeds = _dropout_seeds(model)
+    for variable, value in zip(seeds, content["dropout_seeds"], strict=True):
+        variable.assign(value)
     return content["epoch"], content["step"]
+
+
+def _dropout_seeds(model):
+    """The variables that Keras leaves out of a weight file.
+
+    They are seeds of layers, and public; noise and sampling have no variables.
+    """
+    weights = {id(weight) for weight in model.weights}
+    return [v for v in model.variables if id(v) not in weights]
 
 
 def facts_of(model):

@@ -29,4 +29,7 @@ from keras_dpgan.evaluation.prdc import PRDC as PRDC
 from keras_dpgan.evaluation.prdc import (
     precision_recall_density_coverage as precision_recall_density_coverage,
 )
+from keras_dpgan.evaluation.report import report as report
 from keras_dpgan.evaluation.samples import draw_samples as draw_samples
+from keras_dpgan.evaluation.scores import Evaluation as Evaluation
+from keras_dpgan.evaluation.scores import evaluate as evaluate

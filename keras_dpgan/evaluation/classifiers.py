@@ -74,9 +74,7 @@ def classifier_accuracy(
     return float(np.mean(model.predict(x_test) == y_test))
 
 
-def train_classifier(
-    x, y, classifier="cnn", epochs=None, seed=0, pixel_range=None
-):
+def train_classifier(x, y, classifier="cnn", epochs=None, seed=0, pixel_range=None):
     """Trains one of the classifiers that generators are judged by.
 
     Args:

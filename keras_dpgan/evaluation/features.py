@@ -212,9 +212,7 @@ def _image_classifier(shape, num_classes, pixel_range):
     features = keras.layers.Dense(
         NUM_FEATURES, activation="silu", **_weights(num_convolutions)
     )(features)
-    logits = keras.layers.Dense(num_classes, **_weights(num_convolutions + 1))(
-        features
-    )
+    logits = keras.layers.Dense(num_classes, **_weights(num_convolutions + 1))(features)
     return keras.Model(images, logits, name="feature_classifier")
 
 

@@ -4,6 +4,8 @@ A row is an image, of shape `(height, width, channels)`, or a plain vector. A
 message may quote values of real rows: it is for whoever holds the data.
 """
 
+import typing
+
 import numpy as np
 
 from keras_dpgan.data.scaling import check_pixel_range
@@ -14,6 +16,14 @@ _USUAL_RANGES = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0))
 # In widths of the range: how far a generator without a bounded last activation
 # may overshoot before its pixels are taken for those of another range.
 _OVERSHOOT = 0.5
+_MAX_SHARE_OUTSIDE = 0.01
+
+
+class Rows(typing.NamedTuple):
+    """Rows and their labels, or `None` for rows without labels."""
+
+    x: np.ndarray
+    y: np.ndarray | None
 
 
 def check_rows(name, rows, minimum=1):
@@ -123,11 +133,15 @@ def common_pixel_range(pixel_range, real, name, samples):
         ValueError: If the real pixels are in no usual range, or the samples are
             plainly in another.
     """
-    found = _usual_range(real) if pixel_range is None else check_pixel_range(pixel_range)
+    if pixel_range is None:
+        found = _usual_range(real)
+    else:
+        found = check_pixel_range(pixel_range)
     low, high = found
     lowest, highest = float(samples.min()), float(samples.max())
     slack = _OVERSHOOT * (high - low)
-    outside = lowest < low - slack or highest > high + slack
+    far_out = (samples < low - slack) | (samples > high + slack)
+    outside = far_out.mean() > _MAX_SHARE_OUTSIDE
     # Only a guessed range is doubted: dark or light samples are legal.
     unlike = pixel_range is None and _in_smaller_range(lowest, highest, found)
     if outside or unlike:

@@ -2,20 +2,18 @@
 
 import dataclasses
 import time
-import typing
 
 import numpy as np
 from absl import logging
 
 from keras_dpgan import _validate
 from keras_dpgan.evaluation import classifiers as classifier_metrics
-from keras_dpgan.evaluation import diversity
+from keras_dpgan.evaluation import feature_scores
 from keras_dpgan.evaluation import features as feature_models
-from keras_dpgan.evaluation import frechet
-from keras_dpgan.evaluation import prdc
 from keras_dpgan.evaluation import rows as row_checks
 from keras_dpgan.evaluation.memorisation import Memorisation
 from keras_dpgan.evaluation.memorisation import memorisation
+from keras_dpgan.evaluation.rows import Rows
 from keras_dpgan.evaluation.samples import draw_samples
 
 NOT_PRIVATE = (
@@ -25,17 +23,8 @@ NOT_PRIVATE = (
 )
 
 _MAX_SAMPLES = 60_000
-_MAX_NEIGHBOURHOODS = 10_000
 _MAX_COPY_CANDIDATES = 5_000
-_NEAREST_K = 5
 _QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95)
-
-
-class Rows(typing.NamedTuple):
-    """Rows and their labels, or `None` for rows without labels."""
-
-    x: np.ndarray
-    y: np.ndarray | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,7 +108,9 @@ def evaluate(
 
     logging.info("Looking for copies of training rows.")
     copies = _memorisation(samples, real, real_test, seed, pixel_range)
-    judge, features = _judge_and_features(real, features, conditional, pixel_range)
+    judge, features = feature_scores.judge_and_features(
+        real, features, conditional, pixel_range
+    )
     scores = {
         "private": False,
         "warning": NOT_PRIVATE,
@@ -130,14 +121,20 @@ def evaluate(
         "conditional": conditional,
         "pixel_range": pixel_range and list(pixel_range),
         "seed": seed,
-        "accuracy": {
-            name: _accuracy(name, samples, real, real_test, seed, pixel_range, compare)
-            for name in names
-            for compare in [compare_with_real]
-        },
-        **_feature_scores(features, samples, real, real_test, conditional, seed),
-        "label_accuracy": _label_accuracy(judge, samples, real_test),
         "memorisation": _memorisation_scores(copies),
+        **feature_scores.feature_scores(
+            features, samples, real, real_test, conditional, seed
+        ),
+        "label_accuracy": feature_scores.label_accuracy_scores(
+            judge, samples, real_test
+        ),
+    }
+    # Last, since they take longest: what does not fit has raised by now.
+    scores["accuracy"] = {
+        name: _accuracy(
+            name, samples, compare_with_real and real, real_test, seed, pixel_range
+        )
+        for name in names
     }
     scores["seconds"] = round(time.monotonic() - started, 1)
     return Evaluation(scores, samples, pixel_range, copies)
@@ -166,89 +163,18 @@ def _checked_classifiers(names, conditional, x):
     return tuple(names)
 
 
-def _accuracy(name, samples, real, real_test, seed, pixel_range, compare_with_real):
-    def after_training_on(rows):
+def _accuracy(name, samples, real, real_test, seed, pixel_range):
+    def after_training_on(rows, kind):
+        if not rows:
+            return None
+        logging.info("Training %s on %d %s.", name, len(rows.x), kind)
         return classifier_metrics.classifier_accuracy(
             *rows, *real_test, name, seed=seed, pixel_range=pixel_range
         )
 
-    logging.info("Training %s on %d samples.", name, len(samples.x))
-    scores = {"samples": after_training_on(samples), "real": None}
-    if compare_with_real:
-        logging.info("Training %s on %d real rows.", name, len(real.x))
-        scores["real"] = after_training_on(real)
-    return scores
-
-
-def _judge_and_features(real, features, conditional, pixel_range):
-    """A classifier trained on real rows, if there are labels, and the features."""
-    image = row_checks.is_image(real.x)
-    judge = None
-    if conditional:
-        logging.info("Training a classifier on real rows, to judge samples by.")
-        if image:
-            judge = feature_models.feature_classifier(*real, pixel_range)
-        else:
-            judge = classifier_metrics.train_classifier(*real, "mlp")
-    if features is None and image and judge is not None:
-        features = feature_models.features_of(judge)
-    elif features is None:
-        features = feature_models.default_features(*real, pixel_range)
-    return judge, features
-
-
-def _feature_scores(model, samples, real, real_test, conditional, seed):
-    logging.info("Comparing distributions of features.")
-    generated, training, test = (
-        feature_models.extract_features(model, rows.x)
-        for rows in (samples, real, real_test)
-    )
-    # As many, since the bias of the distance depends on how many there are.
-    same_number = training[: len(generated)]
-    size = min(_MAX_NEIGHBOURHOODS, *map(len, (generated, training, test)))
-    neighbourhoods = {
-        key: prdc.precision_recall_density_coverage(test[:size], x[:size], _NEAREST_K)
-        for key, x in (("samples", generated), ("real", training))
-    }
-    scores = {
-        "features": {"name": model.name, "width": generated.shape[1]},
-        "frechet_distance": {
-            "samples": frechet.frechet_distance(test, generated),
-            "real": frechet.frechet_distance(test, same_number),
-        },
-        "frechet_distance_infinity": {
-            "samples": frechet.frechet_distance_infinity(test, generated, seed),
-            "real": frechet.frechet_distance_infinity(test, same_number, seed),
-        },
-        "neighbourhoods": {"num_rows": size, "nearest_k": _NEAREST_K},
-        **{
-            name: {key: getattr(found, name) for key, found in neighbourhoods.items()}
-            for name in prdc.PRDC._fields
-        },
-        "within_class_diversity": None,
-    }
-    if conditional:
-        spread = diversity.within_class_diversity
-        found = spread(test, real_test.y, generated, samples.y)
-        scores["within_class_diversity"] = {
-            "samples": found.mean,
-            "real": spread(test, real_test.y, training, real.y).mean,
-            "per_class": {str(k): v for k, v in found.per_class.items()},
-        }
-    return scores
-
-
-def _label_accuracy(judge, samples, real_test):
-    if judge is None:
-        return None
-    predicted = diversity.predicted_labels(judge, samples.x)
     return {
-        "samples": float(np.mean(predicted == samples.y)),
-        "real": diversity.label_accuracy(judge, *real_test),
-        "per_class": {
-            str(label): float(np.mean(predicted[samples.y == label] == label))
-            for label in np.unique(samples.y)
-        },
+        "samples": after_training_on(samples, "samples"),
+        "real": after_training_on(real, "real rows"),
     }
 
 

@@ -1,12 +1,13 @@
 """The privacy card: what publishing a generator can reveal, for machines."""
 
+import dataclasses
 import importlib.metadata
 import json
+import math
 import pathlib
 import platform
 
 from keras_dpgan._version import __version__
-from keras_dpgan.export import claim
 from keras_dpgan.export.checksum import check_files
 from keras_dpgan.export.schema import card_schema
 from keras_dpgan.export.schema import check_card
@@ -14,6 +15,16 @@ from keras_dpgan.export.schema import check_card
 CARD_NAME = "privacy.json"
 
 _LIBRARIES = ("tensorflow", "keras", "dp-accounting", "tensorflow-privacy", "numpy")
+
+_NONE = (
+    "There is no privacy guarantee: {}. What it makes may show rows that it was "
+    "trained on. Treat it as those rows themselves."
+)
+_DIFFERENCES = {
+    "add_or_remove_one": "adding or removing one row",
+    "replace_with_null": "replacing one row by a null row",
+}
+
 
 def read_card(path):
     """Reads the privacy card of an export and checks it.
@@ -63,22 +74,18 @@ def make_card(gan, pixel_range, dataset_name=None, include_num_examples=False):
             Defaults to `False`.
 
     Returns:
-        A dict of JSON values; see `read_card`.
+        A dict of JSON values; see `read_card`. Its guarantee is that of
+        `gan.privacy_statement()`.
     """
-    history = gan.privacy_history
-    guarantee, summary = claim.guarantee_and_summary(gan)
+    statement = gan.privacy_statement()
+    if not include_num_examples:
+        statement = _without_size(statement)
+    reason = _why_none(statement)
     card = {
         "schema": card_schema()["$id"],
-        "private": guarantee is not None,
-        "summary": summary,
-        "guarantee": guarantee,
-        "training": {
-            "l2_norm_clip": gan.d_optimizer.mechanism.initial_l2_norm_clip
-            if gan.private and history.total_updates
-            else None,
-            "discriminator_updates": history.total_updates,
-            "history": [entry.to_dict() for entry in history.entries],
-        },
+        "private": reason is None,
+        "summary": _summary(statement) if reason is None else _NONE.format(reason),
+        "guarantee": _guarantee(statement) if reason is None else None,
         "generator": {
             "latent_dim": gan.latent_dim,
             "num_classes": gan.num_classes,
@@ -88,7 +95,7 @@ def make_card(gan, pixel_range, dataset_name=None, include_num_examples=False):
         },
         "dataset": {
             "name": dataset_name,
-            "num_examples": gan.num_examples if include_num_examples else None,
+            "num_examples": statement.num_examples,
         },
         "versions": _versions(),
         "files": {},
@@ -100,6 +107,40 @@ def make_card(gan, pixel_range, dataset_name=None, include_num_examples=False):
 def dump_card(card):
     """The card as text."""
     return json.dumps(card, indent=2, allow_nan=False) + "\n"
+
+
+def _without_size(statement):
+    """The statement without the number of rows, also in what it says first."""
+    n = statement.num_examples
+    if n is None:
+        return statement
+    caveats = tuple(c.replace(f" = {1 / n:.2g}", "") for c in statement.caveats)
+    return dataclasses.replace(statement, num_examples=None, caveats=caveats)
+
+
+def _why_none(statement):
+    """Why nothing can be claimed; `None` where something can."""
+    if not statement.has_guarantee:
+        return "it was trained without a privacy mechanism, or without noise"
+    if not statement.history.entries:
+        # Untrained, or weights from elsewhere: an epsilon of zero would be a claim.
+        return "no private training of it is on record"
+    return None
+
+
+def _guarantee(statement):
+    guarantee = statement.to_dict()
+    del guarantee["num_examples"]
+    return guarantee
+
+
+def _summary(statement):
+    rounded_up = math.ceil(statement.epsilon * 100) / 100
+    claim = (
+        f"Differentially private with epsilon = {rounded_up:.2f} at delta = "
+        f"{statement.delta:g}, for {_DIFFERENCES[statement.history.relation]}."
+    )
+    return " ".join([*statement.caveats, claim])
 
 
 def _versions():

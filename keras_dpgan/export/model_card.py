@@ -1,13 +1,12 @@
 """The model card: what is in an export, for people."""
 
-_DIFFERENCES = {
-    "add_or_remove_one": "a row added or removed",
-    "replace_with_null": "a row replaced by a null row",
+_RELATIONS = {
+    "add_or_remove_one": "one has one row more than the other",
+    "replace_with_null": "one has a null row in the place of a row of the other",
 }
-
 _ACCOUNTANTS = {
-    "pld": "privacy loss distributions (dp_accounting)",
-    "rdp": "Renyi differential privacy (dp_accounting)",
+    "pld": "privacy loss distributions (PLD)",
+    "rdp": "Renyi differential privacy (RDP)",
 }
 
 
@@ -70,39 +69,55 @@ samples = generator({inputs})
 {bullets}
 
 `hub.KerasLayer(path)`, `keras.layers.TFSMLayer(path)` and the signature
-`serving_default` of TensorFlow Serving call it, too. Without writing code, with
-`pip install keras-dpgan`: `python -m keras_dpgan.sample PATH --n=1000 --out=data.npz`."""
+`serving_default` of TensorFlow Serving call it, too. With `pip install keras-dpgan`
+there is no code to write:
+
+```sh
+python -m keras_dpgan.sample path/of/this/folder --n=1000 --out=samples.npz
+```"""
 
 
 def _privacy(card):
-    guarantee, training = card["guarantee"], card["training"]
+    guarantee = card["guarantee"]
     if guarantee is None:
         return f"## Privacy\n\n{card['summary']}"
+    accountant = _ACCOUNTANTS[guarantee["accountant"]]
     rows = {
-        "epsilon": f"{guarantee['epsilon']:.6g}",
+        "epsilon": guarantee["epsilon"],
         "delta": f"{guarantee['delta']:g}",
-        "unit": guarantee["unit"],
-        "neighbouring data sets": _DIFFERENCES[guarantee["neighbouring_relation"]],
-        "accounting": _ACCOUNTANTS[guarantee["accountant"]],
-        "noised updates of the discriminator": training["discriminator_updates"],
-        "largest norm of one row's gradient": training["l2_norm_clip"],
+        "unit of privacy": guarantee["unit_of_privacy"],
+        "neighbouring data sets": _RELATIONS[guarantee["neighbouring_relation"]],
+        "accounting": f"{accountant}, {guarantee['accounting_library']}",
+        "largest L2 norm of a row's gradient": guarantee["l2_norm_clip"],
+        "public": "the number of rows, and so the sampling probability",
     }
-    table = ["| | |", "| --- | --- |"]
-    table += [f"| {name} | {value} |" for name, value in rows.items()]
-    updates = [f"- {_entry(entry)}" for entry in training["history"]]
-    assumptions = [f"- {text}" for text in guarantee["assumptions"]]
-    return "\n".join(
+    people = guarantee["max_records_per_person"]
+    if people > 1:
+        rows[f"epsilon of a person with {people} rows"] = guarantee["group_epsilon"]
+    lists = {
+        "Updates of the discriminator": [_entry(e) for e in guarantee["updates"]],
+        "Assumed": guarantee["assumptions"],
+        "May be published": guarantee["released"],
+        "Must not be published": guarantee["withheld"],
+        "Not covered": guarantee["not_covered"],
+    }
+    return "\n\n".join(
         [
-            "## Privacy\n",
-            *table,
-            "\nThe updates:\n",
-            *updates,
-            "\nWhat the guarantee rests on:\n",
-            *assumptions,
-            "\nThe same for machines, with checksums of the SavedModel, is in "
-            "`privacy.json`.",
+            "## Privacy",
+            _table(rows),
+            *[_list(title, items) for title, items in lists.items() if items],
+            "The same for machines, with checksums of the SavedModel: `privacy.json`.",
         ]
     )
+
+
+def _table(rows):
+    lines = [f"| {name} | {value} |" for name, value in rows.items()]
+    return "\n".join(["| | |", "| --- | --- |", *lines])
+
+
+def _list(title, items):
+    return "\n".join([f"{title}:\n", *[f"- {item}" for item in items]])
 
 
 def _entry(entry):

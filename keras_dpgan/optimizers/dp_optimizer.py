@@ -7,6 +7,7 @@ from keras_dpgan import _validate
 from keras_dpgan import mechanisms
 from keras_dpgan.clipping.contract import ClippedSum
 from keras_dpgan.mechanisms import noise
+from keras_dpgan.mechanisms import secure_noise
 from keras_dpgan.mechanisms import tf_privacy
 
 
@@ -36,6 +37,14 @@ class DPOptimizer(keras.optimizers.Optimizer):
             `QuantileAdaptiveClipSumQuery` of TensorFlow Privacy (or the latter's
             arguments as a dict, which is how it is saved).
         num_microbatches: Only `None`: each record is clipped by itself.
+        noise_source: `"default"`, or `"secure"` for noise that an observer of
+            every bit cannot undo, from a cryptographic generator; see
+            `keras_dpgan.mechanisms.secure_noise`. That adds at most 1% to the
+            noise, and works on one replica and without XLA.
+        insecure_noise_seed: Int, to repeat the noise while looking for a bug.
+            Statement and history then say that the noise is insecure. It is
+            never saved: an optimizer that is loaded draws fresh noise. Defaults
+            to `None`: noise is out of reach of any seed.
         name: Optional string.
     """
 
@@ -46,6 +55,8 @@ class DPOptimizer(keras.optimizers.Optimizer):
         noise_multiplier=None,
         dp_sum_query=None,
         num_microbatches=None,
+        noise_source="default",
+        insecure_noise_seed=None,
         name=None,
     ):
         _check_inner(inner_optimizer)
@@ -53,7 +64,18 @@ class DPOptimizer(keras.optimizers.Optimizer):
         super().__init__(learning_rate=0.0, name=name)
         self.inner_optimizer = inner_optimizer
         self.mechanism = _mechanism(l2_norm_clip, noise_multiplier, dp_sum_query)
+        self.noise_source = noise_source
+        self._insecure_stream = None
+        _check_noise_source(noise_source, insecure_noise_seed, self.mechanism)
+        if insecure_noise_seed is not None:
+            _validate.check_int("insecure_noise_seed", insecure_noise_seed)
+            self._insecure_stream = noise.NoiseStream(insecure_noise_seed)
         self._mechanism_state = []
+
+    @property
+    def has_insecure_noise(self):
+        """Whether a seed repeats the noise."""
+        return self._insecure_stream is not None
 
     @property
     def noise_multiplier(self):
@@ -118,11 +140,12 @@ class DPOptimizer(keras.optimizers.Optimizer):
 
         Noise enters on the first replica alone: the others' is zero.
         """
+        if self.noise_source == "secure":
+            return self._add_secure_noise(clipped_sum), tf.constant(0.0)
         sums = clipped_sum.sums
         dtype = tf.float64 if any(s.dtype == tf.float64 for s in sums) else tf.float32
-        *normals, count_noise = noise.process_stream().normal(
-            [s.shape for s in sums] + [()], dtype
-        )
+        stream = self._insecure_stream or noise.process_stream()
+        *normals, count_noise = stream.normal([s.shape for s in sums] + [()], dtype)
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         first = tf.cast(tf.equal(replica, 0), dtype)
         stddev = first * tf.cast(self.mechanism.noise_stddev(state), dtype)
@@ -131,6 +154,18 @@ class DPOptimizer(keras.optimizers.Optimizer):
             for s, normal in zip(sums, normals, strict=True)
         ]
         return clipped_sum._replace(sums=noised), first * count_noise
+
+    def _add_secure_noise(self, clipped_sum):
+        replicas = tf.distribute.get_replica_context().num_replicas_in_sync
+        if replicas > 1:
+            raise ValueError(
+                '`noise_source` must be "default" on several replicas, whose sums '
+                "are added up in floating point after the noise. Received: "
+                f'noise_source="secure" with {replicas} replicas'
+            )
+        clip = self.mechanism.initial_l2_norm_clip
+        sums = secure_noise.add_noise(clipped_sum.sums, clip, self.noise_multiplier)
+        return clipped_sum._replace(sums=sums)
 
     def _apply_to_inner(self, sums, variables, expected_batch_size):
         # Keras adds gradients up over the replicas once more.
@@ -205,9 +240,10 @@ class DPOptimizer(keras.optimizers.Optimizer):
         }
 
     def _mechanism_config(self):
+        config = {"noise_source": self.noise_source}
         if isinstance(self.mechanism, tf_privacy.AdaptiveClipMechanism):
-            return {"dp_sum_query": self.mechanism.get_config()}
-        return self.mechanism.get_config()
+            return {"dp_sum_query": self.mechanism.get_config(), **config}
+        return {**self.mechanism.get_config(), **config}
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
@@ -233,6 +269,23 @@ def _mechanism(l2_norm_clip, noise_multiplier, dp_sum_query):
     if isinstance(dp_sum_query, dict):
         return tf_privacy.AdaptiveClipMechanism.from_config(dp_sum_query)
     return tf_privacy.mechanism_of(dp_sum_query)
+
+
+def _check_noise_source(noise_source, insecure_noise_seed, mechanism):
+    _validate.check_choice("noise_source", noise_source, ("default", "secure"))
+    if noise_source == "default":
+        return
+    if insecure_noise_seed is not None:
+        raise ValueError(
+            '`insecure_noise_seed` must be None with `noise_source="secure"`. '
+            f"Received: insecure_noise_seed={insecure_noise_seed}"
+        )
+    if isinstance(mechanism, tf_privacy.AdaptiveClipMechanism):
+        raise ValueError(
+            '`noise_source="secure"` needs a fixed clip: give `l2_norm_clip` and '
+            "`noise_multiplier`. Received: an adaptive `dp_sum_query`"
+        )
+    secure_noise.check_installed()
 
 
 def _check_inner(optimizer):

@@ -12,6 +12,8 @@ _OWN_ARGUMENTS = """
             the sum is `noise_multiplier * l2_norm_clip`.
         num_microbatches: Only `None`: each record is clipped by itself.
         dp_sum_query: Instead of the two numbers; see `DPOptimizer`.
+        noise_source: `"default"` or `"secure"`; see `DPOptimizer`.
+        insecure_noise_seed: Int or `None`; see `DPOptimizer`.
         **kwargs: The arguments of `keras.optimizers.{inner}`.
 """
 
@@ -27,6 +29,8 @@ class _FlatDPOptimizer(DPOptimizer):
         noise_multiplier=None,
         num_microbatches=None,
         dp_sum_query=None,
+        noise_source="default",
+        insecure_noise_seed=None,
         name=None,
         **kwargs,
     ):
@@ -36,6 +40,8 @@ class _FlatDPOptimizer(DPOptimizer):
             noise_multiplier=noise_multiplier,
             dp_sum_query=dp_sum_query,
             num_microbatches=num_microbatches,
+            noise_source=noise_source,
+            insecure_noise_seed=insecure_noise_seed,
             name=name,
         )
 

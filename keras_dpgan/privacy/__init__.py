@@ -1,13 +1,14 @@
 """What was done to private data, what it cost, and how to say so."""
 
+from keras_dpgan.privacy import audit as audit
 from keras_dpgan.privacy import validation as validation
 from keras_dpgan.privacy.accountant import epsilon as epsilon
 from keras_dpgan.privacy.accountant import group_epsilon as group_epsilon
 from keras_dpgan.privacy.accountant import to_event as to_event
 from keras_dpgan.privacy.budget import max_updates as max_updates
 from keras_dpgan.privacy.curve import EpsilonCurve as EpsilonCurve
-from keras_dpgan.privacy.history import HistoryEntry as HistoryEntry
 from keras_dpgan.privacy.history import PrivacyHistory as PrivacyHistory
+from keras_dpgan.privacy.history_entry import HistoryEntry as HistoryEntry
 from keras_dpgan.privacy.ledger import Ledger as Ledger
 from keras_dpgan.privacy.plan import Plan as Plan
 from keras_dpgan.privacy.plan import plan as plan

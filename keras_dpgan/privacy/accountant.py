@@ -71,9 +71,7 @@ def group_epsilon(history, delta, group_size, accountant="pld"):
     if total.is_gaussian or group_size == 1:
         bound = rdp.to_epsilon(rdp.composition_rdp(total), delta)
     else:
-        bound = group.converted_epsilon(
-            composition.compose(history), delta, group_size
-        )
+        bound = group.converted_epsilon(composition.compose(history), delta, group_size)
     if accountant == "rdp":
         return bound
     return min(bound, pld.pld_epsilon(total, delta, group_size))

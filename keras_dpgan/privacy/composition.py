@@ -3,7 +3,7 @@
 import collections
 import dataclasses
 
-from keras_dpgan.privacy.history import HistoryEntry
+from keras_dpgan.privacy.history_entry import HistoryEntry
 
 
 @dataclasses.dataclass(frozen=True)

@@ -70,7 +70,10 @@ class EpsilonCurve:
         Returns:
             Int; 0 if nothing fits, `None` if every count does.
         """
-        if self.max_count is not None and self.epsilon(self.max_count) <= target_epsilon:
+        if (
+            self.max_count is not None
+            and self.epsilon(self.max_count) <= target_epsilon
+        ):
             return None
         if np.isinf(self.base).all():
             return 0

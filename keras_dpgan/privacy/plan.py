@@ -6,6 +6,7 @@ from keras_dpgan import _validate
 from keras_dpgan.privacy.accountant import ACCOUNTANTS
 from keras_dpgan.privacy.plan_solver import PlanSolver
 from keras_dpgan.privacy.plan_solver import num_updates
+from keras_dpgan.privacy.statement_text import shown
 
 _UNKNOWNS = ("expected_batch_size", "epochs", "epsilon", "noise_multiplier")
 
@@ -47,31 +48,24 @@ class Plan:
     def alternatives(self):
         """What else could be traded for the same data and delta.
 
-        Each keeps the budget and asks for the noise that another choice needs;
-        the last keeps all else and doubles the budget. Takes some seconds.
+        The noise that twice the batch, half or twice the epochs, or twice the
+        epsilon would need. Takes some ten seconds by PLD.
 
         Returns:
-            An `Alternatives`: a tuple of plans that prints as a table.
+            An `Alternatives`: a tuple of plans, this one first, that prints as a
+            table.
         """
+        given = dataclasses.asdict(self)
+        del given["noise_multiplier"]
         changes = [
-            {},
             {"expected_batch_size": 2 * self.expected_batch_size},
             {"epochs": self.epochs / 2},
             {"epochs": self.epochs * 2},
             {"epsilon": self.epsilon * 2},
         ]
-        plans = []
-        for change in changes:
-            given = {
-                field.name: getattr(self, field.name)
-                for field in dataclasses.fields(self)
-            }
-            given.update(change)
-            if given["expected_batch_size"] > self.num_examples:
-                continue
-            del given["noise_multiplier"]
-            plans.append(plan(**given) if change else self)
-        return Alternatives(plans)
+        if changes[0]["expected_batch_size"] > self.num_examples:
+            del changes[0]
+        return Alternatives([self, *(plan(**{**given, **c}) for c in changes)])
 
     def __str__(self):
         person = ""
@@ -79,7 +73,7 @@ class Plan:
             person = f" for a person with up to {self.max_records_per_person} rows"
         return (
             f"noise_multiplier={self.noise_multiplier:g} gives "
-            f"epsilon={self.epsilon:.4g} at delta={self.delta:g}{person} "
+            f"epsilon={shown(self.epsilon)} at delta={self.delta:g}{person} "
             f"({self.accountant.upper()})\n"
             f"{self.epochs:g} epochs = {self.num_discriminator_updates:,} "
             "discriminator updates, on Poisson batches of "
@@ -98,14 +92,16 @@ class Alternatives(tuple):
                 f"{p.expected_batch_size}",
                 f"{p.epochs:g}",
                 f"{p.num_discriminator_updates}",
-                f"{p.epsilon:.4g}",
+                shown(p.epsilon),
                 f"{p.noise_multiplier:g}",
             )
             for p in self
         ]
-        widths = [max(map(len, column)) for column in zip(*rows)]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = [
-            "  ".join(cell.rjust(width) for cell, width in zip(row, widths))
+            "  ".join(
+                cell.rjust(width) for cell, width in zip(row, widths, strict=True)
+            )
             for row in rows
         ]
         return "\n".join(lines)

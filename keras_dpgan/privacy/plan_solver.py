@@ -6,8 +6,8 @@ from keras_dpgan.privacy import composition
 from keras_dpgan.privacy import rdp
 from keras_dpgan.privacy import search
 from keras_dpgan.privacy.accountant import group_epsilon
-from keras_dpgan.privacy.history import HistoryEntry
 from keras_dpgan.privacy.history import PrivacyHistory
+from keras_dpgan.privacy.history_entry import HistoryEntry
 
 _MIN_NOISE, _MAX_NOISE = 2.0**-6, 2.0**20
 
@@ -52,12 +52,15 @@ class PlanSolver:
             return self._about(expected_batch_size, epochs, 2.0**log_noise)
 
         def guide(target):
-            log_noise = _where_falls_to(
+            return 2.0 ** _where_falls_to(
                 about, target, math.log2(_MIN_NOISE), math.log2(_MAX_NOISE)
             )
-            return _round_up(2.0**log_noise)
 
-        found = search.solve(exact, guide, epsilon, start=epsilon / self._group_size)
+        def settle(noise):
+            return _round_up(min(max(noise, _MIN_NOISE), _MAX_NOISE))
+
+        start = epsilon / self._group_size
+        found = search.solve(exact, guide, settle, epsilon, start)
         if found is None:
             raise ValueError(
                 "No `noise_multiplier` is large enough. The smallest `epsilon` "
@@ -89,12 +92,14 @@ class PlanSolver:
             return self._spent(size, epochs, noise_multiplier)
 
         def guide(target):
-            size = _largest_within(
+            return _largest_within(
                 lambda n: self._about(n, epochs, noise_multiplier) if n else 0.0,
                 target,
                 self._num_examples,
             )
-            return max(1, size)
+
+        def settle(size):
+            return int(min(max(size, 1), self._num_examples))
 
         smallest = exact(1)
         if smallest > epsilon:
@@ -104,7 +109,8 @@ class PlanSolver:
                 "raise `noise_multiplier`, or lower `epochs`. Received: "
                 f"epsilon={epsilon}."
             )
-        found = search.solve(exact, guide, epsilon, start=epsilon / self._group_size)
+        start = epsilon / self._group_size
+        found = search.solve(exact, guide, settle, epsilon, start)
         size, spent = found or (1, smallest)
         return {"expected_batch_size": size, "epsilon": spent}
 

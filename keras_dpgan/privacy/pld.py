@@ -48,11 +48,7 @@ def pld_epsilon(composition: Composition, delta, group_size=1):
     # What the transforms may lose is taken from delta.
     safe_delta = delta - num_updates * _ROUND_OFF
     expected = group_size * rdp.to_epsilon(rdp.composition_rdp(composition), delta)
-    if (
-        safe_delta < delta / 2
-        or expected > _MAX_EPSILON
-        or num_updates > _MAX_UPDATES
-    ):
+    if safe_delta < delta / 2 or expected > _MAX_EPSILON or num_updates > _MAX_UPDATES:
         return math.inf
     return float(_compose(composition, group_size).get_epsilon_for_delta(safe_delta))
 

@@ -18,7 +18,8 @@ ORDERS = np.array(
 
 # Enough to know where to look for the exact figure, in a tenth of the time.
 FEW_ORDERS = np.array(
-    [1.5, 2, 3, 4, 5, 6, 8, 10, 13, 16, 24, 32, 64, 128, 1024], dtype=np.float64
+    [1.25, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 13, 16, 24, 32, 64, 128, 1024],
+    dtype=np.float64,
 )
 
 # Divergences below this are rounding errors of dp_accounting (it gives negative

@@ -52,13 +52,13 @@ def _secant(first, second, target):
     return min(n1 + (target - value1) / slope, 4 * max(n0, n1) + 4)
 
 
-def solve(exact, guide, target, start, tolerance=1e-3, max_steps=12):
-    """Where a slow function meets a target, led by a fast one of the same shape.
+def solve(exact, guide, settle, target, start, tolerance=1e-3, max_steps=12):
+    """Where a slow function of a positive number meets a target.
 
     Args:
-        exact: Callable of what `guide` returns; slow.
-        guide: Callable of a target: where a fast approximation of `exact` meets
-            it.
+        exact: Callable of a positive number: monotone, smooth, slow.
+        guide: Callable of a target: about where `exact` meets it.
+        settle: Callable that rounds a positive number to one that is allowed.
         target: Positive float.
         start: Positive float: the first target for `guide`.
         tolerance: Float: how far below the target is good enough, as a share.
@@ -68,20 +68,27 @@ def solve(exact, guide, target, start, tolerance=1e-3, max_steps=12):
         `(x, exact(x))` with `exact(x) <= target`, as close to it as was found;
         `None` if none was.
     """
-    best, aim, tried = None, start, set()
-    for _ in range(max_steps):
-        x = guide(aim)
-        if x in tried:
-            break
-        tried.add(x)
-        value = exact(x)
+    goal = target * (1 - tolerance / 2)
+    best, found = None, {}
+    x = settle(guide(start))
+    while x not in found and len(found) < max_steps:
+        value = found[x] = exact(x)
         if value <= target and (best is None or value > best[1]):
             best = x, value
-        if best is not None and best[1] >= target * (1 - tolerance):
+        met = best is not None and best[1] >= target * (1 - tolerance)
+        if met or value == 0 or math.isinf(value):
             break
-        # The two functions' ratio changes slowly, so that one correction by it
-        # all but hits the target.
-        aim *= target * (1 - tolerance / 2) / value
-        if not math.isfinite(aim) or aim <= 0:
-            break
+        if len(found) == 1:
+            x = settle(guide(start * goal / value))
+        else:
+            x = settle(_power_law(*list(found.items())[-2:], goal))
     return best
+
+
+def _power_law(first, second, goal):
+    """Where the power law through two points meets the goal."""
+    (x0, value0), (x1, value1) = first, second
+    if value0 == value1:
+        return x1
+    power = math.log(x1 / x0) / math.log(value1 / value0)
+    return x1 * (goal / value1) ** power

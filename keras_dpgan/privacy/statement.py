@@ -6,6 +6,7 @@ import math
 
 from keras_dpgan import _validate
 from keras_dpgan.privacy import statement_text
+from keras_dpgan.privacy.accountant import ACCOUNTANTS
 from keras_dpgan.privacy.accountant import epsilon as epsilon_of
 from keras_dpgan.privacy.accountant import group_epsilon as group_epsilon_of
 from keras_dpgan.privacy.history import PrivacyHistory
@@ -155,6 +156,10 @@ def privacy_statement(
     if l2_norm_clip is not None:
         l2_norm_clip = _validate.check_positive("l2_norm_clip", l2_norm_clip)
     _validate.check_bool("private", private)
+    _validate.check_choice("accountant", accountant, ACCOUNTANTS)
+    max_records_per_person = _validate.check_int(
+        "max_records_per_person", max_records_per_person, minimum=1
+    )
     person, epsilon, if_once = math.inf, math.inf, None
     if private:
         epsilon = epsilon_of(history, delta, accountant)

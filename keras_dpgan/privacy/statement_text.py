@@ -3,7 +3,7 @@
 import math
 import textwrap
 
-from keras_dpgan.privacy.history import ADD_OR_REMOVE_ONE
+from keras_dpgan.privacy.history_entry import ADD_OR_REMOVE_ONE
 
 _WIDTH = 80
 
@@ -148,7 +148,8 @@ def _updates(statement):
     titles = [f"Phase {i + 1}" for i in range(len(entries))]
     if len(entries) == 1:
         titles = ["Mechanism"]
-    return {t: _phase(e, statement.l2_norm_clip) for t, e in zip(titles, entries)}
+    phases = [_phase(entry, statement.l2_norm_clip) for entry in entries]
+    return dict(zip(titles, phases, strict=True))
 
 
 def _phase(entry, l2_norm_clip):

@@ -4,6 +4,9 @@ import dataclasses
 
 import keras
 
+from keras_dpgan import _keras_internals
+from keras_dpgan.privacy import row_probe
+
 
 @dataclasses.dataclass(frozen=True)
 class Violation:
@@ -23,21 +26,40 @@ class Violation:
         return f"layer {self.layer!r} {self.reason}. Remedy: {self.remedy}"
 
 
-def validate(model):
+def validate(model, inputs=None):
     """Lists what in a discriminator would break the guarantee.
+
+    Layers known to break it are listed first; then a numeric probe looks for
+    what no list knows (see `keras_dpgan.privacy.row_probe`). What it cannot know
+    is where constants came from: a scaling that was fitted to the private data
+    and written down as numbers is for the user to avoid.
 
     Args:
         model: A built `keras.Model`.
+        inputs: Four rows for the probe, or a list of rows and labels. Defaults
+            to `None`: random ones that fit `model.inputs`.
 
     Returns:
         List of `Violation`, empty if there is none.
+
+    Raises:
+        ValueError: If `model` has no declared inputs and `inputs` is `None`.
     """
-    return [violation for layer in _all_layers(model) for violation in _judge(layer)]
+    layers = _keras_internals.all_layers(model)
+    known = [violation for layer in layers for violation in _judge(layer)]
+    judged = {violation.layer for violation in known}
+    found = [
+        Violation(finding.layer, *_FOUND[finding.kind])
+        for finding in row_probe.probe(model, inputs)
+        # Where a known layer mixes rows, those above it do so by it.
+        if finding.layer not in judged and not (judged and finding.layer == model.name)
+    ]
+    return known + found
 
 
-def check(model):
+def check(model, inputs=None):
     """Raises a `ValueError` that lists each violation, if there is any."""
-    violations = validate(model)
+    violations = validate(model, inputs)
     if violations:
         listed = "\n".join(f"  - {violation}" for violation in violations)
         raise ValueError(
@@ -62,9 +84,13 @@ def fix(model):
     Raises:
         ValueError: If a layer is left that has no private stand-in.
     """
-    clone = keras.models.clone_model(model, clone_function=_private_version)
-    originals = {layer.name: layer for layer in _all_layers(model)}
-    for layer in _all_layers(clone):
+    # Keras refuses a `call_function` for a list of layers.
+    call = None if isinstance(model, keras.Sequential) else _call_without_mask
+    clone = keras.models.clone_model(
+        model, clone_function=_private_version, call_function=call
+    )
+    originals = {layer.name: layer for layer in _keras_internals.all_layers(model)}
+    for layer in _keras_internals.all_layers(clone):
         original = originals.get(layer.name)
         if type(original) is type(layer) and not isinstance(layer, keras.Model):
             layer.set_weights(original.get_weights())
@@ -84,9 +110,11 @@ def _private_version(layer):
     return layer.__class__.from_config(layer.get_config())
 
 
-def _all_layers(model):
-    for layer in model._flatten_layers(include_self=True):
-        yield layer
+def _call_without_mask(layer, *args, **kwargs):
+    """Calls a layer; BatchNormalization takes a mask, and its stand-in none."""
+    if isinstance(layer, keras.layers.GroupNormalization):
+        kwargs.pop("mask", None)
+    return layer(*args, **kwargs)
 
 
 def _judge(layer):
@@ -131,8 +159,7 @@ _REFUSED = (
     (
         keras.layers.SpectralNormalization,
         "rewrites its weights in the forward pass, outside the mechanism",
-        "bound the slope with `gradient_penalty` or `weight_clip` of "
-        "`DPGAN.compile`",
+        "bound the slope with `gradient_penalty` or `weight_clip` of `DPGAN.compile`",
     ),
     (
         (
@@ -146,3 +173,19 @@ _REFUSED = (
         "prepare the data with public constants before `fit`",
     ),
 )
+
+_FOUND = {
+    row_probe.MIXES_ROWS: (
+        "mixes rows: a change of one row moves what it makes of the others, or "
+        "their gradients",
+        "compute each row from that row alone, without reductions over the first axis",
+    ),
+    row_probe.KEEPS_STATE: (
+        "keeps what it saw of the rows in its variables, without noise",
+        "remove the variables that it assigns when it is called, metrics included",
+    ),
+    row_probe.ADDS_LOSS: (
+        "adds a loss (`add_loss`) that belongs to no record, which clipping would drop",
+        "make the term a part of the loss of each record",
+    ),
+}

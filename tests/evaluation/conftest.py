@@ -21,3 +21,9 @@ def blobs():
         return (centres[y] + rng.normal(size=(n, 5))).astype(np.float32), y
 
     return draw(600), draw(300)
+
+
+@pytest.fixture
+def quick_features(monkeypatch):
+    """A feature classifier of a tenth of the updates."""
+    monkeypatch.setattr("keras_dpgan.evaluation.features._NUM_UPDATES", 200)

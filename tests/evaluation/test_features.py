@@ -57,7 +57,9 @@ def test_same_data_gives_the_same_features_whatever_the_global_seed(
 
 def test_training_is_the_documented_one(digits, monkeypatch):
     drawn = []
-    monkeypatch.setattr(keras.Model, "fit", lambda self, x, *a, **k: drawn.append(len(x)))
+    monkeypatch.setattr(
+        keras.Model, "fit", lambda self, x, *a, **k: drawn.append(len(x))
+    )
     (x, y), _ = digits
     evaluation.feature_classifier(x, y)
     assert sum(drawn) == 2000 * 128
@@ -140,4 +142,6 @@ def test_inception_runs_with_weights_from_a_file(tmp_path, channels):
     assert found.shape == (3, 2048)
     colour = images if channels == 3 else np.repeat(images, 3, axis=-1)
     resized = keras.ops.image.resize(2 * colour - 1, (299, 299))
-    np.testing.assert_allclose(found, np.asarray(inception(resized)), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(
+        found, np.asarray(inception(resized)), rtol=1e-3, atol=1e-4
+    )

@@ -20,7 +20,9 @@ def exactly(mean, covariance, n=40, seed=0):
 def closed_form(mean, covariance, other_mean, other_covariance):
     root = linalg.sqrtm(np.asarray(covariance) @ np.asarray(other_covariance)).real
     shift = np.subtract(mean, other_mean)
-    return shift @ shift + np.trace(covariance + np.asarray(other_covariance) - 2 * root)
+    return shift @ shift + np.trace(
+        covariance + np.asarray(other_covariance) - 2 * root
+    )
 
 
 MEAN, COVARIANCE = [0.0, 1.0, 2.0], np.diag([1.0, 4.0, 9.0])

@@ -28,7 +28,9 @@ def test_does_not_depend_on_the_chunks(monkeypatch):
 
 
 def test_of_rows_of_the_same_distribution_is_high():
-    found = evaluation.precision_recall_density_coverage(features(500, 0), features(500, 1))
+    found = evaluation.precision_recall_density_coverage(
+        features(500, 0), features(500, 1)
+    )
     assert min(found.precision, found.recall, found.coverage) > 0.85
     assert found.density == pytest.approx(1, abs=0.15)
 

@@ -1,11 +1,11 @@
 """The SavedModel that tools of others load, call and convert."""
 
+import helpers
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-import helpers
 from keras_dpgan import DPGAN
 from keras_dpgan import export
 from keras_dpgan import models

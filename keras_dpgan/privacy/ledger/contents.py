@@ -41,6 +41,7 @@ class LedgerContents:
         heads: List of strings, their checksums.
 
     Attributes:
+        path: The file.
         data_name: The name that the user gave the data.
 
     Raises:
@@ -48,7 +49,7 @@ class LedgerContents:
     """
 
     def __init__(self, path, lines, heads):
-        self._path = path
+        self.path = path
         self._heads = heads
         self._runs = []
         self.data_name = None
@@ -166,14 +167,14 @@ class LedgerContents:
         number, checksum = head
         if number > len(self._heads):
             raise ValueError(
-                f"The ledger `{self._path}` has {len(self._heads)} lines, but had "
+                f"The ledger `{self.path}` has {len(self._heads)} lines, but had "
                 f"{number} when these weights were saved, unless they belong to "
                 "another ledger. What it has lost would not be counted: bring the "
                 "file back from a copy."
             )
         if number < 1 or self._heads[number - 1] != checksum:
             raise ValueError(
-                f"These weights were made under another ledger than `{self._path}` "
+                f"These weights were made under another ledger than `{self.path}` "
                 f"of {self.data_name!r}. Give `fit` theirs. To use their networks "
                 "with other data, start anew: "
                 "`DPGAN(model.discriminator, model.generator)`."

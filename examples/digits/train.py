@@ -1,0 +1,23 @@
+"""Trains a private GAN on handwritten digits: `python train.py --help`."""
+
+import pathlib
+import sys
+
+from absl import app
+from absl import flags
+
+sys.path[:0] = [str(pathlib.Path(__file__).parents[i]) for i in (0, 1)]
+
+import experiment
+import train_lib
+
+experiment.define_flags(train_lib.DEFAULTS)
+flags.adopt_module_key_flags(experiment)
+
+
+def main(_):
+    train_lib.train(experiment.settings_from_flags())
+
+
+if __name__ == "__main__":
+    app.run(main)

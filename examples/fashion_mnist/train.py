@@ -1,0 +1,24 @@
+"""Trains a private GAN on Fashion-MNIST: `python train.py --help`."""
+
+import pathlib
+import sys
+
+from absl import app
+from absl import flags
+
+sys.path[:0] = [str(pathlib.Path(__file__).parents[i]) for i in (0, 1)]
+
+import experiment
+import train_lib
+
+experiment.define_flags(train_lib.DEFAULTS)
+flags.adopt_module_key_flags(experiment)
+DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of the IDX files.")
+
+
+def main(_):
+    train_lib.train(experiment.settings_from_flags(), DATA_DIR.value)
+
+
+if __name__ == "__main__":
+    app.run(main)

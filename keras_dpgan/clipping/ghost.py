@@ -1,0 +1,64 @@
+"""Clipped sums without per-record gradients."""
+
+import warnings
+
+import tensorflow as tf
+
+from keras_dpgan.clipping import contract
+from keras_dpgan.clipping import layer_alone
+from keras_dpgan.clipping import row_layout
+from keras_dpgan.clipping.recording import Recorder
+from keras_dpgan.clipping.vectorized import vectorized
+from keras_dpgan.clipping.weight_gradient import Chunk
+from keras_dpgan.clipping.weight_gradient import Part
+from keras_dpgan.clipping.weight_gradient import WeightGradient
+from keras_dpgan.clipping.weight_gradient import chunk_size
+
+
+def ghost(loss_fn, variables, records, l2_norm_clip, mask=None):
+    """Clips and sums the records' gradients without computing each one.
+
+    One forward and one backward pass of the whole batch, to the layers' outputs
+    only. From these come the norm of each record's gradient, without the gradient
+    itself, and then each weight's clipped sum, from output gradients scaled by
+    each record's clip factor: there is no second backward pass. A gradient
+    penalty made with `InputGradientTape` is followed through both uses of a
+    weight. Sources: Li et al. 2022 for ghost clipping, Bu et al. 2022 for the
+    choice between two forms of a norm, Bu et al. 2023, "Differentially Private
+    Optimization on Large Model at Small Cost", for book-keeping.
+
+    A layer without a rule (see `register_layer_rule`) is differentiated record by
+    record, and so is the whole model where a weight is used out of a rule's
+    sight. Both are said in a warning.
+
+    Args:
+        loss_fn: See `keras_dpgan.clipping.contract`. It is traced twice.
+        variables: List of variables.
+        records: Structure of tensors of shape `(n, ...)`; `n` may be zero.
+        l2_norm_clip: Positive scalar.
+        mask: Bool tensor of shape `(n,)`, or `None`.
+
+    Returns:
+        A `ClippedSum`.
+    """
+    n = contract.num_rows(records)
+
+    def clip_and_sum():
+        return _clip_and_sum(loss_fn, variables, records, l2_norm_clip, mask)
+
+    if tf.get_static_value(n):
+        return clip_and_sum()
+    tensors = [contract.as_tensor(v) for v in variables]
+    return tf.cond(n > 0, clip_and_sum, lambda: contract.empty_sum(tensors))
+
+
+def _clip_and_sum(loss_fn, variables, records, l2_norm_clip, mask):
+    backward = _BackwardPass(loss_fn, variables, records)
+    if backward.problem is not None:
+        warnings.warn(
+            f"The `ghost` engine differentiates record by record, since "
+            f"{backward.problem}.",
+            stacklevel=4,
+        )
+        return vectorized(loss_fn, variables, records, l2_norm_clip, mask)
+    return backward.clipped_sum(l2_norm_clip, mask)

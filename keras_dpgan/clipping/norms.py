@@ -1,0 +1,128 @@
+"""Norms of sums of outer products, with a bound on what rounding did to them.
+
+The gradient of a record is `left^T right`, summed over positions. Its squared
+norm is either that of the product itself, or `sum((left left^T) * (right
+right^T))`, which never makes the product: cheap when positions are few. Sources:
+Goodfellow 2015, "Efficient Per-Example Gradient Computations"; Li et al. 2022,
+"Large Language Models Can Be Strong Differentially Private Learners"; Bu et al.
+2022, "Scalable and Efficient Training of Large Convolutional Neural Networks with
+Differential Privacy".
+
+Where positions cancel, as a real row and its fake do, the second form loses
+digits, and a norm that is too small would break the clip. So each form comes
+with a bound on its rounding error, and callers clip by the sum of both.
+"""
+
+import collections
+
+import numpy as np
+import tensorflow as tf
+
+# Rounding errors of inner products add up like random steps; this many standard
+# deviations of them are allowed for.
+_DEVIATIONS = 4.0
+
+
+class Square(collections.namedtuple("Square", ["value", "error"])):
+    """A squared norm per record, and the most by which rounding may move it.
+
+    Attributes:
+        value: Tensor of shape `(records,)`.
+        error: Tensor of shape `(records,)`.
+    """
+
+    __slots__ = ()
+
+
+def unit_roundoff(dtype):
+    """The relative error of one rounded operation."""
+    return float(np.finfo(dtype.as_numpy_dtype).eps) / 2.0
+
+
+def of_gradients(gradients, magnitude):
+    """The squared norm of gradients that are there.
+
+    Args:
+        gradients: Tensor of shape `(records, ...)`.
+        magnitude: Tensor of shape `(records,)`: the size of the gradient, had
+            nothing in it cancelled.
+
+    Returns:
+        A `Square`.
+    """
+    axes = list(range(1, gradients.shape.rank))
+    value = tf.reduce_sum(tf.square(gradients), axes)
+    slack = 2.0 * unit_roundoff(gradients.dtype) * magnitude
+    return Square(value, slack * (2.0 * tf.sqrt(value) + slack))
+
+
+def of_products(left, right, left_gram):
+    """The squared norm of `left^T right` without the product.
+
+    Args:
+        left: Tensor of shape `(records, groups, positions, left_size)`.
+        right: Tensor of shape `(records, groups, positions, right_size)`.
+        left_gram: A function of `left`: the inner products of its positions, of
+            shape `(records, groups, positions, positions)`.
+
+    Returns:
+        A `Square`.
+    """
+    left_products = left_gram(left)
+    right_products = tf.matmul(right, right, transpose_b=True)
+    weights = tf.linalg.diag_part(left_products) * tf.linalg.diag_part(right_products)
+    return Square(
+        tf.reduce_sum(left_products * right_products, [1, 2, 3]),
+        _gram_error(weights, [1, 2], left.shape[-1], right.shape[-1]),
+    )
+
+
+def of_patch_products(plan, images, fields):
+    """The squared norm of a convolution kernel's gradient without the product.
+
+    Args:
+        plan: A `PatchGramPlan`.
+        images: List of tensors of shape `(records, *image, channels)`.
+        fields: List of tensors of shape `(records, positions, filters)`: what
+            each patch is multiplied by.
+
+    Returns:
+        A `Square`.
+    """
+    patch_products = plan.gram(images)
+    fields = tf.concat(fields, 1)
+    products = tf.matmul(fields, fields, transpose_b=True)
+    num_positions = fields.shape[1]
+    products = tf.transpose(tf.reshape(products, (-1, num_positions**2)))
+    first, second = plan.pairs
+    products = tf.gather(products, (first * num_positions + second).astype(np.int32))
+    equal = np.flatnonzero(first == second).astype(np.int32)
+    weights = tf.gather(patch_products, equal) * tf.gather(products, equal)
+    times = np.where(first == second, 1.0, 2.0)[np.newaxis]
+    value = tf.matmul(
+        tf.constant(times, products.dtype), patch_products * products
+    )
+    size = plan.window.taps * images[0].shape[-1]
+    return Square(value[0], _gram_error(weights, [0], size, fields.shape[-1]))
+
+
+def _gram_error(weights, axes, left_size, right_size):
+    """A bound on the rounding of a sum of products of two Gram matrices.
+
+    An entry of either matrix errs by about the square root of its length in
+    roundings of the norms it is made of, independently; their products are
+    summed with some more roundings.
+
+    Args:
+        weights: Tensor of the products of both diagonals, per position.
+        axes: The axes of the positions.
+        left_size: Int, the length of the left inner products.
+        right_size: Int, the length of the right ones.
+    """
+    # Rounded inner products of a vector with itself may fall below zero only
+    # by being exactly zero, but a product of two may underflow.
+    weights = tf.maximum(weights, tf.zeros_like(weights))
+    entries = _DEVIATIONS * (left_size**0.5 + right_size**0.5)
+    together = tf.square(tf.reduce_sum(tf.sqrt(weights), axes))
+    error = entries * tf.reduce_sum(weights, axes) + 2.0 * together
+    return unit_roundoff(weights.dtype) * error

@@ -1,0 +1,341 @@
+"""Records, while a loss is traced, what each weight is applied to."""
+
+import contextlib
+import dataclasses
+import functools
+import threading
+
+import keras
+import tensorflow as tf
+
+from keras_dpgan import _keras_internals
+from keras_dpgan.clipping import layer_alone
+from keras_dpgan.clipping.contract import as_tensor
+from keras_dpgan.clipping.input_gradient import recorder_scope
+from keras_dpgan.clipping.layer_rules import replaced_attributes
+from keras_dpgan.clipping.rule_registry import find_layer_rule
+
+_active = threading.local()
+_patch_lock = threading.Lock()
+_patch_count = 0
+_original_call = None
+
+
+@dataclasses.dataclass(eq=False)
+class Use:
+    """One operation with weights, as it ran.
+
+    Attributes:
+        layer: The layer it belongs to.
+        operation: A function of `inputs`, linear up to an added constant.
+        terms: List of `Term`, those of the wanted variables.
+        inputs: List of tensors of shape `(blocks * n, ...)`.
+        outputs: List of tensors of shape `(blocks * n, ...)`.
+        blocks: Int, the rows per record: row `j` belongs to record `j % n`.
+        variables: List of variables, where a layer is recorded as a whole; then
+            `terms` is empty.
+        backward: List of `BackwardUse`, one for each input gradient.
+    """
+
+    layer: keras.layers.Layer
+    operation: object
+    terms: list
+    inputs: list
+    outputs: list
+    blocks: int = None
+    variables: list = None
+    backward: list = dataclasses.field(default_factory=list)
+
+    def backward_use(self, number):
+        """The `BackwardUse` of the input gradient of a number."""
+        for backward in self.backward:
+            if backward.number == number:
+                return backward
+        self.backward.append(
+            BackwardUse(number, [None] * len(self.inputs), [None] * len(self.outputs))
+        )
+        return self.backward[-1]
+
+
+@dataclasses.dataclass(eq=False)
+class BackwardUse:
+    """The same operation in the backward pass that made an input gradient.
+
+    Attributes:
+        number: Int, which input gradient it was.
+        left: List of tensors or `None`: the gradients that left at the inputs.
+        arrived: List of tensors or `None`: those that arrived at the outputs.
+    """
+
+    number: int
+    left: list
+    arrived: list
+
+
+class Recorder:
+    """Follows layers as they are called, and input gradients as they are made.
+
+    Each recorded operation reads its weights as plain tensors, which no tape
+    connects to the variables. So a gradient by a variable itself that is not
+    `None` shows a use that no rule has recorded.
+
+    Args:
+        variables: List of variables whose uses are wanted.
+        blocks: List of ints or `None`: the rows per record of each operation in
+            order, as `row_layout` found them; `None` for one that cannot be
+            recorded. Defaults to `None`: nothing is tapped.
+    """
+
+    def __init__(self, variables, blocks=None):
+        self.variables = variables
+        self.uses = []
+        self.problem = None
+        self.tape = tf.GradientTape(watch_accessed_variables=False)
+        self._blocks = blocks
+        self._graph = _current_graph()
+        self._purpose = None
+        self._suspended = False
+        self._num_calls = 0
+        self._num_input_gradients = 0
+        self._values = {
+            id(v): tf.convert_to_tensor(as_tensor(v))
+            for v in variables
+            if isinstance(v, keras.Variable)
+        }
+
+    def losses(self, loss_fn, records):
+        """Calls `loss_fn` and records what happens in it."""
+        with self.tape, recorder_scope(self), _recorded_layer_calls(self):
+            self.tape.watch([as_tensor(v) for v in self.variables])
+            return loss_fn(records)
+
+    @contextlib.contextmanager
+    def input_gradient(self):
+        """The scope in which an `InputGradientTape` makes its gradient."""
+        self._num_input_gradients += 1
+        with self._making("input gradient"):
+            yield
+
+    def gradients(self, losses, sources):
+        """The final gradient of the losses' sum, by tensors and variables."""
+        with self._making("final gradient"):
+            return self.tape.gradient(losses, sources)
+
+    @contextlib.contextmanager
+    def _making(self, purpose):
+        before, self._purpose = self._purpose, purpose
+        try:
+            yield
+        finally:
+            self._purpose = before
+
+    def value(self, variable):
+        """A variable's value as a tensor that no tape has watched."""
+        return self._values[id(variable)]
+
+    def wants(self, variable):
+        return id(variable) in self._values
+
+    def call_layer(self, layer, original_call, args, kwargs):
+        """Stands in for `Layer.__call__`."""
+        rule = self._rule(layer)
+        if rule is None:
+            return original_call(layer, *args, **kwargs)
+        call = functools.partial(self._run, rule, layer)
+        with replaced_attributes(layer, call=call):
+            return original_call(layer, *args, **kwargs)
+
+    def _rule(self, layer):
+        if self._suspended or _current_graph() is not self._graph:
+            return None
+        if _keras_internals.has_special_call(layer):
+            return None
+        if not any(self.wants(v) for v in layer_alone.claimed_variables(layer)):
+            return None
+        rule = find_layer_rule(layer)
+        return layer_alone.rule if rule is None else rule
+
+    def _run(self, rule, layer, *args, **kwargs):
+        if rule is layer_alone.rule:
+            return layer_alone.rule(layer, args, kwargs, self)
+        others = {k: v for k, v in kwargs.items() if k not in ("training", "mask")}
+        if len(args) != 1 or any(v is not None for v in others.values()):
+            return type(layer).call(layer, *args, **kwargs)
+        return rule(layer, args[0], functools.partial(self.record, layer))
+
+    def record(self, layer, operation, inputs, terms):
+        """Runs an operation with weights, between two taps.
+
+        Args:
+            layer: The layer it belongs to.
+            operation: A function of `inputs`.
+            inputs: Tensor.
+            terms: List of `Term`.
+
+        Returns:
+            What `operation` returns.
+        """
+        terms = [t for t in terms if t.variable is not None and self.wants(t.variable)]
+        if not terms:
+            return operation(inputs)
+        use = Use(layer, operation, terms, [inputs], None)
+        variables = [t.variable for t in terms]
+        (outputs,) = self._run_tapped(
+            use, variables, lambda inputs: [operation(*inputs)]
+        )
+        return outputs
+
+    def record_whole(self, layer, own_call, operation, inputs, variables):
+        """Runs a layer between taps, with all layers inside it.
+
+        Args:
+            layer: The layer.
+            own_call: A function of a list of tensors: the layer's `call`.
+            operation: A function of a list of tensors that calls the layer, and
+                returns the list of its outputs.
+            inputs: List of tensors.
+            variables: List of the wanted variables that the layer may use.
+
+        Returns:
+            What `own_call` returns.
+        """
+        structure = []
+
+        def run(inputs):
+            with _attribute(self, "_suspended", True):
+                structure.append(own_call(inputs))
+            return tf.nest.flatten(structure[-1])
+
+        use = Use(layer, operation, [], inputs, None, variables=variables)
+        outputs = self._run_tapped(use, variables, run)
+        return tf.nest.pack_sequence_as(structure[-1], outputs)
+
+    def _run_tapped(self, use, variables, run):
+        call = self._num_calls
+        self._num_calls += 1
+        if self._blocks is None:
+            use.outputs = run(use.inputs)
+            self.uses.append(use)
+            return use.outputs
+        if call >= len(self._blocks) or self._blocks[call] is None:
+            return run(use.inputs)
+        use.blocks = self._blocks[call]
+        tapped = [self._tap_input(use, i, t) for i, t in enumerate(use.inputs)]
+        values = [(v, self._values[id(v)]) for v in variables]
+        with keras.StatelessScope(state_mapping=values):
+            outputs = run(tapped)
+        use.outputs = [self._tap_output(use, i, t) for i, t in enumerate(outputs)]
+        self.tape.watch(use.outputs)
+        self.uses.append(use)
+        return use.outputs
+
+    def _tap_output(self, use, i, tensor):
+        def catch(gradient):
+            if self._purpose == "input gradient":
+                use.backward_use(self._num_input_gradients).arrived[i] = gradient
+            elif self._purpose is None:
+                self._report(
+                    f"layer {use.layer.name!r} is differentiated by another tape "
+                    "than `InputGradientTape`"
+                )
+            return gradient
+
+        return _identity(tensor, catch)
+
+    def _tap_input(self, use, i, tensor):
+        if not tensor.dtype.is_floating:
+            return tensor
+
+        def catch(gradient):
+            if self._purpose == "input gradient":
+                gradient = self._watched_gradient(use, gradient)
+                use.backward_use(self._num_input_gradients).left[i] = gradient
+            return gradient
+
+        return _identity(tensor, catch)
+
+    def _watched_gradient(self, use, gradient):
+        def catch(second):
+            if self._purpose != "final gradient":
+                self._report(
+                    f"the input gradient of layer {use.layer.name!r} is "
+                    "differentiated by its input once more"
+                )
+            return second
+
+        # Without the watch, the backward pass from a gradient that depends on no
+        # watched tensor would be off the tape, and norms would come out too small.
+        gradient = tf.identity(gradient)
+        self.tape.watch(gradient)
+        return _identity(gradient, catch)
+
+    def _report(self, problem):
+        self.problem = self.problem or problem
+
+
+def _identity(tensor, on_gradient):
+    @tf.custom_gradient
+    def identity(t):
+        return tf.identity(t), on_gradient
+
+    return identity(tensor)
+
+
+def _current_graph():
+    return None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
+
+
+@contextlib.contextmanager
+def _attribute(target, name, value):
+    before = getattr(target, name)
+    setattr(target, name, value)
+    try:
+        yield
+    finally:
+        setattr(target, name, before)
+
+
+@contextlib.contextmanager
+def _recorded_layer_calls(recorder):
+    """Within it, this thread's layer calls go through `recorder`."""
+    with _patched_layer_call(), _attribute_of_thread(recorder):
+        yield
+
+
+@contextlib.contextmanager
+def _attribute_of_thread(recorder):
+    before = getattr(_active, "recorder", None)
+    _active.recorder = recorder
+    try:
+        yield
+    finally:
+        _active.recorder = before
+
+
+@contextlib.contextmanager
+def _patched_layer_call():
+    """Replaces `Layer.__call__` while at least one thread records."""
+    global _patch_count, _original_call
+    with _patch_lock:
+        if _patch_count == 0:
+            _original_call = keras.layers.Layer.__call__
+            keras.layers.Layer.__call__ = _recording_call(_original_call)
+        _patch_count += 1
+    try:
+        yield
+    finally:
+        with _patch_lock:
+            _patch_count -= 1
+            if _patch_count == 0:
+                keras.layers.Layer.__call__ = _original_call
+
+
+def _recording_call(original_call):
+    @functools.wraps(original_call)
+    def call(layer, *args, **kwargs):
+        recorder = getattr(_active, "recorder", None)
+        if recorder is None:
+            return original_call(layer, *args, **kwargs)
+        return recorder.call_layer(layer, original_call, args, kwargs)
+
+    return call

@@ -1,0 +1,250 @@
+"""All that makes up one weight's gradient, and the cheapest way to its norm."""
+
+import dataclasses
+import math
+
+import tensorflow as tf
+
+from keras_dpgan.clipping import norms
+from keras_dpgan.clipping.contract import at_least_float32
+from keras_dpgan.clipping.convolution_terms import ConvolutionTerm
+from keras_dpgan.clipping.terms import ProductTerm
+
+# What moving one number through memory costs, in multiplications. Measured on
+# a CPU; the choice between two forms is seldom close.
+_COST_OF_MOVING = 60
+
+# The numbers that the temporary tensors of one chunk of records may hold, so
+# that they stay in a processor's cache.
+_CHUNK_NUMBERS = 600_000
+
+# The most summands of a `PatchGramPlan`: its index tables are constants.
+_MOST_SUMMANDS = 4_000_000
+
+# A norm whose error bound is larger than this part of it is computed anew from
+# the product itself, which cancels less.
+_TOLERATED_ERROR = 1e-4
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """One use of a weight, in the forward or in the backward pass.
+
+    Attributes:
+        use: The `Use`.
+        term: The `Term`.
+        inputs: Tensor of shape `(blocks * n, ...)`, as the term takes it.
+        gradients: Tensor of shape `(blocks * n, ...)`.
+    """
+
+    use: object
+    term: object
+    inputs: tf.Tensor
+    gradients: tf.Tensor
+
+    @property
+    def blocks(self):
+        return self.use.blocks
+
+    def sizes(self):
+        return self.term.sizes(tuple(self.inputs.shape), tuple(self.gradients.shape))
+
+
+class Chunk:
+    """Some records' rows of the tensors that a backward pass has made.
+
+    Args:
+        start: int32 scalar, the first record.
+        size: int32 scalar, the number of records.
+        n: int32 scalar, the number of all records.
+    """
+
+    def __init__(self, start, size, n):
+        self._start = start
+        self._size = size
+        self._n = n
+        self._rows = {}
+        self._norms = {}
+
+    def rows(self, tensor, block):
+        """The rows of one block, in single precision or better."""
+        key = tensor.ref(), block
+        if key not in self._rows:
+            first = block * self._n + self._start
+            self._rows[key] = _at_least_single(tensor[first : first + self._size])
+        return self._rows[key]
+
+    def row_norms(self, tensor, block):
+        """The L2 norm of each of these rows; `None` where they are ints."""
+        if not tensor.dtype.is_floating:
+            return None
+        key = tensor.ref(), block
+        if key not in self._norms:
+            rows = self.rows(tensor, block)
+            axes = list(range(1, rows.shape.rank))
+            self._norms[key] = tf.sqrt(tf.reduce_sum(tf.square(rows), axes))
+        return self._norms[key]
+
+
+class WeightGradient:
+    """The gradient by one variable, from all its parts.
+
+    Args:
+        variable: A `keras.Variable`.
+        parts: List of `Part`.
+    """
+
+    def __init__(self, variable, parts):
+        self.variable = variable
+        self.parts = parts
+        self._plan = self._patch_gram_plan()
+        costs = {"direct": self._direct_cost()}
+        if all(isinstance(p.term, ProductTerm) for p in parts):
+            costs["gram"] = self._gram_cost()
+        if self._plan is not None:
+            costs["patch_gram"] = self._patch_gram_cost()
+        self.form = min(costs, key=costs.get)
+        size = math.prod(variable.shape)
+        activations = sum(_row_numbers(p) * p.blocks for p in parts)
+        # Gradients that are no larger than what the backward pass holds anyway
+        # are kept, and save the second computation.
+        self.keeps_gradients = self.form == "direct" and size <= activations / 2
+
+    def _direct_cost(self):
+        cost = 3 * _COST_OF_MOVING * math.prod(self.variable.shape)
+        for part in self.parts:
+            if isinstance(part.term, ProductTerm):
+                groups, positions, left, right = part.sizes()
+                moved = groups * positions * left
+                flops = 2 * groups * positions * left * right
+                cost += part.blocks * (flops + _COST_OF_MOVING * moved)
+        return cost
+
+    def _gram_cost(self):
+        groups, _, left, right = self.parts[0].sizes()
+        positions = sum(p.sizes()[1] * p.blocks for p in self.parts)
+        pairs = groups * positions**2
+        moved = 3 * pairs + groups * positions * left
+        return 2 * pairs * (left + right) + _COST_OF_MOVING * moved
+
+    def _patch_gram_cost(self):
+        plan = self._plan
+        _, _, left, right = self.parts[0].sizes()
+        channels = left // plan.window.taps
+        pixel_pairs = plan.num_classes * plan.pixels_per_class**2
+        flops = 2 * pixel_pairs * channels + 4 * plan.num_pairs * right
+        moved = 1.5 * pixel_pairs + (3 + plan.window.taps / 2) * plan.num_pairs
+        return flops + _COST_OF_MOVING * moved
+
+    def _patch_gram_plan(self):
+        if not all(isinstance(p.term, ConvolutionTerm) for p in self.parts):
+            return None
+        blocks = sum(p.blocks for p in self.parts)
+        plans = {
+            p.term.gram_plan(p.inputs, p.gradients, blocks) for p in self.parts
+        }
+        plan = plans.pop()
+        if plans or plan is None:
+            return None
+        return plan if plan.num_pairs * plan.window.taps <= _MOST_SUMMANDS else None
+
+    def temporary_numbers(self):
+        """The numbers held at once while one record's norm is computed."""
+        size = math.prod(self.variable.shape)
+        numbers = max(_row_numbers(p) for p in self.parts)
+        if isinstance(self.parts[0].term, ProductTerm):
+            groups, positions, left, _ = self.parts[0].sizes()
+            all_positions = sum(p.sizes()[1] * p.blocks for p in self.parts)
+            pairs = groups * all_positions**2
+            if self.form == "patch_gram":
+                return self._plan.num_classes * self._plan.pixels_per_class**2
+            if self.form == "gram":
+                return max(pairs, groups * all_positions * left)
+            numbers = max(numbers, groups * positions * left)
+        return max(numbers, size)
+
+    def norm(self, chunk):
+        """The norms of some records.
+
+        Args:
+            chunk: A `Chunk`.
+
+        Returns:
+            `(square, gradients)`: a `Square`, and the records' gradients, or
+            `None` if they are not kept.
+        """
+        if self.form == "direct":
+            square, gradients = self._direct(self._blocks(chunk))
+            return square, gradients if self.keeps_gradients else None
+        blocks = self._blocks(chunk)
+        square = self._gram(blocks)
+        cancelled = square.error > _TOLERATED_ERROR * square.value
+        # A comparison with what is not finite is false: such a record is zero
+        # whatever its norm.
+        return self._recomputed(square, cancelled, blocks), None
+
+    def _blocks(self, chunk):
+        """Lists of terms, inputs and gradients, one per block, and magnitudes."""
+        pairs = [(part, block) for part in self.parts for block in range(part.blocks)]
+        return [
+            (
+                part.term,
+                chunk.rows(part.inputs, block),
+                chunk.rows(part.gradients, block),
+                part.term.magnitude(
+                    chunk.row_norms(part.inputs, block),
+                    chunk.row_norms(part.gradients, block),
+                ),
+            )
+            for part, block in pairs
+        ]
+
+    def _direct(self, blocks):
+        gradients = tf.add_n([term.gradient(a, d) for term, a, d, _ in blocks])
+        magnitude = tf.add_n([m for _, _, _, m in blocks])
+        return norms.of_gradients(gradients, magnitude), gradients
+
+    def _gram(self, blocks):
+        if self.form == "patch_gram":
+            images = [
+                term.sliding.channels_last(term.image(a, d)) for term, a, d, _ in blocks
+            ]
+            fields = [term.right(a, d)[:, 0] for term, a, d, _ in blocks]
+            return norms.of_patch_products(self._plan, images, fields)
+        left = tf.concat([term.left(a, d) for term, a, d, _ in blocks], 2)
+        right = tf.concat([term.right(a, d) for term, a, d, _ in blocks], 2)
+        return norms.of_products(left, right, self.parts[0].term.left_gram)
+
+    def _recomputed(self, square, wanted, blocks):
+        """Replaces the wanted records' norms by those of the product itself."""
+
+        def one_by_one():
+            def one(i):
+                rows = [
+                    (term, a[i : i + 1], d[i : i + 1], m[i : i + 1])
+                    for term, a, d, m in blocks
+                ]
+                return tf.cond(
+                    wanted[i],
+                    lambda: tuple(x[0] for x in self._direct(rows)[0]),
+                    lambda: (square.value[i], square.error[i]),
+                )
+
+            return tf.map_fn(
+                one,
+                tf.range(tf.shape(wanted)[0]),
+                fn_output_signature=(square.value.dtype, square.error.dtype),
+            )
+
+        value, error = tf.cond(
+            tf.reduce_any(wanted), one_by_one, lambda: (square.value, square.error)
+        )
+        return norms.Square(value, error)
+
+
+def _row_numbers(part):
+    return math.prod(part.inputs.shape[1:]) + math.prod(part.gradients.shape[1:])
+
+
+def _at_least_single(tensor):
+    return at_least_float32(tensor) if tensor.dtype.is_floating else tensor

@@ -1,0 +1,101 @@
+"""How often each label occurs, paid for from the privacy budget."""
+
+import os
+
+import numpy as np
+
+from keras_dpgan import _validate
+from keras_dpgan.mechanisms import secure_noise
+from keras_dpgan.privacy.accountant import epsilon as epsilon_of
+from keras_dpgan.privacy.history import PrivacyHistory
+from keras_dpgan.privacy.history_entry import HistoryEntry
+
+_HALVINGS = 40
+
+
+def private_label_prior(labels, num_classes, *, epsilon, delta, ledger=None):
+    """Estimates the labels' probabilities from a noisy histogram.
+
+    ```python
+    prior, entry = private_label_prior(y, 10, epsilon=0.1, delta=1e-6, ledger=ledger)
+    gan.compile(..., label_prior=prior)
+    gan.fit(x, y, ledger=ledger)
+    ```
+
+    A row more or less moves one count by one, so the whole histogram is one
+    Gaussian mechanism of sensitivity 1. Its noise is a Gaussian rounded to whole
+    numbers, drawn from the operating system, so that floating point gives nothing
+    away. What follows (negative counts are zero, and all add up to one) costs
+    nothing.
+
+    With a `ledger` the histogram is entered there before it is drawn, and adds to
+    the training on the same data. Without one, add the entry yourself:
+    `PrivacyHistory([entry, *gan.privacy_history.entries])`.
+
+    Args:
+        labels: Ints of shape `(n,)` in `[0, num_classes)`.
+        num_classes: Int.
+        epsilon: Positive float, what to spend.
+        delta: Float in (0, 1), at which to spend it.
+        ledger: A `keras_dpgan.privacy.Ledger` of the data. Defaults to `None`.
+
+    Returns:
+        `(prior, entry)`: a float64 array of shape `(num_classes,)` that adds up to
+        one, for `DPGAN.compile(label_prior=...)`, and the `HistoryEntry` of it.
+
+    Raises:
+        ValueError: If an argument is wrong.
+    """
+    _validate.check_int("num_classes", num_classes, minimum=1)
+    epsilon = _validate.check_positive("epsilon", epsilon)
+    delta = _validate.check_delta(delta)
+    counts = _counts(labels, num_classes)
+    entry = _cheapest_entry(epsilon, delta)
+    if ledger is not None:
+        ledger.spend(entry, "label histogram")
+    noise = secure_noise.rounded_gaussian(
+        num_classes, entry.noise_multiplier, os.urandom
+    )
+    noised = np.maximum(counts + noise, 0)
+    if not noised.any():
+        noised = np.ones(num_classes)
+    return noised / noised.sum(), entry
+
+
+def _counts(labels, num_classes):
+    labels = np.asarray(labels)
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+        raise ValueError(
+            "`labels` must be ints of shape (n,). Received: labels of shape "
+            f"{labels.shape} and dtype {labels.dtype}"
+        )
+    if labels.size and (labels.min() < 0 or labels.max() >= num_classes):
+        raise ValueError(
+            f"`labels` must lie in [0, {num_classes}). Received: labels from "
+            f"{labels.min()} to {labels.max()}"
+        )
+    return np.bincount(labels.astype(np.int64), minlength=num_classes)
+
+
+def _cheapest_entry(epsilon, delta):
+    """The entry with the least noise that costs at most `epsilon`."""
+
+    def entry(noise_multiplier):
+        return HistoryEntry(
+            mechanism="gaussian",
+            noise_multiplier=noise_multiplier,
+            sampling_probability=1.0,
+            count=1,
+        )
+
+    def is_enough(noise_multiplier):
+        return epsilon_of(PrivacyHistory([entry(noise_multiplier)]), delta) <= epsilon
+
+    high = 1.0
+    while not is_enough(high):
+        high *= 2
+    low = 0.0
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        low, high = (low, middle) if is_enough(middle) else (middle, high)
+    return entry(high)

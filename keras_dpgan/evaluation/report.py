@@ -1,0 +1,173 @@
+"""One page, one picture and one file of numbers about a generator."""
+
+import io
+import json
+import pathlib
+
+from keras_dpgan import _validate
+from keras_dpgan._files import complete_file
+from keras_dpgan.evaluation import figures
+from keras_dpgan.evaluation import page
+from keras_dpgan.evaluation import rows as row_checks
+from keras_dpgan.evaluation import samples as sample_sources
+from keras_dpgan.evaluation import sheet
+from keras_dpgan.evaluation.scores import evaluate
+
+_NUM_NEIGHBOURS = 10
+
+
+def report(
+    generator,
+    real,
+    real_test,
+    path,
+    statement=None,
+    history=None,
+    label_names=None,
+    include_real_records=False,
+    title="Generated data, measured against real data",
+    **evaluate_arguments,
+):
+    """Evaluates generated rows and writes a report that anyone can open.
+
+    ```python
+    keras_dpgan.evaluation.report(gan, *keras_dpgan.data.load_digits(), "report")
+    ```
+
+    Three files are made: `report.html`, a page that needs nothing else;
+    `report.png`, the same on one sheet; and `report.json`, every number. They are
+    computed on real rows: they are not private, and say so.
+
+    Args:
+        generator: As in `evaluate`.
+        real: As in `evaluate`.
+        real_test: As in `evaluate`.
+        path: The folder for the files, made if it is not there.
+        statement: The privacy statement, a string or what `str` makes one of.
+            Defaults to `None`: the generator's own, if it is a `DPGAN` or an
+            export.
+        history: What `fit` returned, or its dict of lists, for the curves of
+            training. Defaults to `None`.
+        label_names: List of strings, the name of each label. Defaults to `None`.
+        include_real_records: Whether to show real training rows, beside the
+            samples that come nearest to them. Defaults to `False`.
+        title: String. Defaults to a general one.
+        **evaluate_arguments: Further arguments of `evaluate`.
+
+    Returns:
+        The dict in `report.json`.
+
+    Raises:
+        ValueError: As `evaluate`; or if images have other than one or three
+            channels.
+        ImportError: If matplotlib or Pillow is missing.
+    """
+    _validate.check_bool("include_real_records", include_real_records)
+    history = _as_dict(history)
+    figures.new_figure()  # Raises now, not after minutes of work, if it cannot draw.
+    if isinstance(generator, str | pathlib.Path):
+        generator = sample_sources.open_path(generator)
+    statement = _statement(generator) if statement is None else str(statement)
+    found = evaluate(generator, real, real_test, **evaluate_arguments)
+    real_x, real_test_x = (
+        x[0] if isinstance(x, tuple | list) else x for x in (real, real_test)
+    )
+    pairs = _nearest_pairs(found, real_x) if include_real_records else None
+    scores = {
+        "title": title,
+        **found.scores,
+        "includes_real_records": include_real_records,
+        "statement": statement,
+        "history": history,
+    }
+    pictures = _pictures(found, real_test_x, history, label_names, pairs)
+    folder = pathlib.Path(path)
+    _write(folder / "report.json", json.dumps(scores, indent=2).encode() + b"\n")
+    text = page.render(title, found.scores, statement, pictures, label_names)
+    _write(folder / "report.html", text.encode())
+    _write(
+        folder / "report.png",
+        sheet.draw(title, found, real_test_x, statement, history, label_names, pairs),
+    )
+    return scores
+
+
+def _as_dict(history):
+    if history is None:
+        return None
+    history = getattr(history, "history", history)
+    return {key: [float(v) for v in values] for key, values in history.items()}
+
+
+def _statement(generator):
+    if hasattr(generator, "privacy_statement"):
+        return str(generator.privacy_statement())
+    if hasattr(generator, "privacy_card"):
+        return generator.privacy_card()["summary"]
+    return None
+
+
+def _nearest_pairs(found, real):
+    """The samples that come nearest to training rows, and those rows."""
+    nearest = found.memorisation.sample_distances.argsort()[:_NUM_NEIGHBOURS]
+    return found.samples.x[nearest], real[found.memorisation.neighbours[nearest]]
+
+
+def _pictures(found, real_test, history, label_names, pairs):
+    pictures = {"samples": _samples_picture(found, real_test, label_names)}
+    distances = figures.new_figure()
+    figures.plot_distances(distances.subplots(), found.memorisation)
+    pictures["distances"] = page.picture(
+        figures.to_svg(distances),
+        "svg+xml",
+        "How near rows come to training rows. A curve of samples far above that of "
+        "real test rows, at small distances, means copies.",
+    )
+    if history:
+        curves = figures.new_figure()
+        figures.plot_history(curves.subplots(), history)
+        pictures["history"] = page.picture(
+            figures.to_svg(curves), "svg+xml", "Losses on generated rows."
+        )
+    if pairs is not None:
+        pictures["neighbours"] = _neighbours_picture(found, pairs)
+    return pictures
+
+
+def _samples_picture(found, real_test, label_names):
+    if row_checks.is_image(found.samples.x):
+        grid = figures.image_grid(found.samples, found.pixel_range, label_names)
+        return page.picture(
+            _png(grid), "png", "Samples, as drawn: none was chosen.", pixels=True
+        )
+    figure = figures.new_figure(9, 5)
+    figures.plot_columns(figure, found.samples.x, real_test)
+    return page.picture(
+        figures.to_svg(figure),
+        "svg+xml",
+        "Columns of samples and of real test rows.",
+        wide=True,
+    )
+
+
+def _neighbours_picture(found, pairs):
+    samples, real = pairs
+    caption = (
+        "REAL RECORDS: samples that come nearest to training rows, and those training "
+        "rows. Do not publish this page."
+    )
+    if row_checks.is_image(samples):
+        grid = figures.neighbour_pairs(samples, real, found.pixel_range)
+        return page.picture(_png(grid), "png", caption, pixels=True)
+    return page.vectors_side_by_side(samples, real, caption)
+
+
+def _png(image):
+    buffer = io.BytesIO()
+    image.save(buffer, format="png")
+    return buffer.getvalue()
+
+
+def _write(path, data):
+    with complete_file(path) as beside:
+        beside.write_bytes(data)

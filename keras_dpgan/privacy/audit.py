@@ -1,0 +1,187 @@
+"""A lower bound on epsilon from one run: an audit of the implementation.
+
+Source: Steinke, Nasr and Jagielski 2023, "Privacy Auditing with One (1) Training
+Run", theorem 5.2. Canaries go into the data or stay out by fair coins; whoever
+sees the result guesses the coins. Differential privacy bounds how many guesses
+can be right, so that more right ones refute it.
+
+An audit is a run of its own with canaries that nobody minds, never the real one:
+the coins are what it would give away. It can refute a claim, never prove one.
+"""
+
+import dataclasses
+import os
+
+import numpy as np
+
+from keras_dpgan import _validate
+
+_BISECTIONS = 40
+_LARGEST = 100.0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Audit:
+    """What an audit has shown; made by `audit`.
+
+    Attributes:
+        claimed_epsilon: Float, what it was to test.
+        delta: Float.
+        epsilon_lower_bound: Float: with `confidence`, the true epsilon at `delta`
+            is at least this.
+        largest_bound: Float: what it would be, had every guess been right. A
+            claim above cannot be tested by so few canaries.
+        confidence: Float.
+        num_canaries: Int.
+        num_guesses: Int.
+        num_correct: Int, the right ones.
+    """
+
+    claimed_epsilon: float
+    delta: float
+    epsilon_lower_bound: float
+    largest_bound: float
+    confidence: float
+    num_canaries: int
+    num_guesses: int
+    num_correct: int
+
+    @property
+    def refutes_claim(self):
+        """Whether the implementation is shown to be broken."""
+        return self.epsilon_lower_bound > self.claimed_epsilon
+
+    def __str__(self):
+        verdict = "REFUTED" if self.refutes_claim else "not refuted"
+        return (
+            f"claimed: epsilon = {self.claimed_epsilon:.3g} at delta = "
+            f"{self.delta:g}: {verdict}\n"
+            f"shown: epsilon >= {self.epsilon_lower_bound:.3g} with "
+            f"{self.confidence:.4g} confidence ({self.num_correct} of "
+            f"{self.num_guesses} guesses right, {self.num_canaries} canaries)\n"
+            f"could have shown: epsilon >= {self.largest_bound:.3g} at most"
+        )
+
+
+def flip_coins(num_canaries):
+    """Draws which canaries go in, by fair coins of the operating system.
+
+    Args:
+        num_canaries: Positive int.
+
+    Returns:
+        Bool array of shape `(num_canaries,)`.
+    """
+    _validate.check_int("num_canaries", num_canaries, minimum=1)
+    bits = np.unpackbits(np.frombuffer(os.urandom(-(-num_canaries // 8)), np.uint8))
+    return bits[:num_canaries].astype(bool)
+
+
+def audit(scores, included, claimed_epsilon, delta, num_guesses=None, confidence=0.999):
+    """Guesses from scores which canaries went in, and says what that shows.
+
+    The `num_guesses / 2` highest scores are guessed to be in, and as many of the
+    lowest to be out.
+
+    Args:
+        scores: Floats of shape `(num_canaries,)`, made from what is published
+            alone: high where the canary seems to have gone in.
+        included: The coins, of `flip_coins`.
+        claimed_epsilon: Non-negative float.
+        delta: Float in (0, 1).
+        num_guesses: Positive even int, chosen before the scores were seen.
+            Defaults to `None`: half the canaries.
+        confidence: Float in (0, 1). Defaults to 0.999.
+
+    Returns:
+        An `Audit`.
+
+    Raises:
+        ValueError: If an argument is wrong.
+    """
+    scores, included = np.asarray(scores, np.float64), np.asarray(included)
+    claimed_epsilon = _validate.check_non_negative("claimed_epsilon", claimed_epsilon)
+    if scores.ndim != 1 or not np.isfinite(scores).all():
+        raise ValueError(
+            "`scores` must be finite numbers, one per canary. Received: scores of "
+            f"shape {scores.shape}"
+        )
+    if included.shape != scores.shape or included.dtype != bool:
+        raise ValueError(
+            f"`included` must be bools of shape {scores.shape}. Received: included "
+            f"of shape {included.shape} and dtype {included.dtype}"
+        )
+    half = len(scores) // 4 if num_guesses is None else num_guesses // 2
+    num_guesses = _validate.check_int(
+        "num_guesses", 2 * half, minimum=2, maximum=len(scores)
+    )
+    # Ties are broken by chance: in the order of the canaries they might tell.
+    order = np.random.default_rng().permutation(len(scores))
+    order = order[np.argsort(scores[order], kind="stable")]
+    num_correct = int(np.sum(~included[order[:half]]) + np.sum(included[order[-half:]]))
+
+    def bound(correct):
+        return epsilon_lower_bound(len(scores), num_guesses, correct, delta, confidence)
+
+    return Audit(
+        claimed_epsilon=claimed_epsilon,
+        delta=delta,
+        epsilon_lower_bound=bound(num_correct),
+        largest_bound=bound(num_guesses),
+        confidence=confidence,
+        num_canaries=len(scores),
+        num_guesses=num_guesses,
+        num_correct=num_correct,
+    )
+
+
+def epsilon_lower_bound(num_canaries, num_guesses, num_correct, delta, confidence):
+    """The largest epsilon that so many right guesses refute.
+
+    Args:
+        num_canaries: Positive int.
+        num_guesses: Int, at most `num_canaries`.
+        num_correct: Int, at most `num_guesses`.
+        delta: Float in (0, 1).
+        confidence: Float in (0, 1).
+
+    Returns:
+        Float, at least 0.
+    """
+    _validate.check_int("num_canaries", num_canaries, minimum=1)
+    _validate.check_int("num_guesses", num_guesses, 1, num_canaries)
+    _validate.check_int("num_correct", num_correct, 0, num_guesses)
+    delta = _validate.check_delta(delta)
+    if not 0 < confidence < 1:
+        raise ValueError(
+            f"`confidence` must be in (0, 1). Received: confidence={confidence}"
+        )
+
+    def is_refuted(epsilon):
+        probability = _probability_of_as_many(
+            num_canaries, num_guesses, num_correct, epsilon, delta
+        )
+        return probability < 1 - confidence
+
+    low, high = 0.0, _LARGEST
+    for _ in range(_BISECTIONS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if is_refuted(middle) else (low, middle)
+    return low
+
+
+def _probability_of_as_many(num_canaries, num_guesses, num_correct, epsilon, delta):
+    """How likely so many right guesses are under (epsilon, delta), at most.
+
+    Pure epsilon makes each guess right with probability at most
+    `1 / (1 + exp(-epsilon))`; delta adds, for the worst i, `2 m delta / i` times
+    the probability of falling short by at most i.
+    """
+    from scipy import stats
+
+    binomial = stats.binom(num_guesses, 1 / (1 + np.exp(-epsilon)))
+    as_many = binomial.sf(num_correct - 1)
+    short_by = np.arange(1, num_correct + 1)
+    falling_short = np.cumsum(binomial.pmf(num_correct - short_by))
+    worst = np.max(falling_short / short_by, initial=0.0)
+    return min(1.0, as_many + 2 * num_canaries * delta * worst)

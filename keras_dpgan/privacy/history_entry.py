@@ -1,0 +1,194 @@
+"""A number of equal updates on private data."""
+
+import dataclasses
+import hashlib
+import json
+import math
+
+from keras_dpgan import _validate
+
+ADD_OR_REMOVE_ONE = "add_or_remove_one"
+REPLACE_WITH_NULL = "replace_with_null"
+
+MECHANISMS = ("gaussian", "adaptive_clip_gaussian")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class HistoryEntry:
+    """A number of equal discriminator updates.
+
+    Args:
+        mechanism: `"gaussian"`, or `"adaptive_clip_gaussian"`, which also
+            releases a noisy count of the records below the clip.
+        noise_multiplier: Non-negative float: the standard deviation of the
+            noise on the sum, divided by `l2_norm_clip`. Zero is legal; its
+            epsilon is infinite.
+        clipped_count_stddev: Non-negative float: the standard deviation of the
+            noise on that count. Adaptive clipping only.
+        sampling_probability: Float in (0, 1]: the probability with which each
+            record enters a batch, under Poisson sampling. `None` where sampling
+            is not Poisson.
+        max_participations: Positive int, where sampling is not Poisson: the
+            declared number of updates, of this entry, that one record can be
+            in. `None` means every update.
+        seeded_sampling: Whether the Poisson draws can be repeated from a seed.
+            Whoever knows the seed knows the batches, so that such sampling
+            amplifies nothing.
+        insecure_noise: Whether the noise can be repeated from a seed.
+        count: Non-negative int: how many updates were made.
+    """
+
+    mechanism: str
+    noise_multiplier: float
+    clipped_count_stddev: float | None = None
+    sampling_probability: float | None = None
+    max_participations: int | None = None
+    seeded_sampling: bool = False
+    insecure_noise: bool = False
+    count: int = 0
+
+    def __post_init__(self):
+        checked = {
+            "mechanism": _validate.check_choice(
+                "mechanism", self.mechanism, MECHANISMS
+            ),
+            "noise_multiplier": _validate.check_non_negative(
+                "noise_multiplier", self.noise_multiplier
+            ),
+            "seeded_sampling": _validate.check_bool(
+                "seeded_sampling", self.seeded_sampling
+            ),
+            "insecure_noise": _validate.check_bool(
+                "insecure_noise", self.insecure_noise
+            ),
+            "count": _validate.check_int("count", self.count, minimum=0),
+            **self._checked_options(),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+        self._check_combination()
+
+    def _checked_options(self):
+        options = {}
+        if self.clipped_count_stddev is not None:
+            options["clipped_count_stddev"] = _validate.check_non_negative(
+                "clipped_count_stddev", self.clipped_count_stddev
+            )
+        if self.sampling_probability is not None:
+            options["sampling_probability"] = _validate.check_probability(
+                "sampling_probability", self.sampling_probability
+            )
+        if self.max_participations is not None:
+            options["max_participations"] = _validate.check_int(
+                "max_participations", self.max_participations, minimum=1
+            )
+        return options
+
+    def _check_combination(self):
+        adaptive = self.mechanism == "adaptive_clip_gaussian"
+        if adaptive != (self.clipped_count_stddev is not None):
+            raise ValueError(
+                "`clipped_count_stddev` must be given with "
+                "mechanism='adaptive_clip_gaussian' and with no other. Received: "
+                f"mechanism={self.mechanism!r}, "
+                f"clipped_count_stddev={self.clipped_count_stddev}."
+            )
+        poisson = self.sampling_probability is not None
+        if poisson and self.max_participations is not None:
+            raise ValueError(
+                "`max_participations` must be None under Poisson sampling, which "
+                "sets no limit. Received: "
+                f"max_participations={self.max_participations}, "
+                f"sampling_probability={self.sampling_probability}."
+            )
+        if self.seeded_sampling and not poisson:
+            raise ValueError(
+                "`seeded_sampling` must be False unless `sampling_probability` is "
+                "given: other sampling amplifies nothing, seeded or not. Received: "
+                "seeded_sampling=True, sampling_probability=None."
+            )
+
+    @property
+    def is_amplified(self):
+        """Whether the draw of the batches is secret, and so hides a record."""
+        return self.sampling_probability is not None and not self.seeded_sampling
+
+    @property
+    def relation(self):
+        """The neighbouring relation that the entry's guarantee is about.
+
+        `"add_or_remove_one"` under (secret) Poisson sampling. Otherwise
+        `"replace_with_null"`: one row is replaced by a null row whose gradient
+        counts as zero. Taking a row out would move all later rows to other
+        batches.
+        """
+        return ADD_OR_REMOVE_ONE if self.is_amplified else REPLACE_WITH_NULL
+
+    @property
+    def effective_noise_multiplier(self):
+        """The noise multiplier of the one Gaussian mechanism that costs as much.
+
+        The noisy count of adaptive clipping has sensitivity 1/2 (a record adds
+        1/2 or takes it away), hence the noise multiplier
+        `2 * clipped_count_stddev`; with the sum it makes one Gaussian vector.
+        Source: Andrew et al. 2021, "Differentially Private Learning with
+        Adaptive Clipping", theorem 1.
+        """
+        if self.clipped_count_stddev is None:
+            return self.noise_multiplier
+        of_sum, of_count = self.noise_multiplier, 2 * self.clipped_count_stddev
+        if of_sum == 0 or of_count == 0:
+            return 0.0
+        return of_sum * of_count / math.hypot(of_sum, of_count)
+
+    @property
+    def participations(self):
+        """The largest number of the updates that one record can be in."""
+        if self.max_participations is None:
+            return self.count
+        return min(self.count, self.max_participations)
+
+    def with_count(self, count):
+        """The same entry with another number of updates."""
+        return dataclasses.replace(self, count=count)
+
+    def fingerprint(self):
+        """A number that stands for everything but the count.
+
+        Kept beside a counter of updates, it tells whether the counter belongs to
+        this entry.
+
+        Returns:
+            Int in [0, 2**63), the same in every process and on every machine.
+        """
+        facts = self.to_dict()
+        del facts["count"]
+        digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).digest()
+        return int.from_bytes(digest[:8], "big") >> 1
+
+    def to_dict(self):
+        """The entry as a dict of JSON values."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values):
+        """The entry that `to_dict` wrote.
+
+        Raises:
+            ValueError: If a key is unknown or missing, or a value is wrong.
+        """
+        names = {field.name for field in dataclasses.fields(cls)}
+        check_keys("entry", values, names)
+        return cls(**values)
+
+
+def check_keys(what, values, names):
+    """Raises a `ValueError` unless `values` is a dict with exactly these keys."""
+    if not isinstance(values, dict):
+        raise ValueError(f"`{what}` must be a dict. Received: {what}={values!r}.")
+    unknown, missing = sorted(set(values) - names), sorted(names - set(values))
+    if unknown or missing:
+        raise ValueError(
+            f"`{what}` must have the keys {sorted(names)}. Received: "
+            f"unknown={unknown}, missing={missing}."
+        )

@@ -1,0 +1,87 @@
+"""Each example as a user launches it, for a step or two."""
+
+import json
+import os
+import pathlib
+import struct
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+EXAMPLES = pathlib.Path(__file__).parents[2] / "examples"
+
+
+def run(example, *arguments):
+    result = subprocess.run(
+        [sys.executable, str(EXAMPLES / example / "train.py"), *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+    )
+    assert result.returncode == 0, result.stderr[-3000:]
+    return result.stdout
+
+
+def write_idx(path, array):
+    header = struct.pack(">HBB", 0, 8, array.ndim)
+    header += struct.pack(f">{array.ndim}I", *array.shape)
+    path.write_bytes(header + array.tobytes())
+
+
+@pytest.fixture
+def tiny_fashion_mnist(tmp_path):
+    rng = np.random.default_rng(0)
+    for name, n in (("train", 64), ("t10k", 16)):
+        images = rng.integers(0, 256, (n, 28, 28)).astype(np.uint8)
+        labels = rng.integers(0, 10, n).astype(np.uint8)
+        write_idx(tmp_path / f"{name}-images-idx3-ubyte", images)
+        write_idx(tmp_path / f"{name}-labels-idx1-ubyte", labels)
+    return tmp_path
+
+
+def check_written(output_dir):
+    assert (output_dir / "samples" / "epoch-0001.png").exists()
+    assert (output_dir / "samples" / "training.gif").exists()
+    assert (output_dir / "curve.png").exists()
+    assert (output_dir / "generator" / "saved_model.pb").exists()
+    return json.loads((output_dir / "run.json").read_text())
+
+
+@pytest.mark.parametrize("example", ["digits", "fashion_mnist"])
+def test_help_names_the_flags(example):
+    result = subprocess.run(
+        [sys.executable, str(EXAMPLES / example / "train.py"), "--help"],
+        capture_output=True,
+        text=True,
+    )
+    for flag in ("--epsilon", "--loss", "--[no]dpsgd", "--seed", "--output_dir"):
+        assert flag in result.stdout
+
+
+def test_digits_compares_real_private_and_plain(tmp_path):
+    output = run("digits", "--updates=2", "--epochs=1", f"--output_dir={tmp_path}")
+    private = check_written(tmp_path)
+    assert private["updates"] == 2
+    assert 0 < private["privacy"]["epsilon"] <= 10
+    plain = check_written(tmp_path / "not_private")
+    assert not plain["privacy"]["has_guarantee"]
+    assert "of real" in output
+
+
+def test_fashion_mnist_trains_with_a_penalty(tiny_fashion_mnist, tmp_path):
+    output_dir = tmp_path / "out"
+    run(
+        "fashion_mnist",
+        f"--data_dir={tiny_fashion_mnist}",
+        f"--output_dir={output_dir}",
+        "--updates=2",
+        "--epochs=1",
+        "--batch_size=8",
+        "--loss=wasserstein",
+        "--gradient_penalty=10",
+        "--noise_multiplier=2",
+    )
+    settings = check_written(output_dir)["settings"]
+    assert settings["gradient_penalty"] == 10

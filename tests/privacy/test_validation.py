@@ -1,0 +1,257 @@
+import time
+
+import helpers
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_dpgan import DPGAN
+from keras_dpgan import models
+from keras_dpgan.privacy import row_probe
+from keras_dpgan.privacy import validation
+
+layers = keras.layers
+
+
+class MinusBatchMean(layers.Layer):
+    def call(self, x):
+        return x - keras.ops.mean(x, axis=0, keepdims=True)
+
+
+class MinusBatchMeanInTraining(layers.Layer):
+    def call(self, x, training=False):
+        return x - keras.ops.mean(x, axis=0, keepdims=True) if training else x
+
+
+class MixesGradients(layers.Layer):
+    """Leaves outputs alone, and gives each row the mean of all gradients."""
+
+    def call(self, x):
+        @tf.custom_gradient
+        def identity(t):
+            return tf.identity(t), lambda g: tf.ones_like(g) * tf.reduce_mean(g, 0)
+
+        return identity(x)
+
+
+class MixesRowsUnderItsOwnNoise(layers.Layer):
+    """Draws from TensorFlow, so that no run equals another."""
+
+    def call(self, x):
+        return x + tf.random.normal(tf.shape(x)) + tf.reduce_sum(x, 0, keepdims=True)
+
+
+class DrawsFromTensorFlow(layers.Layer):
+    def call(self, x):
+        return x + tf.random.normal(tf.shape(x))
+
+
+class DrawsFromKeras(layers.Layer):
+    def call(self, x):
+        return x + keras.random.normal(keras.ops.shape(x))
+
+
+class RunningMaximum(layers.Layer):
+    def build(self, shape):
+        self.seen = self.add_weight(shape=(), initializer="zeros", trainable=False)
+
+    def call(self, x):
+        self.seen.assign(keras.ops.maximum(self.seen, keras.ops.max(x)))
+        return x
+
+
+class CountsCalls(RunningMaximum):
+    def call(self, x):
+        self.seen.assign_add(1.0)
+        return x
+
+
+class MetricInside(layers.Layer):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.mean = keras.metrics.Mean()
+
+    def call(self, x):
+        self.mean.update_state(x)
+        return x
+
+
+class BatchLoss(layers.Layer):
+    def call(self, x):
+        self.add_loss(keras.ops.mean(x))
+        return x
+
+
+def discriminator(*middle):
+    return keras.Sequential(
+        [keras.Input((6,)), layers.Dense(5, "tanh"), *middle, layers.Dense(1)],
+        name="discriminator",
+    )
+
+
+@pytest.mark.parametrize(
+    ("layer", "reason"),
+    [
+        (MinusBatchMean(name="bad"), "mixes rows"),
+        (MinusBatchMeanInTraining(name="bad"), "mixes rows"),
+        (layers.BatchNormalization(name="bad"), "statistics over the batch"),
+        (RunningMaximum(name="bad"), "keeps what it saw"),
+        (MetricInside(name="bad"), "keeps what it saw"),
+        (BatchLoss(name="bad"), "add_loss"),
+        (layers.ActivityRegularization(0.1, name="bad"), "no record"),
+        (layers.Dense(3, kernel_regularizer="l2", name="bad"), "belongs to no record"),
+        (layers.SpectralNormalization(layers.Dense(3), name="bad"), "rewrites"),
+    ],
+    ids=lambda v: type(v).__name__,
+)
+def test_a_layer_that_breaks_the_guarantee_is_named_with_reason_and_remedy(
+    layer, reason
+):
+    (violation,) = validation.validate(discriminator(layer))
+    assert violation.layer == "bad"
+    assert reason in violation.reason
+    assert violation.remedy
+
+
+@pytest.mark.parametrize("layer", [MixesGradients(), MixesRowsUnderItsOwnNoise()])
+def test_what_no_layer_can_be_named_for_is_said_of_the_model(layer):
+    (violation,) = validation.validate(discriminator(layer))
+    assert violation.layer == "discriminator"
+    assert "mixes rows" in violation.reason
+
+
+def test_a_normalization_adapted_on_the_data_is_refused_and_constants_are_not():
+    adapted = layers.Normalization(name="adapted")
+    adapted.adapt(np.arange(12.0).reshape(2, 6))
+    model = keras.Sequential([keras.Input((6,)), adapted, layers.Dense(1)])
+    (violation,) = validation.validate(model)
+    assert violation.layer == "adapted"
+    constant = layers.Normalization(mean=0.5, variance=4.0)
+    model = keras.Sequential([keras.Input((6,)), constant, layers.Dense(1)])
+    assert validation.validate(model) == []
+
+
+def test_a_stateful_rnn_is_refused_once():
+    inputs = keras.Input(batch_shape=(4, 3, 2))
+    model = keras.Model(inputs, layers.Dense(1)(layers.GRU(2, stateful=True)(inputs)))
+    (violation,) = validation.validate(model)
+    assert "from batch to batch" in violation.reason
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        layers.Dropout(0.5),
+        layers.GaussianNoise(0.3),
+        layers.AlphaDropout(0.3),
+        DrawsFromKeras(),
+        DrawsFromTensorFlow(),
+        CountsCalls(),
+        layers.LayerNormalization(),
+        layers.UnitNormalization(),
+        layers.Dense(4, kernel_constraint="max_norm"),
+    ],
+    ids=lambda v: type(v).__name__,
+)
+def test_a_layer_that_treats_each_row_by_itself_raises_no_alarm(layer):
+    for _ in range(3):
+        assert validation.validate(discriminator(layer)) == []
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16", "float64"])
+def test_no_alarm_in_any_precision_and_no_miss(policy):
+    keras.config.set_dtype_policy(policy)
+    try:
+        assert validation.validate(discriminator(layers.Dropout(0.5))) == []
+        assert len(validation.validate(discriminator(MinusBatchMean()))) == 1
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
+def test_convolutions_labels_and_recurrence_raise_no_alarm():
+    image = models.image_discriminator((12, 12, 1), num_classes=3)
+    inputs = keras.Input((4, 2))
+    recurrent = keras.Model(inputs, layers.Dense(1)(layers.LSTM(3)(inputs)))
+    for model in (image, recurrent, helpers.make_discriminator(dropout=True)):
+        assert validation.validate(model) == []
+
+
+def test_the_innermost_layer_is_named_and_the_model_left_as_it_was():
+    block = keras.Sequential(
+        [layers.Dense(5), RunningMaximum(name="bad")], name="block"
+    )
+    model = discriminator(block, layers.Dropout(0.5))
+    before = [np.copy(v) for v in model.variables]
+    keras.utils.set_random_seed(3)
+    expected = tf.random.uniform(())
+    keras.utils.set_random_seed(3)
+    (violation,) = validation.validate(model)
+    assert violation.layer == "bad"
+    assert helpers.same(before, [np.copy(v) for v in model.variables])
+    assert float(tf.random.uniform(())) == float(expected)
+    assert all("call" not in vars(layer) for layer in model._flatten_layers())
+
+
+class Subclassed(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.mixing = MinusBatchMean(name="bad")
+        self.scores = layers.Dense(1)
+
+    def call(self, x):
+        return self.scores(self.mixing(x))
+
+
+def test_a_subclassed_model_is_probed_with_rows_that_are_given():
+    model = Subclassed()
+    with pytest.raises(ValueError, match="inputs"):
+        validation.validate(model)
+    model(np.zeros((2, 6), np.float32))
+    (violation,) = validation.validate(model, row_probe.random_rows((6,)))
+    assert violation.layer == "bad"
+
+
+def test_compile_refuses_a_discriminator_that_mixes_rows():
+    gan = DPGAN(discriminator(MinusBatchMean(name="bad")), helpers.make_generator(None))
+    with pytest.raises(ValueError, match="'bad' mixes rows"):
+        gan.compile(**helpers.compile_defaults())
+    DPGAN(discriminator(layers.Dropout(0.5)), helpers.make_generator(None)).compile(
+        **helpers.compile_defaults()
+    )
+
+
+def test_the_probe_is_cheap():
+    model = models.image_discriminator((28, 28, 1), num_classes=10)
+    validation.validate(model)
+    start = time.process_time()
+    validation.validate(model)
+    assert time.process_time() - start < 2
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_fix_puts_group_normalization_for_batch_normalization(nested):
+    inputs = keras.Input((8, 8, 1))
+    block = [layers.Conv2D(6, 3, name="conv"), layers.BatchNormalization(name="norm")]
+    if nested:
+        features = keras.Sequential(block, name="block")(inputs)
+    else:
+        features = block[1](block[0](inputs))
+    features = layers.Flatten()(layers.ReLU()(features))
+    model = keras.Model(inputs, layers.Dense(1, name="scores")(features))
+    fixed = validation.fix(model)
+    found = {layer.name: layer for layer in fixed._flatten_layers()}
+    assert isinstance(found["norm"], layers.GroupNormalization)
+    assert 6 % found["norm"].groups == 0
+    assert validation.validate(fixed) == []
+    assert validation.validate(model)
+    for name in ("conv", "scores"):
+        original = next(v for v in model._flatten_layers() if v.name == name)
+        assert helpers.same(original.get_weights(), found[name].get_weights())
+
+
+def test_fix_says_what_it_cannot_mend():
+    with pytest.raises(ValueError, match="bad"):
+        validation.fix(
+            discriminator(layers.BatchNormalization(), MinusBatchMean(name="bad"))
+        )
