@@ -107,7 +107,9 @@ def check(results):
             ratio = tables.ratio(results[name], contender, "plain")
             failures += ratio > limit
             verdict = "too slow" if ratio > limit else "ok"
-            print(f"{name}: {contender} {ratio:.2f}x of plain, limit {limit}x: {verdict}")
+            print(
+                f"{name}: {contender} {ratio:.2f}x of plain, limit {limit}x: {verdict}"
+            )
     return failures
 
 

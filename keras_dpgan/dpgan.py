@@ -461,7 +461,9 @@ class DPGAN(keras.Model):
         return rows, tf.reshape(labels, [-1]), mask
 
     def _logs(self):
-        logs = {m.name: m.result() for m in (self.g_loss_metric, self.d_loss_fake_metric)}
+        logs = {
+            m.name: m.result() for m in (self.g_loss_metric, self.d_loss_fake_metric)
+        }
         if self.private:
             logs["epsilon"] = self._limits.epsilon(self._count())
         return logs
@@ -637,9 +639,7 @@ class DPGAN(keras.Model):
         counter = self.privacy_record.num_discriminator_updates
         counter.assign(max(made, int(counter.numpy())))
 
-    def privacy_statement(
-        self, delta=None, accountant="pld", max_records_per_person=1
-    ):
+    def privacy_statement(self, delta=None, accountant="pld", max_records_per_person=1):
         """States what the updates so far guarantee, in words and as JSON.
 
         Args:

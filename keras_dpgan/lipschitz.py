@@ -42,8 +42,7 @@ class GradientPenalty:
             )
         if on not in ("interpolates", "fakes", "both"):
             raise ValueError(
-                '`on` must be "interpolates", "fakes" or "both". '
-                f"Received: on={on!r}"
+                f'`on` must be "interpolates", "fakes" or "both". Received: on={on!r}'
             )
         self.weight = float(weight)
         self.target = float(target)

@@ -75,7 +75,9 @@ def test_bad_arguments_are_named(arguments, name):
 
 def test_weight_clipping_is_a_keras_constraint():
     constraint = WeightClipping(0.1)
-    np.testing.assert_allclose(constraint(np.array([-3.0, 0.05, 2.0])), [-0.1, 0.05, 0.1])
+    np.testing.assert_allclose(
+        constraint(np.array([-3.0, 0.05, 2.0])), [-0.1, 0.05, 0.1]
+    )
     copy = keras.saving.deserialize_keras_object(
         keras.saving.serialize_keras_object(constraint)
     )

@@ -74,7 +74,9 @@ def make_update():
 
     def mean_gradient(parameters, key):
         if ENGINE.value == "plain":
-            batch_loss = lambda p: jax.vmap(functools.partial(record_loss, p))(real, fake)
+            batch_loss = lambda p: jax.vmap(functools.partial(record_loss, p))(
+                real, fake
+            )
             return jax.grad(lambda p: batch_loss(p).mean())(parameters)
         each = jax.vmap(clipped, (None, 0, 0))(parameters, real, fake)
         sums = jax.tree.map(lambda g: g.sum(0), each)

@@ -30,19 +30,28 @@ def save(path, model, facts, epoch, step):
         facts: Its `facts_of`.
         epoch: Int, the epoch to go on with.
         step: Int, the steps of it that are done.
+
+    Raises:
+        OSError: If the disk takes no more.
     """
     beside = path.replace(".weights.h5", "-new.weights.h5")
-    model.save_weights(beside, overwrite=True)
-    with h5py.File(beside, "r+") as file:
-        file.attrs[_ATTRIBUTE] = json.dumps(
-            {
-                "facts": facts,
-                "epoch": epoch,
-                "step": step,
-                "dropout_seeds": [v.numpy().tolist() for v in _dropout_seeds(model)],
-            }
-        )
-    _durable.replace(beside, path)
+    content = {
+        "facts": facts,
+        "epoch": epoch,
+        "step": step,
+        "dropout_seeds": [v.numpy().tolist() for v in _dropout_seeds(model)],
+    }
+    try:
+        model.save_weights(beside, overwrite=True)
+        with h5py.File(beside, "r+") as file:
+            file.attrs[_ATTRIBUTE] = json.dumps(content)
+        _durable.replace(beside, path)
+    except (OSError, RuntimeError) as error:  # HDF5 has the latter for a full disk.
+        raise OSError(
+            f"The checkpoint `{path}` could not be written. The one before it, if "
+            "there was one, is whole: free some space and run the same script again. "
+            f"The reason: {error}"
+        ) from error
 
 
 def load(path, model, facts):

@@ -1,11 +1,16 @@
 """Per-record gradients, clipped and summed."""
 
 from keras_dpgan.clipping.contract import ClippedSum as ClippedSum
+from keras_dpgan.clipping.ghost import ghost as ghost
+from keras_dpgan.clipping.rule_registry import (
+    register_layer_rule as register_layer_rule,
+)
 from keras_dpgan.clipping.tf_privacy_reference import tf_privacy_reference
 from keras_dpgan.clipping.vectorized import vectorized as vectorized
 
 _ENGINES = {
-    "auto": vectorized,
+    "auto": ghost,
+    "ghost": ghost,
     "vectorized": vectorized,
     "tf_privacy": tf_privacy_reference,
 }

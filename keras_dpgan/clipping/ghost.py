@@ -5,14 +5,9 @@ import warnings
 import tensorflow as tf
 
 from keras_dpgan.clipping import contract
-from keras_dpgan.clipping import layer_alone
-from keras_dpgan.clipping import row_layout
-from keras_dpgan.clipping.recording import Recorder
+from keras_dpgan.clipping.book_keeping import BookKeeping
+from keras_dpgan.clipping.recorded_pass import RecordedPass
 from keras_dpgan.clipping.vectorized import vectorized
-from keras_dpgan.clipping.weight_gradient import Chunk
-from keras_dpgan.clipping.weight_gradient import Part
-from keras_dpgan.clipping.weight_gradient import WeightGradient
-from keras_dpgan.clipping.weight_gradient import chunk_size
 
 
 def ghost(loss_fn, variables, records, l2_norm_clip, mask=None):
@@ -53,12 +48,34 @@ def ghost(loss_fn, variables, records, l2_norm_clip, mask=None):
 
 
 def _clip_and_sum(loss_fn, variables, records, l2_norm_clip, mask):
-    backward = _BackwardPass(loss_fn, variables, records)
-    if backward.problem is not None:
-        warnings.warn(
-            f"The `ghost` engine differentiates record by record, since "
-            f"{backward.problem}.",
-            stacklevel=4,
-        )
+    recorded = RecordedPass(loss_fn, variables, records)
+    if recorded.problem is not None:
+        _warn(f"Gradients are computed record by record: {recorded.problem}.")
         return vectorized(loss_fn, variables, records, l2_norm_clip, mask)
-    return backward.clipped_sum(l2_norm_clip, mask)
+    for name in recorded.layers_alone:
+        _warn(
+            f"Gradients of layer {name!r} are computed record by record: there is no "
+            "rule for it. `keras_dpgan.clipping.register_layer_rule` takes one."
+        )
+    return _clipped_sum(recorded, variables, l2_norm_clip, mask)
+
+
+def _clipped_sum(recorded, variables, l2_norm_clip, mask):
+    n = tf.shape(recorded.losses)[0]
+    books = BookKeeping(recorded, n)
+    norms = books.norms()
+    present = tf.ones((n,), tf.bool) if mask is None else tf.cast(mask, tf.bool)
+    finite = tf.math.is_finite(norms) & tf.math.is_finite(
+        tf.cast(recorded.losses, norms.dtype)
+    )
+    factors, unclipped = contract.clip_factors(norms, l2_norm_clip)
+    factors = tf.where(present & finite, factors, tf.zeros_like(factors))
+    return contract.ClippedSum(
+        books.weighted_sums(variables, factors, finite),
+        tf.reduce_sum(tf.cast(present, tf.int32)),
+        tf.reduce_sum(tf.cast(present & finite & unclipped, tf.int32)),
+    )
+
+
+def _warn(message):
+    warnings.warn(message, stacklevel=2)

@@ -72,6 +72,7 @@ def per_record_gradients(use, variables, values, gradients, backward, n):
     Returns:
         List of tensors of shape `(n, *variable.shape)`.
     """
+
     def by_record(tensor):
         if tensor is None:
             return None

@@ -99,9 +99,7 @@ def of_patch_products(plan, images, fields):
     equal = np.flatnonzero(first == second).astype(np.int32)
     weights = tf.gather(patch_products, equal) * tf.gather(products, equal)
     times = np.where(first == second, 1.0, 2.0)[np.newaxis]
-    value = tf.matmul(
-        tf.constant(times, products.dtype), patch_products * products
-    )
+    value = tf.matmul(tf.constant(times, products.dtype), patch_products * products)
     size = plan.window.taps * images[0].shape[-1]
     return Square(value[0], _gram_error(weights, [0], size, fields.shape[-1]))
 

@@ -43,7 +43,9 @@ class Window:
 
     @property
     def _reach(self):
-        return [(k - 1) * d + 1 for k, d in zip(self.kernel, self.dilation, strict=True)]
+        return [
+            (k - 1) * d + 1 for k, d in zip(self.kernel, self.dilation, strict=True)
+        ]
 
     @functools.cached_property
     def margins(self):
@@ -79,14 +81,14 @@ class Window:
             Int array of shape `(positions, taps, axes)`, in the image without
             its margins: an entry may lie outside.
         """
-        starts = np.stack(np.unravel_index(np.arange(math.prod(self.positions)),
-                                           self.positions), -1)
+        starts = np.stack(
+            np.unravel_index(np.arange(math.prod(self.positions)), self.positions), -1
+        )
         offsets = np.stack(np.unravel_index(np.arange(self.taps), self.kernel), -1)
         before = np.array([m[0] for m in self.margins])
-        return (
-            (starts * self.strides - before)[:, np.newaxis]
-            + (offsets * self.dilation)[np.newaxis]
-        )
+        return (starts * self.strides - before)[:, np.newaxis] + (
+            offsets * self.dilation
+        )[np.newaxis]
 
 
 def extract(image, window):
@@ -177,8 +179,9 @@ class PatchGramPlan:
         inside, pixel_class, pixel = self._located()
         num_positions = len(inside)
         p, q = self.pairs
-        (p_block, p), (q_block, q) = np.divmod(p, num_positions), np.divmod(
-            q, num_positions
+        (p_block, p), (q_block, q) = (
+            np.divmod(p, num_positions),
+            np.divmod(q, num_positions),
         )
         size, per_block = self.pixels_per_class, math.prod(self.grid)
         row = p_block[:, np.newaxis] * per_block + pixel[p]
@@ -237,7 +240,9 @@ class PatchGramPlan:
         ]
         if any(after for _, after in missing):
             images = tf.pad(images, [(0, 0), (0, 0), *missing, (0, 0)])
-        split = [n for pair in zip(self.grid, window.strides, strict=True) for n in pair]
+        split = [
+            n for pair in zip(self.grid, window.strides, strict=True) for n in pair
+        ]
         images = tf.reshape(images, (self.blocks, -1, *split, images.shape[-1]))
         cells = [2 + 2 * axis for axis in range(rank)]
         residues = [3 + 2 * axis for axis in range(rank)]

@@ -46,6 +46,12 @@ class Use:
     variables: list = None
     backward: list = dataclasses.field(default_factory=list)
 
+    def all_variables(self):
+        """The wanted variables that it may use."""
+        if self.variables is not None:
+            return self.variables
+        return [term.variable for term in self.terms]
+
     def backward_use(self, number):
         """The `BackwardUse` of the input gradient of a number."""
         for backward in self.backward:
@@ -81,17 +87,18 @@ class Recorder:
 
     Args:
         variables: List of variables whose uses are wanted.
-        blocks: List of ints or `None`: the rows per record of each operation in
-            order, as `row_layout` found them; `None` for one that cannot be
-            recorded. Defaults to `None`: nothing is tapped.
+        expected: List of pairs of a layer and an int, one for each operation in
+            order: the rows per record, as `row_layout` found them, or `None` for
+            an operation that cannot be recorded. Defaults to `None`: all are
+            taken down, and none is tapped.
     """
 
-    def __init__(self, variables, blocks=None):
+    def __init__(self, variables, expected=None):
         self.variables = variables
         self.uses = []
         self.problem = None
         self.tape = tf.GradientTape(watch_accessed_variables=False)
-        self._blocks = blocks
+        self._expected = expected
         self._graph = _current_graph()
         self._purpose = None
         self._suspended = False
@@ -213,13 +220,13 @@ class Recorder:
     def _run_tapped(self, use, variables, run):
         call = self._num_calls
         self._num_calls += 1
-        if self._blocks is None:
+        if self._expected is None:
             use.outputs = run(use.inputs)
             self.uses.append(use)
             return use.outputs
-        if call >= len(self._blocks) or self._blocks[call] is None:
+        use.blocks = self._blocks_of_call(call, use.layer)
+        if use.blocks is None:
             return run(use.inputs)
-        use.blocks = self._blocks[call]
         tapped = [self._tap_input(use, i, t) for i, t in enumerate(use.inputs)]
         values = [(v, self._values[id(v)]) for v in variables]
         with keras.StatelessScope(state_mapping=values):
@@ -228,6 +235,13 @@ class Recorder:
         self.tape.watch(use.outputs)
         self.uses.append(use)
         return use.outputs
+
+    def _blocks_of_call(self, call, layer):
+        if call < len(self._expected):
+            expected_layer, blocks = self._expected[call]
+            if expected_layer is layer:
+                return blocks
+        return None
 
     def _tap_output(self, use, i, tensor):
         def catch(gradient):

@@ -12,6 +12,7 @@ import tensorflow as tf
 # A prime larger than most sizes in a network.
 _NUM_RECORDS = 10007
 
+
 def blocks_of_calls(trace, records):
     """Finds how many rows per record each recorded operation has.
 
@@ -21,8 +22,8 @@ def blocks_of_calls(trace, records):
         records: Structure of tensors of shape `(n, ...)`.
 
     Returns:
-        `(blocks, recorder)`: a list of ints, `None` for a call whose rows cannot
-        be told apart, and the recorder, whose tensors are symbolic.
+        List of pairs, one for each recorded operation in order: its layer, and
+        the rows per record, or `None` where these cannot be told apart.
     """
     recorders = []
     flat = tf.nest.flatten(records)
@@ -33,8 +34,7 @@ def blocks_of_calls(trace, records):
     specs = [tf.TensorSpec((_NUM_RECORDS, *t.shape[1:]), t.dtype) for t in flat]
     graph = tf.function(traced, autograph=False).get_concrete_function(*specs).graph
     folded = _folded_tensors(graph)
-    recorder = recorders[0]
-    return [_blocks(use, folded) for use in recorder.uses], recorder
+    return [(use.layer, _blocks(use, folded)) for use in recorders[0].uses]
 
 
 def _blocks(use, folded):
@@ -52,7 +52,11 @@ def _blocks(use, folded):
 
 def _num_rows(tensor):
     """The rows per record; `None` if the first axis is something else."""
-    if tensor.dtype == tf.resource or tensor.shape.rank in (None, 0) or tensor.shape[0] is None:
+    if (
+        tensor.dtype == tf.resource
+        or tensor.shape.rank in (None, 0)
+        or tensor.shape[0] is None
+    ):
         return None
     blocks, rest = divmod(tensor.shape[0], _NUM_RECORDS)
     return None if rest else blocks

@@ -41,6 +41,14 @@ class Term:
         """The gradient that each row makes, of shape `(rows, *variable.shape)`."""
         raise NotImplementedError
 
+    def total(self, inputs, gradients):
+        """The gradient of all rows together, of the variable's shape.
+
+        `NotImplemented` leaves it to the gradient of the layer's own operation.
+        """
+        del inputs, gradients
+        return NotImplemented
+
     def magnitude(self, input_norm, gradient_norm):
         """What the products summed in `gradient` can amount to, before they cancel.
 
@@ -271,6 +279,11 @@ class EmbeddingTerm(ProductTerm):
         )
         products = tf.matmul(one_hot, right, transpose_a=True)
         return self.from_matrices(products)
+
+    def total(self, inputs, gradients):
+        tokens = tf.reshape(self.left(inputs, gradients), [-1])
+        rows = tf.reshape(gradients, (-1, gradients.shape[-1]))
+        return tf.math.unsorted_segment_sum(rows, tokens, self.variable.shape[0])
 
     def magnitude(self, input_norm, gradient_norm):
         return float(np.sqrt(1024.0)) * gradient_norm

@@ -46,8 +46,25 @@ class Part:
     def blocks(self):
         return self.use.blocks
 
+    @property
+    def shapes(self):
+        return tuple(self.inputs.shape), tuple(self.gradients.shape)
+
     def sizes(self):
-        return self.term.sizes(tuple(self.inputs.shape), tuple(self.gradients.shape))
+        return self.term.sizes(*self.shapes)
+
+
+def chunk_size(weights):
+    """The number of records whose norms to compute at once.
+
+    Args:
+        weights: List of `WeightGradient`.
+
+    Returns:
+        Int.
+    """
+    numbers = max(weight.temporary_numbers() for weight in weights)
+    return max(1, _CHUNK_NUMBERS // max(1, numbers))
 
 
 class Chunk:
@@ -110,6 +127,11 @@ class WeightGradient:
         # are kept, and save the second computation.
         self.keeps_gradients = self.form == "direct" and size <= activations / 2
 
+    @property
+    def dtype(self):
+        """The dtype of the norms and gradients, float32 or float64."""
+        return _at_least_single(self.parts[0].gradients[:0]).dtype
+
     def _direct_cost(self):
         cost = 3 * _COST_OF_MOVING * math.prod(self.variable.shape)
         for part in self.parts:
@@ -140,9 +162,7 @@ class WeightGradient:
         if not all(isinstance(p.term, ConvolutionTerm) for p in self.parts):
             return None
         blocks = sum(p.blocks for p in self.parts)
-        plans = {
-            p.term.gram_plan(p.inputs, p.gradients, blocks) for p in self.parts
-        }
+        plans = {p.term.gram_plan(*p.shapes, blocks) for p in self.parts}
         plan = plans.pop()
         if plans or plan is None:
             return None

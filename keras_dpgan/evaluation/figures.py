@@ -130,8 +130,8 @@ def plot_columns(figure, samples, real):
         ):
             axes.hist(
                 x[:, column],
-                _BINS,
-                limits,
+                bins=_BINS,
+                range=limits,
                 density=True,
                 histtype="step",
                 color=colour,

@@ -43,6 +43,7 @@ th { font-size: .85rem; color: var(--soft); font-weight: 600; }
 figure { margin: 1rem 0; }
 figure img { display: block; max-width: 100%; height: auto; background: #fff;
   border-radius: 4px; }
+figure.wide { grid-column: 1 / -1; }
 figure.wide img { max-width: none; width: max(100%, 40rem); }
 img.pixels { image-rendering: pixelated; }
 figcaption { color: var(--soft); font-size: .9rem; margin-top: .4rem; }

@@ -95,7 +95,7 @@ def _privacy(card):
     if people > 1:
         rows[f"epsilon of a person with {people} rows"] = guarantee["group_epsilon"]
     lists = {
-        "Updates of the discriminator": [_entry(e) for e in guarantee["updates"]],
+        "Updates": [_entry(e) for e in guarantee["updates"]],
         "Assumed": guarantee["assumptions"],
         "May be published": guarantee["released"],
         "Must not be published": guarantee["withheld"],

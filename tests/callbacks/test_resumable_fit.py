@@ -5,7 +5,6 @@ import shutil
 
 import helpers
 import keras
-import numpy as np
 import pytest
 
 from keras_dpgan import DPGAN
@@ -190,7 +189,12 @@ def test_what_a_kill_has_lost_counts_in_the_resumed_model(tmp_path):
     path = tmp_path / "ledger"
     with privacy.Ledger(path, "toys", block_size=8) as ledger:
         with pytest.raises(Killed):
-            fit(helpers.make_gan(), ledger, ResumableFit(tmp_path / "run"), KillAfter(13))
+            fit(
+                helpers.make_gan(),
+                ledger,
+                ResumableFit(tmp_path / "run"),
+                KillAfter(13),
+            )
     # A checkpoint at 8; 16 reserved.
     with privacy.Ledger(path, "toys", block_size=8) as ledger:
         gan = helpers.make_gan()
@@ -232,7 +236,10 @@ def test_all_that_was_spent_on_the_data_counts_in_each_model(ledger):
     fit(first, ledger, epochs=1)
     ledger.spend(
         privacy.HistoryEntry(
-            mechanism="gaussian", noise_multiplier=3.0, sampling_probability=1.0, count=1
+            mechanism="gaussian",
+            noise_multiplier=3.0,
+            sampling_probability=1.0,
+            count=1,
         ),
         purpose="label histogram",
     )
@@ -264,9 +271,7 @@ def test_the_budget_is_that_of_the_ledger_and_is_not_over_reserved(ledger):
     fit(spent, ledger, epochs=2)
     budget = spent.epsilon(1e-5, accountant="rdp")
     gan = helpers.make_gan()
-    tracker = EpsilonTracker(
-        1e-5, 1.2 * budget, on_exceed="stop", accountant="rdp"
-    )
+    tracker = EpsilonTracker(1e-5, 1.2 * budget, on_exceed="stop", accountant="rdp")
     witness = []
     reading = keras.callbacks.LambdaCallback(
         on_train_batch_end=lambda batch, logs: witness.append(
@@ -328,7 +333,11 @@ def test_a_checkpoint_of_another_model_is_refused(tmp_path, ledger, discriminato
     before = everything(other)
     with pytest.raises(ValueError, match="of a run with another discriminator. "):
         other.fit(
-            x, batch_size=12, ledger=ledger, callbacks=[ResumableFit(tmp_path)], verbose=0
+            x,
+            batch_size=12,
+            ledger=ledger,
+            callbacks=[ResumableFit(tmp_path)],
+            verbose=0,
         )
     assert helpers.same(before, everything(other))
 

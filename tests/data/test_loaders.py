@@ -94,7 +94,8 @@ def test_without_files_or_tfds_both_ways_are_said(tmp_path, monkeypatch):
     monkeypatch.setattr(fashion_mnist, "DEBIAN_DIR", tmp_path / "absent")
     hide(monkeypatch, "tensorflow_datasets")
     with pytest.raises(
-        FileNotFoundError, match="not on this machine.*apt install.*tensorflow_datasets.load"
+        FileNotFoundError,
+        match="not on this machine.*apt install.*tensorflow_datasets.load",
     ):
         load_fashion_mnist()
 
@@ -212,5 +213,7 @@ def test_a_tfds_data_set_that_is_not_there_says_how_to_prepare_it(
 
     monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", fail)
     reason = "no network" if download else "`download=False`"
-    with pytest.raises(RuntimeError, match=f"{reason}.*tfds.builder.'mnist', data_dir="):
+    with pytest.raises(
+        RuntimeError, match=f"{reason}.*tfds.builder.'mnist', data_dir="
+    ):
         load_tfds("mnist", data_dir=tmp_path, download=download)

@@ -74,9 +74,10 @@ def train(num_examples, folder, steps):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def test_twenty_gigabytes_train_in_the_memory_of_forty_megabytes(tmp_path):
-    small = train(10_000, tmp_path, steps=300)
+def test_twenty_gigabytes_train_in_the_memory_of_eighty_megabytes(tmp_path):
+    small = train(20_000, tmp_path, steps=300)
     large = train(5_000_000, tmp_path, steps=300)
     assert large["updates"] == small["updates"] == 300
-    # All records are checked before the first update, 64 MiB at a time.
-    assert large["peak"] - small["peak"] < 100
+    # Both are checked before the first update, 64 MiB at a time. One float per
+    # record would be 38 MiB.
+    assert large["peak"] - small["peak"] < 30

@@ -55,7 +55,9 @@ def test_updates_are_counted_in_the_graph_and_stop_at_their_limit(
     assert int(gan.d_optimizer.iterations) == 5
 
 
-@pytest.mark.parametrize("loss", ["minimax", "non_saturating", "hinge", "least_squares"])
+@pytest.mark.parametrize(
+    "loss", ["minimax", "non_saturating", "hinge", "least_squares"]
+)
 def test_every_loss_trains(loss):
     gan = helpers.make_gan(loss=loss)
     gan.fit(*helpers.make_data(), batch_size=12, epochs=1, verbose=0)
@@ -88,7 +90,11 @@ def test_validation_and_evaluation_look_at_no_record():
 
 def test_samples_repeat_with_a_seed_and_differ_without():
     gan = helpers.make_gan()
-    (a, labels), (b, _), (c, _) = gan.sample(5, seed=1), gan.sample(5, seed=1), gan.sample(5)
+    (a, labels), (b, _), (c, _) = (
+        gan.sample(5, seed=1),
+        gan.sample(5, seed=1),
+        gan.sample(5),
+    )
     np.testing.assert_array_equal(a, b)
     assert not np.array_equal(a, c)
     assert a.shape == (5, *helpers.SHAPE)
@@ -100,7 +106,9 @@ def test_samples_repeat_with_a_seed_and_differ_without():
 def test_a_label_prior_is_where_generated_labels_come_from():
     gan = helpers.make_gan(label_prior=[0, 3, 1])
     _, labels = gan.sample(2000, seed=0)
-    np.testing.assert_allclose(np.bincount(labels, minlength=3) / 2000, [0, 0.75, 0.25], atol=0.05)
+    np.testing.assert_allclose(
+        np.bincount(labels, minlength=3) / 2000, [0, 0.75, 0.25], atol=0.05
+    )
 
 
 def test_data_that_is_not_poisson_trains_with_the_honest_history():
@@ -178,7 +186,12 @@ def test_bad_data_is_refused_before_any_update(arguments, name):
 
 def discriminator_with(layer):
     return keras.Sequential(
-        [keras.Input(helpers.SHAPE), keras.layers.Dense(4), layer, keras.layers.Dense(1)]
+        [
+            keras.Input(helpers.SHAPE),
+            keras.layers.Dense(4),
+            layer,
+            keras.layers.Dense(1),
+        ]
     )
 
 
@@ -192,7 +205,9 @@ def discriminator_with(layer):
         (keras.layers.Dense(4, activity_regularizer="l2"), "weight_decay"),
     ],
 )
-def test_a_discriminator_that_cannot_be_private_is_refused_with_the_remedy(layer, remedy):
+def test_a_discriminator_that_cannot_be_private_is_refused_with_the_remedy(
+    layer, remedy
+):
     gan = DPGAN(discriminator_with(layer), helpers.make_generator(None))
     with pytest.raises(ValueError, match=remedy):
         gan.compile(**helpers.compile_defaults())
@@ -290,6 +305,8 @@ def test_the_statement_of_training_without_privacy_promises_nothing():
 
 def test_updates_per_epoch_can_be_chosen():
     gan = helpers.make_gan()
-    gan.fit(*helpers.make_data(), batch_size=12, steps_per_epoch=23, epochs=2, verbose=0)
+    gan.fit(
+        *helpers.make_data(), batch_size=12, steps_per_epoch=23, epochs=2, verbose=0
+    )
     assert gan.num_discriminator_updates == 46
     assert gan.privacy_history.entries[0].sampling_probability == 0.1

@@ -115,7 +115,8 @@ def test_no_file_holds_the_state_of_a_random_generator(trained, tmp_path):
     assert "noise_state" not in text
     # The noise stream's state is three int64 words; the counters are scalars.
     assert not any(
-        isinstance(weights[n], h5py.Dataset) and weights[n].dtype == np.int64
+        isinstance(weights[n], h5py.Dataset)
+        and weights[n].dtype == np.int64
         and weights[n].size == 3
         for n in names
     )

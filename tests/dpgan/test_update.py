@@ -62,7 +62,9 @@ def make_hostile(x, y):
 
 
 @pytest.mark.parametrize("engine", ["vectorized", "ghost"])
-def test_adding_or_removing_one_record_moves_the_clipped_sum_by_at_most_the_clip(engine):
+def test_adding_or_removing_one_record_moves_the_clipped_sum_by_at_most_the_clip(
+    engine,
+):
     gan, x, y = gan_with_everything(engine)
     everything = clipped_sum(gan, x, y)
     for n in (11, 6, 1):
@@ -115,9 +117,7 @@ def test_zero_noise_and_no_clip_equal_the_plain_keras_optimizer():
     private = trained(
         d_optimizer=helpers.make_d_optimizer(0.0, l2_norm_clip=1e9), **arguments
     )
-    plain = trained(
-        d_optimizer=keras.optimizers.SGD(1e-2), private=False, **arguments
-    )
+    plain = trained(d_optimizer=keras.optimizers.SGD(1e-2), private=False, **arguments)
     for a, b in zip(private, plain, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
 

@@ -25,5 +25,5 @@ def blobs():
 
 @pytest.fixture
 def quick_features(monkeypatch):
-    """A feature classifier of a tenth of the updates."""
-    monkeypatch.setattr("keras_dpgan.evaluation.features._NUM_UPDATES", 200)
+    """A feature classifier of few updates."""
+    monkeypatch.setattr("keras_dpgan.evaluation.features._NUM_UPDATES", 100)

@@ -79,7 +79,9 @@ def test_adaptive_clip_moves_inside_a_traced_function_as_tf_privacy_says():
 
 
 @needs_tf_privacy
-@pytest.mark.parametrize(("factor", "accepted"), [(1, True), (2 / 3, False), (3 / 2, False)])
+@pytest.mark.parametrize(
+    ("factor", "accepted"), [(1, True), (2 / 3, False), (3 / 2, False)]
+)
 def test_the_noise_of_the_clipped_count_has_its_scale(factor, accepted):
     stddev, draws = 2.0, 2000
     query = adaptive_query(
@@ -134,7 +136,9 @@ def test_the_stream_draws_all_shapes_in_one_go_and_never_repeats():
     stream = noise.NoiseStream()
     first = stream.normal([(2, 3), (), (4,)])
     assert [t.shape for t in first] == [(2, 3), (), (4,)]
-    drawn = np.concatenate([np.ravel(t) for _ in range(50) for t in stream.normal([(7,)])])
+    drawn = np.concatenate(
+        [np.ravel(t) for _ in range(50) for t in stream.normal([(7,)])]
+    )
     assert len(np.unique(drawn)) == len(drawn)
 
 

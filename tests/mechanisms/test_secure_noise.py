@@ -37,6 +37,19 @@ def test_noise_has_the_scale_of_multiplier_times_enlarged_clip(factor, accepted)
     assert abs(np.mean(noised)) < 5 * factor * NOISE_MULTIPLIER * clip / math.sqrt(SIZE)
 
 
+def test_the_noise_pays_for_the_rounding_too(monkeypatch):
+    """One percent, which no test of the scale could tell."""
+    drawn = []
+    monkeypatch.setattr(
+        secure_noise,
+        "rounded_gaussian",
+        lambda size, sigma: drawn.append(sigma) or np.zeros(size),
+    )
+    secure_noise.noised_on_grid(np.zeros(100), CLIP, NOISE_MULTIPLIER)
+    step = secure_noise.grid_step(CLIP, 100)
+    assert drawn == [pytest.approx(NOISE_MULTIPLIER * (CLIP + 10 * step) / step)]
+
+
 def exact_probabilities(sigma, largest):
     """Of each integer up to `largest` in size, and of all beyond."""
     with mpmath.workdps(30):

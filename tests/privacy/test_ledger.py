@@ -272,7 +272,9 @@ def test_entries_carry_their_relation_and_unequal_ones_stand_side_by_side(writte
     assert relations == ["add_or_remove_one", "add_or_remove_one", "replace_with_null"]
     lines = [json.loads(line)["entry"] for line in written.read_text().splitlines()]
     assert [line["relation"] for line in lines if line["kind"] == "run"] == relations
-    epsilons = [line for line in str(Ledger.read(written)).splitlines() if "epsilon" in line]
+    epsilons = [
+        line for line in str(Ledger.read(written)).splitlines() if "epsilon" in line
+    ]
     assert len(epsilons) == 3
     poisson = privacy.PrivacyHistory(run.entry for run in Ledger.read(written).runs[:2])
     shown = f"epsilon = {privacy.epsilon(poisson, 1e-5):.4g} at delta = 1e-05"

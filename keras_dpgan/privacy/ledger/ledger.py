@@ -111,7 +111,7 @@ class Ledger(LedgerContents):
         Returns:
             Int, the run's number.
         """
-        now = datetime.datetime.now(datetime.timezone.utc)
+        now = datetime.datetime.now(datetime.UTC)
         self._append(
             "run",
             run=len(self.runs) + 1,

@@ -1,0 +1,213 @@
+"""Norms and weighted sums from what one backward pass has left at each layer."""
+
+import math
+
+import keras
+import tensorflow as tf
+
+from keras_dpgan.clipping import layer_alone
+from keras_dpgan.clipping.contract import at_least_float32
+from keras_dpgan.clipping.weight_gradient import Chunk
+from keras_dpgan.clipping.weight_gradient import Part
+from keras_dpgan.clipping.weight_gradient import WeightGradient
+from keras_dpgan.clipping.weight_gradient import chunk_size
+
+
+class BookKeeping:
+    """Norms of the records' gradients, and sums of them.
+
+    Args:
+        recorded: A `RecordedPass`.
+        n: int32 scalar, the number of records.
+    """
+
+    def __init__(self, recorded, n):
+        self._recorded = recorded
+        self._n = n
+        self._weights = _weight_gradients(recorded)
+        # By id of a variable: each record's gradient, where it is kept.
+        self._kept = {}
+
+    def norms(self):
+        """An upper bound of each record's norm, no looser than rounding makes it.
+
+        Returns:
+            Tensor of shape `(n,)`.
+        """
+        total = self._chunked_squares()
+        for gradient in self._gradients_of_layers_alone():
+            axes = list(range(1, gradient.shape.rank))
+            total += tf.cast(tf.reduce_sum(tf.square(gradient), axes), total.dtype)
+        return tf.sqrt(total)
+
+    def _chunked_squares(self):
+        dtype = at_least_float32(self._recorded.losses).dtype
+        if not self._weights:
+            return tf.zeros((self._n,), dtype)
+        keeping = [w for w in self._weights if w.keeps_gradients]
+        size = tf.minimum(chunk_size(self._weights), self._n)
+
+        def one(number):
+            start = tf.minimum(number * size, self._n - size)
+            chunk = Chunk(start, size, self._n)
+            found = [w.norm(chunk) for w in self._weights]
+            square = tf.add_n([tf.cast(sum(s), dtype) for s, _ in found])
+            return square, [g for _, g in found if g is not None]
+
+        kept = [tf.TensorSpec((None, *w.variable.shape), w.dtype) for w in keeping]
+        squares, gradients = tf.map_fn(
+            one,
+            tf.range(-(-self._n // size)),
+            fn_output_signature=(tf.TensorSpec((None,), dtype), kept),
+        )
+        for weight, chunks in zip(keeping, gradients, strict=True):
+            self._kept[id(weight.variable)] = self._joined(chunks, size)
+        return self._joined(squares, size)
+
+    def _joined(self, chunks, size):
+        """Puts chunks end to end; the last overlaps the one before it."""
+        tail = self._n - (tf.shape(chunks)[0] - 1) * size
+        first = tf.reshape(chunks[:-1], tf.concat([[-1], tf.shape(chunks)[2:]], 0))
+        return tf.concat([first, chunks[-1][size - tail :]], 0)
+
+    def _gradients_of_layers_alone(self):
+        recorded = self._recorded
+        everything = zip(
+            recorded.uses,
+            recorded.output_gradients,
+            recorded.second_gradients,
+            strict=True,
+        )
+        found = {}
+        for use, gradients, second in everything:
+            if use.variables is None:
+                continue
+            values = [recorded.value(v) for v in use.variables]
+            arrived = [backward.arrived for backward in use.backward]
+            per_record = layer_alone.per_record_gradients(
+                use, values, gradients, list(zip(second, arrived, strict=True)), self._n
+            )
+            for variable, gradient in zip(use.variables, per_record, strict=True):
+                before = found.get(id(variable))
+                found[id(variable)] = gradient if before is None else before + gradient
+        self._kept.update(found)
+        return list(found.values())
+
+    def weighted_sums(self, variables, factors, finite):
+        """The sum over records of a factor times the gradient.
+
+        Args:
+            variables: List of variables.
+            factors: Tensor of shape `(n,)`.
+            finite: Bool tensor of shape `(n,)`. Where it is false, whatever the
+                record left behind is dropped: zero times NaN is NaN.
+
+        Returns:
+            List of tensors of the variables' shapes, in float32 or float64.
+        """
+        jobs = self._jobs()
+        rows = [(job[0].inputs, job[0].gradients) for job in jobs]
+        rows, kept = self._cleaned(finite, rows, self._kept)
+        totals = {
+            key: tf.tensordot(tf.cast(factors, gradient.dtype), gradient, 1)
+            for key, gradient in kept.items()
+        }
+        for parts, (inputs, gradients) in zip(jobs, rows, strict=True):
+            inputs, gradients = _scaled(parts, inputs, gradients, factors)
+            for part, total in zip(
+                parts, self._totals(parts, inputs, gradients), strict=True
+            ):
+                key = id(part.term.variable)
+                totals[key] = totals[key] + total if key in totals else total
+        zeros = [at_least_float32(tf.zeros(v.shape, v.dtype)) for v in variables]
+        return [
+            tf.cast(totals.get(id(v), zero), zero.dtype)
+            for v, zero in zip(variables, zeros, strict=True)
+        ]
+
+    def _jobs(self):
+        """Lists of parts that share inputs and gradients, where none are kept."""
+        jobs = {}
+        for weight in self._weights:
+            if not weight.keeps_gradients:
+                for part in weight.parts:
+                    key = part.inputs.ref(), part.gradients.ref()
+                    jobs.setdefault(key, []).append(part)
+        return list(jobs.values())
+
+    def _cleaned(self, finite, rows, kept):
+        """Puts zeros where a record is not finite, if there is such a record."""
+
+        def cleaned(tensor):
+            if not tensor.dtype.is_floating:
+                return tensor
+            rank, blocks = tensor.shape.rank, tf.shape(tensor)[0] // self._n
+            keep = tf.reshape(tf.tile(finite, [blocks]), [-1] + [1] * (rank - 1))
+            return tf.where(keep, tensor, tf.zeros_like(tensor))
+
+        tensors = (rows, kept)
+        return tf.cond(
+            tf.reduce_all(finite),
+            lambda: tensors,
+            lambda: tf.nest.map_structure(cleaned, tensors),
+        )
+
+    def _totals(self, parts, inputs, gradients):
+        """The gradient by each part's variable, summed over all rows."""
+        totals = [part.term.total(inputs, gradients) for part in parts]
+        rest = [i for i, total in enumerate(totals) if total is NotImplemented]
+        if not rest:
+            return totals
+        variables = [parts[i].term.variable for i in rest]
+        values = [self._recorded.value(v) for v in variables]
+        inputs = tf.cast(inputs, values[0].dtype)
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            weights = [tf.identity(v) for v in values]
+            tape.watch(weights)
+            mapping = list(zip(variables, weights, strict=True))
+            with keras.StatelessScope(state_mapping=mapping):
+                outputs = parts[0].use.operation(inputs)
+        found = tape.gradient(
+            outputs, weights, output_gradients=tf.cast(gradients, outputs.dtype)
+        )
+        for i, gradient in zip(rest, found, strict=True):
+            totals[i] = tf.convert_to_tensor(gradient)
+        return totals
+
+
+def _scaled(parts, inputs, gradients, factors):
+    """Multiplies the smaller tensor's rows by their record's factor."""
+    bilinear = all(part.term.uses_inputs for part in parts)
+    gradients = at_least_float32(gradients)
+    if bilinear and inputs.dtype.is_floating and _size(inputs) < _size(gradients):
+        return _times_rows(at_least_float32(inputs), factors, parts[0]), gradients
+    return inputs, _times_rows(gradients, factors, parts[0])
+
+
+def _size(tensor):
+    return math.prod(tensor.shape[1:])
+
+
+def _times_rows(tensor, factors, part):
+    factors = tf.tile(tf.cast(factors, tensor.dtype), [part.blocks])
+    return tensor * tf.reshape(factors, [-1] + [1] * (tensor.shape.rank - 1))
+
+
+def _weight_gradients(recorded):
+    """A `WeightGradient` for each variable that a rule accounts for."""
+    variables, parts = {}, {}
+    everything = zip(
+        recorded.uses, recorded.output_gradients, recorded.second_gradients, strict=True
+    )
+    for use, (first, *_), seconds in everything:
+        for term in use.terms:
+            found = parts.setdefault(id(term.variable), [])
+            variables[id(term.variable)] = term.variable
+            if first is not None:
+                found.append(Part(use, term, use.inputs[0], first))
+            for backward, (second, *_) in zip(use.backward, seconds, strict=True):
+                if second is not None and term.uses_inputs:
+                    found.append(Part(use, term, second, backward.arrived[0]))
+    return [
+        WeightGradient(variables[key], found) for key, found in parts.items() if found
+    ]
