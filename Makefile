@@ -13,10 +13,10 @@ demo: $(VENV)/with-plots
 	$(PY) examples/digits/train.py --output_dir=out/digits
 
 test: $(VENV)/with-test
-	$(PY) -m pytest --durations=10
+	$(PY) -m pytest -n 2 --dist loadfile --durations=10
 
 test-all: $(VENV)/with-test
-	$(PY) -m pytest --durations=20 -m ""
+	$(PY) -m pytest -n 2 --dist loadfile --durations=20 -m ""
 
 lint: $(VENV)/with-dev
 	$(PY) -m ruff check

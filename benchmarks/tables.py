@@ -36,8 +36,9 @@ def one_setting(result):
         if values["failed"]:
             lines.append(f"| {name} | failed | | |")
             continue
+        of_plain = ratio(result, name, "plain")
         lines.append(
-            f"| {name} | {values['median_ms']:.1f} | {ratio(result, name, 'plain'):.2f}x "
+            f"| {name} | {values['median_ms']:.1f} | {of_plain:.2f}x "
             f"| {values['peak_mib']:.0f} |"
         )
     return "\n".join(lines) + "\n"

@@ -116,7 +116,8 @@ class WeightClipping(keras.constraints.Constraint):
     def __init__(self, limit=0.01):
         if limit <= 0:
             raise ValueError(
-                f"`limit` of a weight clipping must be positive. Received: limit={limit}"
+                "`limit` of a weight clipping must be positive. "
+                f"Received: limit={limit}"
             )
         self.limit = float(limit)
 

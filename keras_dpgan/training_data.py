@@ -139,6 +139,7 @@ def _check_once(dataset, *expected):
 
 
 def is_array(x):
+    """Whether Keras' `fit` would take `x` as an array."""
     return isinstance(x, np.ndarray | list | tf.Tensor | tf.Variable) or hasattr(
         x, "__array__"
     )

@@ -78,7 +78,7 @@ def same(weights, others):
 
 def ignore_latents(generator):
     """Makes what a generator of `make_generator` makes depend on labels alone."""
-    first = next(l for l in generator.layers if isinstance(l, keras.layers.Dense))
+    first = next(x for x in generator.layers if isinstance(x, keras.layers.Dense))
     kernel, bias = first.get_weights()
     kernel[:LATENT_DIM] = 0
     first.set_weights([kernel, bias])

@@ -74,10 +74,11 @@ def make_update():
 
     def mean_gradient(parameters, key):
         if ENGINE.value == "plain":
-            batch_loss = lambda p: jax.vmap(functools.partial(record_loss, p))(
-                real, fake
-            )
-            return jax.grad(lambda p: batch_loss(p).mean())(parameters)
+
+            def mean_loss(p):
+                return jax.vmap(functools.partial(record_loss, p))(real, fake).mean()
+
+            return jax.grad(mean_loss)(parameters)
         each = jax.vmap(clipped, (None, 0, 0))(parameters, real, fake)
         sums = jax.tree.map(lambda g: g.sum(0), each)
         leaves, tree = jax.tree.flatten(sums)

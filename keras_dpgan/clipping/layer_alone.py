@@ -110,7 +110,9 @@ def _targets(use, variables, weights, inputs, gradients, backward):
     """The tensors that depend on the weights, and the losses' gradients by them."""
 
     def run(inputs):
-        with keras.StatelessScope(state_mapping=list(zip(variables, weights))):
+        with keras.StatelessScope(
+            state_mapping=list(zip(variables, weights, strict=False))
+        ):
             return use.operation(inputs)
 
     targets, weighted = [], []

@@ -223,7 +223,10 @@ class EinsumTerm(ProductTerm):
 
     def sizes(self, inputs, gradients):
         x, _, y = self._letters(len(inputs))
-        size = {**dict(zip(x, inputs)), **dict(zip(y, gradients))}
+        size = {
+            **dict(zip(x, inputs, strict=False)),
+            **dict(zip(y, gradients, strict=False)),
+        }
         return tuple(
             math.prod(size[c] for c in role) for role in self._roles(len(inputs))
         )
@@ -232,7 +235,7 @@ class EinsumTerm(ProductTerm):
         spec = self._equation.replace(" ", "").split("->")[0].split(",")[1]
         groups, _, left, right = self._roles_of_kernel()
         order = groups + left + right
-        size = dict(zip(spec, self.variable.shape))
+        size = dict(zip(spec, self.variable.shape, strict=False))
         products = tf.reshape(products, (-1, *(size[c] for c in order)))
         return tf.transpose(products, [0, *(1 + order.index(c) for c in spec)])
 
@@ -245,7 +248,7 @@ class EinsumTerm(ProductTerm):
 def _arranged(tensor, letters, *roles):
     """Transposes to rows and roles, and makes one axis of each role."""
     order = letters[0] + "".join(roles)
-    size = dict(zip(letters, tensor.shape))
+    size = dict(zip(letters, tensor.shape, strict=False))
     tensor = tf.transpose(tensor, [letters.index(c) for c in order])
     return tf.reshape(tensor, (-1, *(math.prod(size[c] for c in r) for r in roles)))
 

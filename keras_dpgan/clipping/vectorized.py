@@ -85,7 +85,7 @@ def _clip_and_sum(loss_fn, variables, records, l2_norm_clip, mask):
             ),
             v.shape,
         )
-        for g, v in zip(flat, variables)
+        for g, v in zip(flat, variables, strict=False)
     ]
     return contract.ClippedSum(
         sums,

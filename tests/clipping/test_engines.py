@@ -195,7 +195,7 @@ def test_each_record_has_its_own_dropout_mask(engine):
     def loss_fn(batch):
         return tf.reduce_sum(dropout(batch["x"], training=True) * weight.value, 1)
 
-    for i in range(2):
+    for _i in range(2):
         clipped = engine(loss_fn, [weight], same, 1e9)
         seen.append(clipped.sums[0].numpy())
     # Six equal masks would make each entry 0 or 12.
