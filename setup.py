@@ -19,8 +19,16 @@ TENSORBOARD = ["tensorboard"]
 # tensorflow-hub imports pkg_resources, which later setuptools have dropped.
 HUB = ["tensorflow-hub>=0.16.1", "tf_keras", "setuptools<81"]
 FEDERATED = ["flwr[simulation]>=1.27", "tenseal>=0.3.16"]
-SECURE = ["cryptography"]
-TEST = ["pytest>=8", "pytest-xdist", "hypothesis", "packaging", "setuptools", *PLOTS, *TENSORBOARD]
+SECURE = ["cryptography", "mpmath"]
+TEST = [
+    "pytest>=8",
+    "pytest-xdist",
+    "hypothesis",
+    "packaging",
+    "setuptools",
+    *PLOTS,
+    *TENSORBOARD,
+]
 DOCS = ["mkdocs-material", "mkdocstrings[python]"]
 
 setuptools.setup(

@@ -61,6 +61,9 @@ def clip_factors(norms, l2_norm_clip):
         `(factors, unclipped)`: a float tensor and a bool tensor of shape
         `(n,)`. A norm that is not finite has factor zero.
     """
+    # `tf.cast` alone would round a Python float to single precision first.
+    if isinstance(l2_norm_clip, float | int):
+        l2_norm_clip = tf.constant(l2_norm_clip, norms.dtype)
     clip = tf.cast(l2_norm_clip, norms.dtype)
     finite = tf.math.is_finite(norms)
     safe = tf.where(finite, norms, tf.ones_like(norms))

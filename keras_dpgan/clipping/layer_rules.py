@@ -119,8 +119,7 @@ def separable_convolution(layer, inputs, record):
         )
         if layer.bias is None:
             return outputs
-        bias = _channel_bias(layer)
-        return outputs + keras.ops.reshape(layer.bias, (1, *bias.shape))
+        return outputs + keras.ops.reshape(layer.bias, (1, *_bias_shape(layer)))
 
     sliding = Sliding.of(layer)
     size = (1,) * layer.rank
@@ -137,11 +136,13 @@ def separable_convolution(layer, inputs, record):
 
 
 def _channel_bias(layer):
-    if layer.bias is None:
-        return BiasTerm(None)
+    return BiasTerm(layer.bias, None if layer.bias is None else _bias_shape(layer))
+
+
+def _bias_shape(layer):
+    """The shape in which a bias is added to one row of the outputs."""
     channels_first = layer.data_format == "channels_first"
-    after = (1,) * layer.rank if channels_first else ()
-    return BiasTerm(layer.bias, (*layer.bias.shape, *after))
+    return (*layer.bias.shape, *((1,) * layer.rank if channels_first else ()))
 
 
 @register_layer_rule(keras.layers.LayerNormalization)

@@ -77,6 +77,10 @@ def probe(model, inputs=None):
     Raises:
         ValueError: If `inputs` are needed.
     """
+    if tf.distribute.has_strategy():
+        # Mirrored weights cannot be differentiated outside a replica. The list of
+        # layers still holds.
+        return []
     before = _random_inputs(model) if inputs is None else inputs
     after = tf.nest.map_structure(_with_a_changed_row, before)
     findings = []

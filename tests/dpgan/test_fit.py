@@ -310,3 +310,9 @@ def test_updates_per_epoch_can_be_chosen():
     )
     assert gan.num_discriminator_updates == 46
     assert gan.privacy_history.entries[0].sampling_probability == 0.1
+
+
+def test_a_physical_batch_size_trains_in_graphs():
+    gan = helpers.make_gan(physical_batch_size=5)
+    gan.fit(*helpers.make_data(), batch_size=12, epochs=1, verbose=0)
+    assert gan.num_discriminator_updates == 10

@@ -50,7 +50,8 @@ def test_npz_holds_rows_and_labels(exports, tmp_path):
 def test_the_chunks_of_a_seeded_draw_differ(exports, tmp_path):
     sample.draw(exports / "vectors", 2100, tmp_path / "data.npz", seed=3)
     with np.load(tmp_path / "data.npz") as data:
-        assert len(np.unique(data["x"], axis=0)) == 2100
+        # A saturated tanh may make two rows equal; equal chunks would halve them.
+        assert len(np.unique(data["x"], axis=0)) > 2000
 
 
 def test_npz_of_an_unconditional_generator_has_no_labels(exports, tmp_path):

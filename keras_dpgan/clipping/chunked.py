@@ -1,0 +1,47 @@
+"""Batches larger than memory, worked on in parts."""
+
+import tensorflow as tf
+
+from keras_dpgan.clipping import contract
+
+
+def chunked(engine, physical_batch_size):
+    """An engine that gives another one so many records at once, at the most.
+
+    The clipped sums of the parts are added before any noise. So it changes memory
+    and nothing else.
+
+    Args:
+        engine: See `keras_dpgan.clipping.contract`.
+        physical_batch_size: Positive int.
+
+    Returns:
+        An engine.
+    """
+
+    def engine_by_parts(loss_fn, variables, records, l2_norm_clip, mask=None):
+        n = contract.num_rows(records)
+
+        def add_part(start, sums, *counts):
+            part = slice(start, start + physical_batch_size)
+            total = engine(
+                loss_fn,
+                variables,
+                tf.nest.map_structure(lambda t: t[part], records),
+                l2_norm_clip,
+                None if mask is None else mask[part],
+            )
+            sums = [a + b for a, b in zip(sums, total.sums, strict=True)]
+            counts = [a + b for a, b in zip(counts, total[1:], strict=True)]
+            return start + physical_batch_size, sums, *counts
+
+        nothing = contract.empty_sum([contract.as_tensor(v) for v in variables])
+        _, *total = tf.while_loop(
+            lambda start, *_: start < n,
+            add_part,
+            (tf.constant(0), *nothing),
+            parallel_iterations=1,
+        )
+        return contract.ClippedSum(*total)
+
+    return engine_by_parts
