@@ -662,6 +662,17 @@ class DPGAN(keras.Model):
             accountant=accountant,
             max_records_per_person=max_records_per_person,
             private=self.private,
+            notes=self._statement_notes(),
+        )
+
+    def _statement_notes(self):
+        added = self.privacy_record.num_added
+        if not added:
+            return ()
+        return (
+            f"{added} of the updates that are counted have no part in this model: "
+            "the ledger has them from other runs with the same data, or from runs "
+            "that were killed and resumed",
         )
 
     def get_config(self):

@@ -22,6 +22,7 @@ class PrivacyRecord(keras.layers.Layer):
         num_discriminator_updates: int64 weight, updates of the entry in use.
         ledger_head: The head of the `privacy.Ledger` that has counted all of this
             history; `None` where there is none.
+        num_added: Int, the updates in the history that have no part in the weights.
     """
 
     def __init__(self, **kwargs):
@@ -32,6 +33,7 @@ class PrivacyRecord(keras.layers.Layer):
         self._closed = PrivacyHistory()
         self._entry = None
         self.ledger_head = None
+        self.num_added = 0
         self.built = True
 
     def _counter(self, name):
@@ -70,9 +72,12 @@ class PrivacyRecord(keras.layers.Layer):
     def add(self, entry):
         """Counts updates that have no part in these weights.
 
+        They were made with the same data, and some of what they gave may be known.
+
         Args:
             entry: A `HistoryEntry` with its count.
         """
+        self.num_added += entry.count
         self._closed.add(entry)
         self._num_closed.assign(self._closed.total_updates)
 
@@ -128,6 +133,7 @@ class PrivacyRecord(keras.layers.Layer):
                 "closed": self._closed.to_json(),
                 "entry": self._entry and self._entry.to_dict(),
                 "ledger_head": self.ledger_head,
+                "num_added": self.num_added,
             }
         )
         store["history"] = np.frombuffer(text.encode(), np.uint8)
@@ -147,4 +153,5 @@ class PrivacyRecord(keras.layers.Layer):
         self._entry = HistoryEntry.from_dict(entry) if entry else None
         head = content["ledger_head"]
         self.ledger_head = tuple(head) if head else None
+        self.num_added = content["num_added"]
         self.check()

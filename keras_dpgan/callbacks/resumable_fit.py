@@ -66,7 +66,8 @@ class ResumableFit(keras.callbacks.Callback):
         self._epoch, self._step = epoch, 0
 
     def on_train_batch_end(self, batch, logs=None):
-        self._step = batch + 1
+        # The last execution of an epoch may have fewer steps than Keras says.
+        self._step = min(batch + 1, self.params["steps"] or batch + 1)
         if self.model.needs_reservation:
             self._save()
 

@@ -64,6 +64,10 @@ def feature_scores(model, samples, real, real_test, conditional, seed):
         feature_models.extract_features(model, rows.x)
         for rows in (samples, real, real_test)
     )
+    width = generated.shape[1]
+    _check_enough("samples", generated, 2 * (width + 1))
+    _check_enough("real", training, 2 * (width + 1))
+    _check_enough("real_test", test, width + 1)
     # As many, since the bias of the distance depends on how many there are.
     same_number = training[: len(generated)]
     size = min(_MAX_NEIGHBOURHOODS, *map(len, (generated, training, test)))
@@ -72,7 +76,7 @@ def feature_scores(model, samples, real, real_test, conditional, seed):
         for key, x in (("samples", generated), ("real", training))
     }
     scores = {
-        "features": {"name": model.name, "width": generated.shape[1]},
+        "features": {"name": model.name, "width": width},
         "frechet_distance": {
             "samples": frechet.frechet_distance(test, generated),
             "real": frechet.frechet_distance(test, same_number),
@@ -97,6 +101,15 @@ def feature_scores(model, samples, real, real_test, conditional, seed):
             "per_class": {str(k): v for k, v in found.per_class.items()},
         }
     return scores
+
+
+def _check_enough(name, features, minimum):
+    if len(features) < minimum:
+        raise ValueError(
+            f"`{name}` must have at least {minimum} rows, for the Frechet distance of "
+            f"{features.shape[1]} features. Give more rows, or a model of fewer "
+            f"`features`. Received: {len(features)} rows"
+        )
 
 
 def label_accuracy_scores(judge, samples, real_test):

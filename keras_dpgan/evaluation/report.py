@@ -2,10 +2,14 @@
 
 import io
 import json
+import os
 import pathlib
+
+import numpy as np
 
 from keras_dpgan import _validate
 from keras_dpgan._files import complete_file
+from keras_dpgan.callbacks.grid import check_drawable
 from keras_dpgan.evaluation import figures
 from keras_dpgan.evaluation import page
 from keras_dpgan.evaluation import rows as row_checks
@@ -64,15 +68,16 @@ def report(
     """
     _validate.check_bool("include_real_records", include_real_records)
     history = _as_dict(history)
-    figures.new_figure()  # Raises now, not after minutes of work, if it cannot draw.
-    if isinstance(generator, str | pathlib.Path):
+    real_x, real_y = row_checks.rows_and_labels("real", real)
+    real_test_x = row_checks.rows_and_labels("real_test", real_test).x
+    # What cannot be drawn raises now, and not after minutes of work.
+    figures.new_figure()
+    _check_drawable(real_x, real_y, label_names)
+    if isinstance(generator, str | os.PathLike):
         generator = sample_sources.open_path(generator)
     statement = _statement(generator) if statement is None else str(statement)
     found = evaluate(generator, real, real_test, **evaluate_arguments)
-    real_x, real_test_x = (
-        x[0] if isinstance(x, tuple | list) else x for x in (real, real_test)
-    )
-    pairs = _nearest_pairs(found, real_x) if include_real_records else None
+    pairs = _nearest_pairs(found, np.asarray(real_x)) if include_real_records else None
     scores = {
         "title": title,
         **found.scores,
@@ -81,22 +86,36 @@ def report(
         "history": history,
     }
     pictures = _pictures(found, real_test_x, history, label_names, pairs)
+    html = page.render(title, found.scores, statement, pictures, label_names)
+    png = sheet.draw(title, found, real_test_x, statement, history, label_names, pairs)
     folder = pathlib.Path(path)
-    _write(folder / "report.json", json.dumps(scores, indent=2).encode() + b"\n")
-    text = page.render(title, found.scores, statement, pictures, label_names)
-    _write(folder / "report.html", text.encode())
-    _write(
-        folder / "report.png",
-        sheet.draw(title, found, real_test_x, statement, history, label_names, pairs),
-    )
+    numbers = json.dumps(scores, indent=2, allow_nan=False) + "\n"
+    _write(folder / "report.json", numbers.encode())
+    _write(folder / "report.html", html.encode())
+    _write(folder / "report.png", png)
     return scores
+
+
+def _check_drawable(real_x, real_y, label_names):
+    if np.ndim(real_x) == 4:
+        check_drawable("real", np.shape(real_x)[1:])
+    if label_names is None or real_y is None:
+        return
+    if len(label_names) <= np.max(real_y):
+        raise ValueError(
+            "`label_names` must have a name for each label, at least "
+            f"{np.max(real_y) + 1}. Received: {len(label_names)} names"
+        )
 
 
 def _as_dict(history):
     if history is None:
         return None
     history = getattr(history, "history", history)
-    return {key: [float(v) for v in values] for key, values in history.items()}
+    return {
+        key: [float(v) if np.isfinite(v) else None for v in values]
+        for key, values in history.items()
+    }
 
 
 def _statement(generator):

@@ -26,6 +26,29 @@ class Rows(typing.NamedTuple):
     y: np.ndarray | None
 
 
+def rows_and_labels(name, given):
+    """Takes rows, or a pair of rows and labels, apart.
+
+    Args:
+        name: The argument's name, for messages.
+        given: Array of rows, or tuple of rows and labels (which may be `None`).
+
+    Returns:
+        `Rows`, as they are: nothing is checked.
+
+    Raises:
+        ValueError: If a tuple is no pair.
+    """
+    if not isinstance(given, tuple):
+        return Rows(given, None)
+    if len(given) != 2:
+        raise ValueError(
+            f"`{name}` must be rows, or the pair of rows and labels. Received: a "
+            f"tuple of {len(given)}"
+        )
+    return Rows(*given)
+
+
 def check_rows(name, rows, minimum=1):
     """Returns rows as an array of numbers.
 

@@ -54,7 +54,7 @@ def draw_samples(source, n, seed=0):
             "or of an .npz file, a callable that takes the number of rows, or an "
             f"array. Received: generator={source!r:.80}"
         )
-    rows, labels = drawn if isinstance(drawn, (tuple, list)) else (drawn, None)
+    rows, labels = row_checks.rows_and_labels("samples", drawn)
     rows = row_checks.check_rows("samples", rows)
     if labels is not None:
         labels = row_checks.check_labels("labels", labels, len(rows))[:n]

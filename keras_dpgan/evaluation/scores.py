@@ -97,6 +97,7 @@ def evaluate(
         raise ValueError("Give labels with both of `real` and `real_test`, or neither.")
     if num_samples is None:
         num_samples = min(len(real.x), _MAX_SAMPLES)
+    _validate.check_int("num_samples", num_samples, minimum=1)
     samples = Rows(*draw_samples(generator, num_samples, seed))
     row_checks.check_same_shape("samples", samples.x, "real", real.x)
     if row_checks.is_image(real.x):
@@ -104,6 +105,8 @@ def evaluate(
             pixel_range, real.x, "samples", samples.x
         )
     conditional = samples.y is not None and real.y is not None
+    if conditional:
+        _check_known_labels(samples.y, np.concatenate([real.y, real_test.y]))
     names = _checked_classifiers(classifiers, conditional, real.x)
 
     logging.info("Looking for copies of training rows.")
@@ -132,7 +135,12 @@ def evaluate(
     # Last, since they take longest: what does not fit has raised by now.
     scores["accuracy"] = {
         name: _accuracy(
-            name, samples, compare_with_real and real, real_test, seed, pixel_range
+            name,
+            samples,
+            real if compare_with_real else None,
+            real_test,
+            seed,
+            pixel_range,
         )
         for name in names
     }
@@ -141,11 +149,20 @@ def evaluate(
 
 
 def _checked_rows(name, given):
-    x, y = given if isinstance(given, (tuple, list)) else (given, None)
+    x, y = row_checks.rows_and_labels(name, given)
     x = row_checks.check_rows(name, x, minimum=10)
     if y is not None:
         y = row_checks.check_labels(f"{name} labels", y, len(x))
     return Rows(x, y)
+
+
+def _check_known_labels(labels, real_labels):
+    unknown = np.setdiff1d(labels, real_labels)
+    if len(unknown):
+        raise ValueError(
+            "The labels of samples must be among those of the real rows. Received: "
+            f"labels {unknown.tolist()}, which no real row has"
+        )
 
 
 def _checked_classifiers(names, conditional, x):
@@ -165,7 +182,7 @@ def _checked_classifiers(names, conditional, x):
 
 def _accuracy(name, samples, real, real_test, seed, pixel_range):
     def after_training_on(rows, kind):
-        if not rows:
+        if rows is None:
             return None
         logging.info("Training %s on %d %s.", name, len(rows.x), kind)
         return classifier_metrics.classifier_accuracy(

@@ -203,3 +203,16 @@ def test_without_matplotlib_there_is_a_pip_line_at_once(
 def test_says_what_is_wrong(black_and_white, tmp_path):
     with pytest.raises(ValueError, match="`include_real_records` must be True or"):
         evaluation.report(*black_and_white, tmp_path, include_real_records="yes")
+    with pytest.raises(ValueError, match="`label_names` must have a name for each"):
+        evaluation.report(*black_and_white, tmp_path, label_names=["zero"])
+    two_channels = np.zeros((20, 8, 8, 2))
+    with pytest.raises(ValueError, match="one or three channels"):
+        evaluation.report(two_channels, two_channels, two_channels, tmp_path)
+
+
+def test_history_that_is_not_finite_is_still_json(blobs, tmp_path):
+    (x, _), (x_test, _) = blobs
+    history = {"g_loss": [1.0, float("nan")], "epsilon": [1.0, 2.0]}
+    evaluation.report(x_test, x, x_test, tmp_path, history=history)
+    stored = json.loads((tmp_path / "report.json").read_text())
+    assert stored["history"]["g_loss"] == [1.0, None]

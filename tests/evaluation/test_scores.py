@@ -138,9 +138,8 @@ def test_as_many_samples_as_training_rows_unless_said(blobs):
     "change, message",
     [
         ({"classifiers": ("svm",)}, "`classifiers` must be one of"),
-        ({"num_samples": 0}, "`n` must be an integer of at least 1"),
-        ({"num_samples": 70}, "`generated` must have more than twice as many rows"),
-        ({"num_samples": 40}, "`generated` must have at least 65 rows"),
+        ({"num_samples": 0}, "`num_samples` must be an integer of at least 1"),
+        ({"num_samples": 129}, "`samples` must have at least 130 rows"),
         ({"pixel_range": (1, 0)}, "the lower bound first"),
     ],
 )
@@ -161,7 +160,13 @@ def test_says_what_is_wrong_with_samples(halves):
         broken = fresh.copy()
         broken[7, 0, 0, 0] = np.nan
         scores(halves, (broken, labels))
+    with pytest.raises(ValueError, match=r"labels \[17\], which no real row has"):
+        scores(halves, (fresh, np.where(labels == 3, 17, labels)))
+    with pytest.raises(ValueError, match="must be rows, or the pair"):
+        scores(halves, (fresh, labels, labels))
     with pytest.raises(ValueError, match="labels with both"):
         evaluation.evaluate(fresh, (x, y), test[0])
     with pytest.raises(ValueError, match="`real_test` must have at least 10 rows"):
         evaluation.evaluate(fresh, x, test[0][:5])
+    with pytest.raises(ValueError, match="`real_test` must have at least 65 rows"):
+        evaluation.evaluate(fresh, x, test[0][:64])

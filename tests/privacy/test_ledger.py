@@ -13,6 +13,7 @@ import pytest
 from keras_dpgan import privacy
 from keras_dpgan.privacy import Ledger
 from keras_dpgan.privacy.ledger import __main__ as command_line
+from keras_dpgan.privacy.ledger import file
 
 NAME = "hospital 2026"
 
@@ -169,7 +170,9 @@ def test_a_missing_a_doubled_and_a_foreign_line_are_found(written):
 def test_a_line_with_a_fitting_checksum_and_other_content_is_refused(path, line):
     with Ledger(path, NAME) as ledger:
         ledger.spend(entry(count=10), purpose="training")
-        ledger._file.append(line)
+    foreign = file.LedgerFile(path)
+    foreign.append(line)
+    foreign.close()
     with pytest.raises(ValueError, match="Line 4 of .* is no line of a ledger"):
         Ledger.read(path)
 

@@ -33,7 +33,8 @@ class LedgerFile:
     def __init__(self, path):
         self.path = os.fspath(path)
         self._descriptor = None
-        self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND
+        self._descriptor = os.open(self.path, flags, 0o666)
         _open_files.add(self)
         try:
             self._lock()
