@@ -12,6 +12,10 @@ from keras_dpgan.clipping.weight_gradient import Part
 from keras_dpgan.clipping.weight_gradient import WeightGradient
 from keras_dpgan.clipping.weight_gradient import chunk_size
 
+# More would hold more temporary tensors; fewer would leave processors idle in the
+# operations that use one.
+_CHUNKS_AT_ONCE = 2
+
 
 class BookKeeping:
     """Norms of the records' gradients, and sums of them.
@@ -45,7 +49,8 @@ class BookKeeping:
         if not self._weights:
             return tf.zeros((self._n,), dtype)
         keeping = [w for w in self._weights if w.keeps_gradients]
-        size = tf.minimum(chunk_size(self._weights), self._n)
+        num_chunks = -(-self._n // chunk_size(self._weights))
+        size = -(-self._n // num_chunks)
 
         def one(number):
             start = tf.minimum(number * size, self._n - size)
@@ -57,8 +62,9 @@ class BookKeeping:
         kept = [tf.TensorSpec((None, *w.variable.shape), w.dtype) for w in keeping]
         squares, gradients = tf.map_fn(
             one,
-            tf.range(-(-self._n // size)),
+            tf.range(num_chunks),
             fn_output_signature=(tf.TensorSpec((None,), dtype), kept),
+            parallel_iterations=_CHUNKS_AT_ONCE,
         )
         for weight, chunks in zip(keeping, gradients, strict=True):
             self._kept[id(weight.variable)] = self._joined(chunks, size)

@@ -75,7 +75,10 @@ def clip_factors(norms, l2_norm_clip):
 
 def num_rows(records):
     """The number of records in a structure, as an int32 scalar tensor."""
-    return tf.shape(tf.nest.flatten(records)[0])[0]
+    first = tf.nest.flatten(records)[0]
+    if first.shape[0] is not None:
+        return tf.constant(first.shape[0], tf.int32)
+    return tf.shape(first)[0]
 
 
 def empty_sum(variables):

@@ -133,12 +133,12 @@ class ConvolutionTerm(ProductTerm):
         met = math.prod(self.sliding.kernel_size)
         return float(met) ** 0.5 * input_norm * gradient_norm
 
-    def gram_plan(self, inputs, gradients, blocks):
-        """The `PatchGramPlan` of `blocks` images of a record; `None` with groups."""
+    def gram_plan(self, inputs, gradients):
+        """The `PatchGramPlan` of such an image; `None` with groups."""
         if self.groups > 1:
             return None
         image = self.image(inputs, gradients)
-        return PatchGramPlan(self.sliding.window(image), blocks)
+        return PatchGramPlan(self.sliding.window(image))
 
 
 class TransposedConvolutionTerm(ConvolutionTerm):

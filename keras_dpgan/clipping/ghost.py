@@ -41,10 +41,13 @@ def ghost(loss_fn, variables, records, l2_norm_clip, mask=None):
     def clip_and_sum():
         return _clip_and_sum(loss_fn, variables, records, l2_norm_clip, mask)
 
-    if tf.get_static_value(n):
-        return clip_and_sum()
-    tensors = [contract.as_tensor(v) for v in variables]
-    return tf.cond(n > 0, clip_and_sum, lambda: contract.empty_sum(tensors))
+    def nothing():
+        return contract.empty_sum([contract.as_tensor(v) for v in variables])
+
+    known = tf.get_static_value(n)
+    if known is not None:
+        return clip_and_sum() if known else nothing()
+    return tf.cond(n > 0, clip_and_sum, nothing)
 
 
 def _clip_and_sum(loss_fn, variables, records, l2_norm_clip, mask):
@@ -60,6 +63,8 @@ def _clip_and_sum(loss_fn, variables, records, l2_norm_clip, mask):
     return _clipped_sum(recorded, variables, l2_norm_clip, mask)
 
 
+# Converting this to a graph function by source would take longer than tracing it.
+@tf.autograph.experimental.do_not_convert
 def _clipped_sum(recorded, variables, l2_norm_clip, mask):
     n = tf.shape(recorded.losses)[0]
     books = BookKeeping(recorded, n)

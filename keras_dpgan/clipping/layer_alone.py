@@ -30,9 +30,6 @@ def rule(layer, args, kwargs, recorder):
     Returns:
         What its `call` returns.
     """
-    if _keras_internals.has_random_state(layer):
-        # Computed once more, it would draw other numbers.
-        return type(layer).call(layer, *args, **kwargs)
     structure = (args, kwargs)
     flat = tf.nest.flatten(structure)
     places = [i for i, x in enumerate(flat) if tf.is_tensor(x)]
@@ -56,13 +53,12 @@ def rule(layer, args, kwargs, recorder):
     return recorder.record_whole(layer, own_call, whole_layer, inputs, variables)
 
 
-def per_record_gradients(use, variables, values, gradients, backward, n):
+def per_record_gradients(use, values, gradients, backward, n):
     """Each record's gradient by a layer's weights, by `tf.vectorized_map`.
 
     Args:
         use: The `Use`.
-        variables: List of `keras.Variable`.
-        values: List of tensors, their values.
+        values: List of tensors, the values of `use.variables`.
         gradients: List of tensors or `None`: the gradients at `use.outputs`.
         backward: List of pairs `(r, v)` of such lists: at `use.inputs` the
             losses' gradients by the input gradient, and at `use.outputs` the
@@ -91,9 +87,7 @@ def per_record_gradients(use, variables, values, gradients, backward, n):
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             weights = [tf.identity(v) for v in values]
             tape.watch(weights)
-            targets, weighted = _targets(
-                use, variables, weights, inputs, gradients, backward
-            )
+            targets, weighted = _targets(use, weights, inputs, gradients, backward)
         found = tape.gradient(
             targets,
             weights,
@@ -106,13 +100,12 @@ def per_record_gradients(use, variables, values, gradients, backward, n):
     return [at_least_float32(g) for g in found]
 
 
-def _targets(use, variables, weights, inputs, gradients, backward):
+def _targets(use, weights, inputs, gradients, backward):
     """The tensors that depend on the weights, and the losses' gradients by them."""
 
     def run(inputs):
-        with keras.StatelessScope(
-            state_mapping=list(zip(variables, weights, strict=False))
-        ):
+        mapping = list(zip(use.variables, weights, strict=True))
+        with keras.StatelessScope(state_mapping=mapping):
             return use.operation(inputs)
 
     targets, weighted = [], []

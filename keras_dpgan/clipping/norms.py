@@ -14,6 +14,7 @@ with a bound on its rounding error, and callers clip by the sum of both.
 """
 
 import collections
+import itertools
 
 import numpy as np
 import tensorflow as tf
@@ -45,13 +46,15 @@ def of_gradients(gradients, magnitude):
     Args:
         gradients: Tensor of shape `(records, ...)`.
         magnitude: Tensor of shape `(records,)`: the size of the gradient, had
-            nothing in it cancelled.
+            nothing in it cancelled. `None` where these very gradients are added.
 
     Returns:
         A `Square`.
     """
     axes = list(range(1, gradients.shape.rank))
     value = tf.reduce_sum(tf.square(gradients), axes)
+    if magnitude is None:
+        return Square(value, tf.zeros_like(value))
     slack = 2.0 * unit_roundoff(gradients.dtype) * magnitude
     return Square(value, slack * (2.0 * tf.sqrt(value) + slack))
 
@@ -89,19 +92,31 @@ def of_patch_products(plan, images, fields):
     Returns:
         A `Square`.
     """
-    patch_products = plan.gram(images)
-    fields = tf.concat(fields, 1)
-    products = tf.matmul(fields, fields, transpose_b=True)
-    num_positions = fields.shape[1]
-    products = tf.transpose(tf.reshape(products, (-1, num_positions**2)))
-    first, second = plan.pairs
-    products = tf.gather(products, (first * num_positions + second).astype(np.int32))
-    equal = np.flatnonzero(first == second).astype(np.int32)
-    weights = tf.gather(patch_products, equal) * tf.gather(products, equal)
-    times = np.where(first == second, 1.0, 2.0)[np.newaxis]
-    value = tf.matmul(tf.constant(times, products.dtype), patch_products * products)
+    pixels = [plan.by_class(image) for image in images]
+    value, weights = 0.0, []
+    for i, j in itertools.combinations_with_replacement(range(len(images)), 2):
+        pairs = plan.own_pairs if i == j else plan.all_pairs
+        products = plan.products(pairs, pixels[i], pixels[j])
+        products *= _field_products(pairs, fields[i], fields[j])
+        if i == j:
+            weights.append(tf.gather(products, pairs.equal))
+            value -= tf.reduce_sum(weights[-1], 0)
+        value += 2.0 * tf.reduce_sum(products, 0)
     size = plan.window.taps * images[0].shape[-1]
-    return Square(value[0], _gram_error(weights, [0], size, fields.shape[-1]))
+    error = _gram_error(tf.concat(weights, 0), [0], size, fields[0].shape[-1])
+    return Square(value, error)
+
+
+def _field_products(pairs, first, second):
+    """Inner products, of shape `(pairs, records)`."""
+    products = tf.matmul(first, second, transpose_b=True)
+    num_positions = first.shape[1]
+    products = tf.transpose(tf.reshape(products, (-1, num_positions**2)))
+    if len(pairs.first) == num_positions**2:
+        return products
+    return tf.gather(
+        products, (pairs.first * num_positions + pairs.second).astype(np.int32)
+    )
 
 
 def _gram_error(weights, axes, left_size, right_size):

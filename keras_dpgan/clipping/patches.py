@@ -134,11 +134,9 @@ class PatchGramPlan:
 
     Attributes:
         window: The `Window`.
-        blocks: Int, the images of one record whose patches are put end to end.
     """
 
     window: Window
-    blocks: int
 
     @functools.cached_property
     def grid(self):
@@ -149,47 +147,34 @@ class PatchGramPlan:
         )
 
     @property
-    def num_classes(self):
-        return math.prod(self.window.strides)
+    def num_positions(self):
+        return math.prod(self.window.positions)
 
     @property
-    def pixels_per_class(self):
-        """The pixels of one class in all blocks."""
-        return self.blocks * math.prod(self.grid)
-
-    @property
-    def num_pairs(self):
-        """The pairs of positions, each counted once."""
-        n = self.blocks * math.prod(self.window.positions)
-        return n * (n + 1) // 2
+    def num_pixel_pairs(self):
+        """The inner products of pixels of an image with those of another."""
+        return math.prod(self.window.strides) * math.prod(self.grid) ** 2
 
     @functools.cached_property
-    def pairs(self):
-        """Two int arrays of shape `(num_pairs,)`: `p <= q` for each pair."""
-        return np.triu_indices(self.blocks * math.prod(self.window.positions))
+    def all_pairs(self):
+        """`PatchPairs` of the patches of one image with those of another."""
+        each = np.arange(self.num_positions)
+        return self._pairs(np.repeat(each, len(each)), np.tile(each, len(each)))
 
     @functools.cached_property
-    def summands(self):
-        """Which products of pixels add up to which pair of positions.
+    def own_pairs(self):
+        """`PatchPairs` of the patches of one image, each counted once."""
+        return self._pairs(*np.triu_indices(self.num_positions))
 
-        Returns:
-            Two int32 arrays of the same length: indices into the flat Gram
-            matrices of the classes, and the pair each is added to, ascending.
-        """
+    def _pairs(self, first, second):
         inside, pixel_class, pixel = self._located()
-        num_positions = len(inside)
-        p, q = self.pairs
-        (p_block, p), (q_block, q) = (
-            np.divmod(p, num_positions),
-            np.divmod(q, num_positions),
+        size = math.prod(self.grid)
+        flat = (pixel_class[first] * size + pixel[first]) * size + pixel[second]
+        pair = np.broadcast_to(np.arange(len(first))[:, np.newaxis], flat.shape)
+        met = inside[first] & inside[second]
+        return PatchPairs(
+            first, second, flat[met].astype(np.int32), pair[met].astype(np.int32)
         )
-        size, per_block = self.pixels_per_class, math.prod(self.grid)
-        row = p_block[:, np.newaxis] * per_block + pixel[p]
-        column = q_block[:, np.newaxis] * per_block + pixel[q]
-        flat = (pixel_class[p] * size + row) * size + column
-        pair = np.broadcast_to(np.arange(len(p))[:, np.newaxis], flat.shape)
-        met = inside[p] & inside[q]
-        return flat[met].astype(np.int32), pair[met].astype(np.int32)
 
     def _located(self):
         """Per position and tap: is it inside, in which class, which pixel of it."""
@@ -205,32 +190,15 @@ class PatchGramPlan:
             np.ravel_multi_index(tuple(place), self.grid),
         )
 
-    def gram(self, images):
-        """Inner products of all pairs of patches of each record.
+    def by_class(self, images):
+        """Sorts pixels by class.
 
         Args:
-            images: List of `blocks` tensors of shape
-                `(records, *window.image, channels)`.
+            images: Tensor of shape `(records, *window.image, channels)`.
 
         Returns:
-            Tensor of shape `(num_pairs, records)`. Records come last, so that
-            the sums over few pixels each work on long rows.
+            Tensor of shape `(records * classes, pixels, channels)`.
         """
-        size = self.pixels_per_class
-        pixels = tf.reshape(
-            self._by_class(tf.stack(images)), (-1, size, images[0].shape[-1])
-        )
-        products = tf.matmul(pixels, pixels, transpose_b=True)
-        products = tf.transpose(
-            tf.reshape(products, (-1, self.num_classes * size * size))
-        )
-        indices, pairs = self.summands
-        return tf.sparse.segment_sum(
-            products, indices, pairs, num_segments=self.num_pairs
-        )
-
-    def _by_class(self, images):
-        """`(blocks, records, *image, c)` to `(records, class, blocks, grid, c)`."""
         window, rank = self.window, len(self.grid)
         missing = [
             (0, cells * stride - size)
@@ -239,11 +207,53 @@ class PatchGramPlan:
             )
         ]
         if any(after for _, after in missing):
-            images = tf.pad(images, [(0, 0), (0, 0), *missing, (0, 0)])
+            images = tf.pad(images, [(0, 0), *missing, (0, 0)])
         split = [
             n for pair in zip(self.grid, window.strides, strict=True) for n in pair
         ]
-        images = tf.reshape(images, (self.blocks, -1, *split, images.shape[-1]))
-        cells = [2 + 2 * axis for axis in range(rank)]
-        residues = [3 + 2 * axis for axis in range(rank)]
-        return tf.transpose(images, [1, *residues, 0, *cells, 2 + 2 * rank])
+        channels = images.shape[-1]
+        images = tf.reshape(images, (-1, *split, channels))
+        cells = [1 + 2 * axis for axis in range(rank)]
+        residues = [2 + 2 * axis for axis in range(rank)]
+        images = tf.transpose(images, [0, *residues, *cells, 1 + 2 * rank])
+        return tf.reshape(images, (-1, math.prod(self.grid), channels))
+
+    def products(self, pairs, first, second):
+        """Inner products of pairs of patches of each record.
+
+        Args:
+            pairs: `all_pairs`, or `own_pairs` where `first` is `second`.
+            first: Tensor as `by_class` returns it.
+            second: Tensor as `by_class` returns it.
+
+        Returns:
+            Tensor of shape `(pairs, records)`. Records come last, so that the
+            sums over few pixels each work on long rows.
+        """
+        products = tf.matmul(first, second, transpose_b=True)
+        products = tf.transpose(tf.reshape(products, (-1, self.num_pixel_pairs)))
+        return tf.sparse.segment_sum(
+            products, pairs.summands, pairs.sums, num_segments=len(pairs.first)
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class PatchPairs:
+    """Pairs of patches, and which products of pixels add up to theirs.
+
+    Attributes:
+        first: Int array of shape `(pairs,)`, the position of one patch.
+        second: Int array of shape `(pairs,)`, that of the other.
+        summands: int32 array, indices into the flat products of pixels.
+        sums: int32 array, the pair that each of these is added to, ascending.
+    """
+
+    first: np.ndarray
+    second: np.ndarray
+    summands: np.ndarray
+    sums: np.ndarray
+
+    @functools.cached_property
+    def equal(self):
+        """Indices of the pairs of a patch with itself."""
+        return np.flatnonzero(self.first == self.second).astype(np.int32)

@@ -96,7 +96,8 @@ def _rows_problem(expected):
     if not names:
         return None
     return (
-        f"layers {names} are called on rows that are not the records' rows end to end"
+        f"layers {names} draw random numbers, have no shape of their own, or are "
+        "called on rows that are not the records' rows end to end"
     )
 
 

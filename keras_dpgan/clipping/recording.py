@@ -34,6 +34,8 @@ class Use:
         blocks: Int, the rows per record: row `j` belongs to record `j % n`.
         variables: List of variables, where a layer is recorded as a whole; then
             `terms` is empty.
+        changes_state: Whether the operation assigns to variables, as one that
+            draws random numbers does: run once more, it would do something else.
         backward: List of `BackwardUse`, one for each input gradient.
     """
 
@@ -44,6 +46,7 @@ class Use:
     outputs: list
     blocks: int = None
     variables: list = None
+    changes_state: bool = False
     backward: list = dataclasses.field(default_factory=list)
 
     def all_variables(self):
@@ -220,16 +223,19 @@ class Recorder:
     def _run_tapped(self, use, variables, run):
         call = self._num_calls
         self._num_calls += 1
+        values = [(v, self._values[id(v)]) for v in variables]
+        scope = keras.StatelessScope(state_mapping=values)
         if self._expected is None:
-            use.outputs = run(use.inputs)
+            with scope:
+                use.outputs = run(use.inputs)
+            use.changes_state = len(scope.state_mapping) > len(values)
             self.uses.append(use)
             return use.outputs
         use.blocks = self._blocks_of_call(call, use.layer)
         if use.blocks is None:
             return run(use.inputs)
         tapped = [self._tap_input(use, i, t) for i, t in enumerate(use.inputs)]
-        values = [(v, self._values[id(v)]) for v in variables]
-        with keras.StatelessScope(state_mapping=values):
+        with scope:
             outputs = run(tapped)
         use.outputs = [self._tap_output(use, i, t) for i, t in enumerate(outputs)]
         self.tape.watch(use.outputs)
@@ -280,11 +286,15 @@ class Recorder:
         # Without the watch, the backward pass from a gradient that depends on no
         # watched tensor would be off the tape, and norms would come out too small.
         gradient = tf.identity(gradient)
-        self.tape.watch(gradient)
+        _watch(self.tape, gradient)
         return _identity(gradient, catch)
 
     def _report(self, problem):
         self.problem = self.problem or problem
+
+
+def _watch(tape, tensor):
+    tape.watch(tensor)
 
 
 def _identity(tensor, on_gradient):

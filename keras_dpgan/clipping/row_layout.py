@@ -42,7 +42,7 @@ def _blocks(use, folded):
     outputs = tf.nest.flatten(use.outputs)
     rows = {_num_rows(t) for t in [*inputs, *outputs]}
     whole = len(rows) == 1 and None not in rows and 0 not in rows
-    if not whole or any(t.name in folded for t in inputs):
+    if not whole or use.changes_state or any(t.name in folded for t in inputs):
         return None
     shapes = tuple(inputs[0].shape), tuple(outputs[0].shape)
     if not all(term.supports(*shapes) for term in use.terms):

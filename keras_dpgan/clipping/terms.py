@@ -140,7 +140,7 @@ class ProductTerm(Term):
         left = self.left(inputs, gradients)
         right = self.right(inputs, gradients)
         if left.shape[2] == 1:
-            products = tf.linalg.matrix_transpose(left) * right
+            products = left[:, :, 0, :, tf.newaxis] * right
         else:
             products = tf.matmul(left, right, transpose_a=True)
         return self.from_matrices(products)

@@ -16,7 +16,7 @@ _COST_OF_MOVING = 60
 
 # The numbers that the temporary tensors of one chunk of records may hold, so
 # that they stay in a processor's cache.
-_CHUNK_NUMBERS = 600_000
+_CHUNK_NUMBERS = 5_000_000
 
 # The most summands of a `PatchGramPlan`: its index tables are constants.
 _MOST_SUMMANDS = 4_000_000
@@ -83,6 +83,10 @@ class Chunk:
         self._rows = {}
         self._norms = {}
 
+    def one(self, i):
+        """The `Chunk` of a single one of the records."""
+        return Chunk(self._start + i, 1, self._n)
+
     def rows(self, tensor, block):
         """The rows of one block, in single precision or better."""
         key = tensor.ref(), block
@@ -146,27 +150,28 @@ class WeightGradient:
         groups, _, left, right = self.parts[0].sizes()
         positions = sum(p.sizes()[1] * p.blocks for p in self.parts)
         pairs = groups * positions**2
-        moved = 3 * pairs + groups * positions * left
+        moved = 3 * (pairs + groups * positions * (left + right))
         return 2 * pairs * (left + right) + _COST_OF_MOVING * moved
 
     def _patch_gram_cost(self):
         plan = self._plan
         _, _, left, right = self.parts[0].sizes()
         channels = left // plan.window.taps
-        pixel_pairs = plan.num_classes * plan.pixels_per_class**2
-        flops = 2 * pixel_pairs * channels + 4 * plan.num_pairs * right
-        moved = 1.5 * pixel_pairs + (3 + plan.window.taps / 2) * plan.num_pairs
-        return flops + _COST_OF_MOVING * moved
+        pairs = plan.num_positions**2
+        flops = 2 * plan.num_pixel_pairs * channels + 2 * pairs * right
+        moved = 3 * plan.num_pixel_pairs + (6 + plan.window.taps) * pairs
+        blocks = sum(p.blocks for p in self.parts)
+        return blocks * (blocks + 1) / 2 * (flops + _COST_OF_MOVING * moved)
 
     def _patch_gram_plan(self):
         if not all(isinstance(p.term, ConvolutionTerm) for p in self.parts):
             return None
-        blocks = sum(p.blocks for p in self.parts)
-        plans = {p.term.gram_plan(*p.shapes, blocks) for p in self.parts}
+        plans = {p.term.gram_plan(*p.shapes) for p in self.parts}
         plan = plans.pop()
         if plans or plan is None:
             return None
-        return plan if plan.num_pairs * plan.window.taps <= _MOST_SUMMANDS else None
+        summands = plan.num_positions**2 * plan.window.taps
+        return plan if summands <= _MOST_SUMMANDS else None
 
     def temporary_numbers(self):
         """The numbers held at once while one record's norm is computed."""
@@ -177,7 +182,7 @@ class WeightGradient:
             all_positions = sum(p.sizes()[1] * p.blocks for p in self.parts)
             pairs = groups * all_positions**2
             if self.form == "patch_gram":
-                return self._plan.num_classes * self._plan.pixels_per_class**2
+                return 4 * self._plan.num_pixel_pairs
             if self.form == "gram":
                 return max(pairs, groups * all_positions * left)
             numbers = max(numbers, groups * positions * left)
@@ -201,52 +206,48 @@ class WeightGradient:
         cancelled = square.error > _TOLERATED_ERROR * square.value
         # A comparison with what is not finite is false: such a record is zero
         # whatever its norm.
-        return self._recomputed(square, cancelled, blocks), None
+        return self._recomputed(square, cancelled, chunk), None
 
     def _blocks(self, chunk):
-        """Lists of terms, inputs and gradients, one per block, and magnitudes."""
-        pairs = [(part, block) for part in self.parts for block in range(part.blocks)]
+        """The `Block` of each part and each row of a record."""
         return [
-            (
-                part.term,
-                chunk.rows(part.inputs, block),
-                chunk.rows(part.gradients, block),
-                part.term.magnitude(
-                    chunk.row_norms(part.inputs, block),
-                    chunk.row_norms(part.gradients, block),
-                ),
-            )
-            for part, block in pairs
+            Block(chunk, part, block)
+            for part in self.parts
+            for block in range(part.blocks)
         ]
 
     def _direct(self, blocks):
-        gradients = tf.add_n([term.gradient(a, d) for term, a, d, _ in blocks])
-        magnitude = tf.add_n([m for _, _, _, m in blocks])
+        gradients = tf.add_n([b.term.gradient(b.inputs, b.gradients) for b in blocks])
+        if self.keeps_gradients:
+            # What is measured here is what is added: rounding before it is none
+            # of the clip's concern.
+            magnitude = None
+        else:
+            magnitude = tf.add_n([b.magnitude() for b in blocks])
         return norms.of_gradients(gradients, magnitude), gradients
 
     def _gram(self, blocks):
         if self.form == "patch_gram":
             images = [
-                term.sliding.channels_last(term.image(a, d)) for term, a, d, _ in blocks
+                b.term.sliding.channels_last(b.term.image(b.inputs, b.gradients))
+                for b in blocks
             ]
-            fields = [term.right(a, d)[:, 0] for term, a, d, _ in blocks]
+            fields = [b.term.right(b.inputs, b.gradients)[:, 0] for b in blocks]
             return norms.of_patch_products(self._plan, images, fields)
-        left = tf.concat([term.left(a, d) for term, a, d, _ in blocks], 2)
-        right = tf.concat([term.right(a, d) for term, a, d, _ in blocks], 2)
+        left = tf.concat([b.term.left(b.inputs, b.gradients) for b in blocks], 2)
+        right = tf.concat([b.term.right(b.inputs, b.gradients) for b in blocks], 2)
         return norms.of_products(left, right, self.parts[0].term.left_gram)
 
-    def _recomputed(self, square, wanted, blocks):
+    def _recomputed(self, square, wanted, chunk):
         """Replaces the wanted records' norms by those of the product itself."""
 
         def one_by_one():
             def one(i):
-                rows = [
-                    (term, a[i : i + 1], d[i : i + 1], m[i : i + 1])
-                    for term, a, d, m in blocks
-                ]
                 return tf.cond(
                     wanted[i],
-                    lambda: tuple(x[0] for x in self._direct(rows)[0]),
+                    lambda: tuple(
+                        x[0] for x in self._direct(self._blocks(chunk.one(i)))[0]
+                    ),
                     lambda: (square.value[i], square.error[i]),
                 )
 
@@ -260,6 +261,32 @@ class WeightGradient:
             tf.reduce_any(wanted), one_by_one, lambda: (square.value, square.error)
         )
         return norms.Square(value, error)
+
+
+class Block:
+    """One row of each record of a chunk, at one part.
+
+    Attributes:
+        term: The `Term`.
+        inputs: Tensor of shape `(records, ...)`.
+        gradients: Tensor of shape `(records, ...)`.
+    """
+
+    def __init__(self, chunk, part, block):
+        self.term = part.term
+        self.inputs = chunk.rows(part.inputs, block)
+        self.gradients = chunk.rows(part.gradients, block)
+        self._row_norms = [
+            lambda tensor=tensor: chunk.row_norms(tensor, block)
+            for tensor in (part.inputs, part.gradients)
+        ]
+
+    def magnitude(self):
+        """See `Term.magnitude`."""
+        input_norm, gradient_norm = self._row_norms
+        return self.term.magnitude(
+            input_norm() if self.term.uses_inputs else None, gradient_norm()
+        )
 
 
 def _row_numbers(part):
