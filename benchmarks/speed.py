@@ -11,6 +11,7 @@ import platform
 import sys
 
 import driver
+import startup
 import tables
 from absl import app
 from absl import flags
@@ -21,18 +22,27 @@ ROUNDS = flags.DEFINE_integer("rounds", 9, "How often each contender has its tur
 CHECK = flags.DEFINE_bool("check", False, "Hold the ratios against thresholds.json.")
 ONLY = flags.DEFINE_multi_string("only", [], "Names of the settings to run; all.")
 
-# Each row: critic, loss, batch size, contenders.
+# Per setting: critic, loss, batch size, and which contenders besides ours.
 SETTINGS = {
-    "conv28 wasserstein 64": ("conv28", "wasserstein", 64, "all"),
-    "conv28 wasserstein 256": ("conv28", "wasserstein", 256, "fast"),
-    "conv28 wasserstein 1024": ("conv28", "wasserstein", 1024, "own"),
-    "conv28 non_saturating 256": ("conv28", "non_saturating", 256, "own"),
-    "conv28 wasserstein_gp 64": ("conv28", "wasserstein_gp", 64, "own"),
-    "conv28 wasserstein_gp 256": ("conv28", "wasserstein_gp", 256, "own"),
-    "conv32 wasserstein 256": ("conv32", "wasserstein", 256, "own"),
-    "conv32 wasserstein_gp 256": ("conv32", "wasserstein_gp", 256, "own"),
-    "mlp wasserstein 256": ("mlp", "wasserstein", 256, "fast"),
-    "mlp wasserstein_gp 256": ("mlp", "wasserstein_gp", 256, "own"),
+    "conv28 wasserstein 64": ("conv28", "wasserstein", 64, "peers, tf_privacy"),
+    "conv28 wasserstein 256": ("conv28", "wasserstein", 256, "peers"),
+    "conv28 wasserstein 1024": ("conv28", "wasserstein", 1024, ""),
+    "conv28 non_saturating 256": ("conv28", "non_saturating", 256, "peers"),
+    "conv28 wasserstein_gp 64": ("conv28", "wasserstein_gp", 64, "tf_privacy"),
+    "conv28 wasserstein_gp 256": ("conv28", "wasserstein_gp", 256, ""),
+    "conv28 wasserstein_gp 1024": ("conv28", "wasserstein_gp", 1024, ""),
+    "conv32 wasserstein 256": ("conv32", "wasserstein", 256, "peers"),
+    "conv32 wasserstein_gp 256": ("conv32", "wasserstein_gp", 256, ""),
+    "mlp wasserstein 256": ("mlp", "wasserstein", 256, "peers"),
+    "mlp wasserstein_gp 256": ("mlp", "wasserstein_gp", 256, ""),
+}
+
+# How the cost grows: the same setting, wider and deeper.
+GROWTH = {
+    "width 32": ["--width=32"],
+    "width 64": [],
+    "width 128": ["--width=128"],
+    "depth 3": ["--depth=3"],
 }
 
 # What `--check` runs: quick, and what a change is most likely to break.
@@ -40,42 +50,103 @@ CHECKED = ("conv28 wasserstein 256", "conv28 wasserstein_gp 256")
 
 
 def main(_):
-    names = ONLY.value or (CHECKED if CHECK.value else SETTINGS)
-    results = {}
-    for name in names:
-        print(f"{name} ...", flush=True)
-        results[name] = driver.compare(commands(*SETTINGS[name]), ROUNDS.value)
-        print(tables.one_setting(results[name]), flush=True)
     if CHECK.value:
-        sys.exit(check(results))
-    report = {"machine": machine(), "settings": results}
-    (HERE / "results.json").write_text(json.dumps(report, indent=2) + "\n")
-    tables.write_readme(HERE / "README.md", report)
-    print(f"Written: {HERE / 'results.json'} and {HERE / 'README.md'}")
+        sys.exit(check({name: run(name) for name in CHECKED}))
+    path = HERE / "results.json"
+    report = json.loads(path.read_text()) if ONLY.value and path.exists() else {}
+    report["machine"] = machine()
+    parts = report.setdefault("settings", {})
+    for name in ONLY.value or [*SETTINGS, *OTHERS]:
+        parts[name] = OTHERS[name]() if name in OTHERS else run(name)
+        path.write_text(json.dumps(report, indent=2) + "\n")
+        tables.write_readme(HERE / "README.md", report)
+    print(f"Written: {path} and {HERE / 'README.md'}")
 
 
-def commands(critic, loss, batch_size, contenders):
+def run(name):
+    """The results of one setting."""
+    print(f"{name} ...", flush=True)
+    results = driver.compare(commands(*SETTINGS[name]), ROUNDS.value)
+    print(tables.one_setting(results), flush=True)
+    return results
+
+
+def own(*flags):
+    """The command of a contender of ours."""
+    return [sys.executable, str(HERE / "update.py"), *flags]
+
+
+def commands(critic, loss, batch_size, others):
     """The contenders' commands by name."""
     what = [f"--critic={critic}", f"--loss={loss}", f"--batch_size={batch_size}"]
-
-    def own(engine):
-        return [sys.executable, str(HERE / "update.py"), f"--engine={engine}", *what]
-
-    result = {"plain": own("plain"), "ghost": own("ghost")}
-    if batch_size < 1024:
-        result["vectorized"] = own("vectorized")
-    if contenders == "all":
-        result["TF Privacy vectorized"] = own("tf_privacy")
-    if contenders in ("all", "fast"):
+    engines = ["plain", "ghost"]
+    if batch_size < 1024 and not CHECK.value:
+        engines.append("vectorized")
+    result = {engine: own(f"--engine={engine}", *what) for engine in engines}
+    if "tf_privacy" in others:
+        result["TF Privacy optimizer"] = own("--engine=tf_privacy", *what)
+    if "peers" in others and not CHECK.value:
+        result |= tf_privacy_model(critic, what)
         result |= peers("opacus", ("plain", "hooks", "functorch", "ghost"), what)
         result |= peers("jax", ("plain", "vmap"), what)
     return result
 
 
+def tf_privacy_model(critic, what):
+    """The commands of TF Privacy's `DPModel`, fast where it knows the layers."""
+    engine = "fast" if critic == "mlp" else "vectorized"
+    script = str(HERE / "peers" / "tf_privacy_update.py")
+    return {
+        f"TF Privacy DPModel {name}": [
+            sys.executable,
+            script,
+            f"--engine={name}",
+            *what,
+        ]
+        for name in ("plain", engine)
+    }
+
+
+def growth():
+    """Plain and ghost, for networks of several widths and depths."""
+    return driver.compare(
+        {
+            f"{name} {engine}": own(f"--engine={engine}", "--batch_size=64", *flags)
+            for name, flags in GROWTH.items()
+            for engine in ("plain", "ghost")
+        },
+        ROUNDS.value,
+    )
+
+
+def large_batch():
+    """A batch of 8192 in parts of 512."""
+    flags = ["--engine=ghost", "--batch_size=8192", "--physical_batch_size=512"]
+    return driver.compare({"ghost": own(*flags)}, 1)
+
+
+def loop():
+    """`fit` against the same traced step alone: turns of about one epoch each."""
+    script = str(HERE / "loop.py")
+    return driver.compare(
+        {name: [sys.executable, script, f"--loop={name}"] for name in ("bare", "fit")},
+        rounds=3,
+        seconds_per_turn=40.0,
+    )
+
+
+OTHERS = {
+    "growth": growth,
+    "batch 8192": large_batch,
+    "fit": loop,
+    "startup": lambda: startup.measure(3),
+}
+
+
 def peers(name, engines, what):
     """The commands of a peer, if `make bench-peers` has installed it."""
     python = HERE / f".venv-{name}" / "bin" / "python"
-    if CHECK.value or not python.exists():
+    if not python.exists():
         return {}
     script = str(HERE / "peers" / f"{name}_update.py")
     return {

@@ -78,7 +78,7 @@ def make_update():
 
 
 def main(_):
-    worker.serve(make_update())
+    worker.serve(worker.repeated(make_update()))
 
 
 if __name__ == "__main__":

@@ -11,22 +11,29 @@ import sys
 import time
 
 
-def serve(update, describe=None):
+def serve(run):
     """Answers each line of standard input until it ends.
 
     Args:
-        update: Callable of no arguments that makes one update and waits for it.
-        describe: Dict to send along with the first answer.
+        run: Callable of the number of updates: makes them and waits for them.
     """
-    update()
-    update()
-    answer({"ready": True, **(describe or {})})
+    run(2)
+    answer({"ready": True})
     for line in sys.stdin:
         start = time.perf_counter()
-        for _ in range(int(line)):
-            update()
+        run(int(line))
         seconds = (time.perf_counter() - start) / int(line)
         answer({"seconds": seconds, "peak_bytes": peak_bytes()})
+
+
+def repeated(update):
+    """What `serve` takes, made of a callable that makes one update."""
+
+    def run(count):
+        for _ in range(count):
+            update()
+
+    return run
 
 
 def answer(content):

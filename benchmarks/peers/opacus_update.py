@@ -106,7 +106,7 @@ def _private_update(torch, network, rows, signs, losses):
 def main(_):
     import worker
 
-    worker.serve(make_update())
+    worker.serve(worker.repeated(make_update()))
 
 
 if __name__ == "__main__":

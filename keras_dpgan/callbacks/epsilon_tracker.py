@@ -46,6 +46,7 @@ class EpsilonTracker(keras.callbacks.Callback):
         self.on_exceed = on_exceed
         self.accountant = accountant
         self._budget_is_set = False
+        self._own_limit = None
 
     def on_train_begin(self, logs=None):
         if not getattr(self.model, "private", False):
@@ -56,7 +57,7 @@ class EpsilonTracker(keras.callbacks.Callback):
         if self.delta is not None:
             _validate.check_delta(self.delta, self.model.num_examples)
             self.model.delta = self.delta
-        self.model.max_discriminator_updates = None
+        self._own_limit = self.model.max_discriminator_updates
         self._budget_is_set = self.target_epsilon is None
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -81,7 +82,8 @@ class EpsilonTracker(keras.callbacks.Callback):
         refused = self.on_exceed == "refuse" and planned is not None and planned > more
         if more == 0 or refused:
             raise ValueError(self._refusal(more, planned))
-        self.model.max_discriminator_updates = made + more
+        limits = [made + more, self._own_limit]
+        self.model.max_discriminator_updates = min(x for x in limits if x is not None)
 
     def _planned_updates(self):
         """The updates that this `fit` was asked for; `None` if not known."""
@@ -114,6 +116,10 @@ class EpsilonTracker(keras.callbacks.Callback):
         limit = self.model.max_discriminator_updates
         if limit is not None and self.model.num_discriminator_updates >= limit:
             self.model.stop_training = True
+
+    def on_train_end(self, logs=None):
+        # The budget is that of this `fit`: another may have another, or none.
+        self.model.max_discriminator_updates = self._own_limit
 
     def on_epoch_end(self, epoch, logs=None):
         if logs is not None:

@@ -32,7 +32,7 @@ class NoiseStream:
         if insecure_seed is not None:
             key = hashlib.sha256(str(insecure_seed).encode()).digest()
         words = np.frombuffer(key, np.int64, count=_STATE_WORDS)
-        self._state = _in_plain_eager_thread(
+        self._state = in_plain_eager_thread(
             lambda: tf.Variable(words, trainable=False, dtype=tf.int64)
         )
 
@@ -83,7 +83,7 @@ def process_stream():
 os.register_at_fork(after_in_child=_streams.clear)
 
 
-def _in_plain_eager_thread(create):
+def in_plain_eager_thread(create):
     """Runs `create` outside every graph and distribution strategy.
 
     Both are thread-local. Under `MirroredStrategy` a variable created in

@@ -13,6 +13,7 @@ import keras
 import tensorflow as tf
 
 from keras_dpgan.mechanisms.gaussian import GaussianMechanism
+from keras_dpgan.mechanisms.noise import in_plain_eager_thread
 
 INSTALL = 'pip install "tensorflow-privacy==0.9.0"  (Python 3.11 only)'
 
@@ -191,6 +192,9 @@ def clipped_mean_of_losses(losses, variables, tape, l2_norm_clip):
         def _name(self):
             return self.name
 
-    optimizer = OnKeras3(l2_norm_clip, 0.0, unconnected_gradients_to_zero=True)
+    # It has variables, which a traced function may not create.
+    optimizer = in_plain_eager_thread(
+        lambda: OnKeras3(l2_norm_clip, 0.0, unconnected_gradients_to_zero=True)
+    )
     pairs = optimizer._compute_gradients(losses, variables, tape=tape)
     return [gradient for gradient, _ in pairs]

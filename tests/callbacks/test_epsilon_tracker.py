@@ -244,3 +244,19 @@ def test_a_model_that_is_not_private_is_refused():
 def test_arguments_out_of_range_are_refused(argument, value):
     with pytest.raises(ValueError, match=f"`{argument}`"):
         EpsilonTracker(**{argument: value})
+
+
+def test_the_budget_is_that_of_its_own_fit():
+    gan = helpers.make_gan()
+    fit(gan, tracker(target_epsilon=epsilon_after(12), on_exceed="stop"))
+    assert gan.num_discriminator_updates == 12
+    fit(gan, epochs=1)
+    assert gan.num_discriminator_updates == 22
+
+
+def test_a_limit_of_the_users_own_is_kept():
+    gan = helpers.make_gan()
+    gan.max_discriminator_updates = 7
+    fit(gan, tracker(target_epsilon=epsilon_after(12), on_exceed="stop"))
+    assert gan.num_discriminator_updates == 7
+    assert gan.max_discriminator_updates == 7

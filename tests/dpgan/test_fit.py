@@ -10,6 +10,7 @@ from keras_dpgan import DPGAN
 from keras_dpgan import losses
 from keras_dpgan import privacy
 from keras_dpgan.data import PoissonDataset
+from keras_dpgan.mechanisms import tf_privacy
 
 
 def test_an_epoch_of_arrays_is_one_over_q_updates_and_logs_public_numbers():
@@ -53,6 +54,25 @@ def test_updates_are_counted_in_the_graph_and_stop_at_their_limit(
     gan.fit(*helpers.make_data(), batch_size=12, epochs=1, verbose=0)
     assert gan.num_discriminator_updates == 5
     assert int(gan.d_optimizer.iterations) == 5
+
+
+@pytest.mark.parametrize(
+    "engine",
+    [
+        "ghost",
+        "vectorized",
+        pytest.param(
+            "tf_privacy",
+            marks=pytest.mark.skipif(
+                not tf_privacy.is_available(), reason="needs TensorFlow Privacy"
+            ),
+        ),
+    ],
+)
+def test_every_engine_trains(engine):
+    gan = helpers.make_gan(engine=engine, gradient_penalty=10.0)
+    gan.fit(*helpers.make_data(), batch_size=12, epochs=1, steps_per_epoch=2, verbose=0)
+    assert gan.num_discriminator_updates == 2
 
 
 @pytest.mark.parametrize(
