@@ -16,6 +16,7 @@ from keras_dpgan import losses
 from keras_dpgan import networks
 from keras_dpgan import privacy
 from keras_dpgan import public_randomness
+from keras_dpgan import statement_notes
 from keras_dpgan import training_data
 from keras_dpgan.data.padding import PaddedDataset
 from keras_dpgan.generation import PublicGeneration
@@ -291,6 +292,22 @@ class DPGAN(keras.Model):
             self.discriminator.trainable_variables, self.generator.trainable_variables
         )
         return history
+
+    def train_on_batch(self, *args, **kwargs):
+        """Refused: how such a batch was drawn, nobody has said.
+
+        Counted as one more draw of the last `fit`, a batch that was chosen or
+        used twice would pass for a Poisson sample.
+
+        Raises:
+            ValueError: Always.
+        """
+        raise ValueError(
+            "`train_on_batch` is not supported: its batches have no known sampling. "
+            "Give `fit` the rows, or a `keras.utils.PyDataset` or `tf.data.Dataset` "
+            "of your batches; it takes `max_participations`, and the statement says "
+            "what was declared."
+        )
 
     def _use(self, data, ledger):
         """Makes the public facts about `data` those of the updates to come."""
@@ -665,17 +682,9 @@ class DPGAN(keras.Model):
             accountant=accountant,
             max_records_per_person=max_records_per_person,
             private=self.private,
-            notes=self._statement_notes(),
-        )
-
-    def _statement_notes(self):
-        added = self.privacy_record.num_added
-        if not added:
-            return ()
-        return (
-            f"{added} of the updates that are counted have no part in this model: "
-            "the ledger has them from other runs with the same data, or from runs "
-            "that were killed and resumed",
+            notes=statement_notes.write(
+                self.privacy_record, self.ledger, self._limits.num_unused
+            ),
         )
 
     def get_config(self):

@@ -5,8 +5,12 @@ import json
 import keras
 import numpy as np
 
+from keras_dpgan import _validate
 from keras_dpgan.privacy.history import HistoryEntry
 from keras_dpgan.privacy.history import PrivacyHistory
+from keras_dpgan.privacy.history_entry import check_keys
+
+_KEYS = {"closed", "entry", "ledger_head", "num_added", "num_resumed"}
 
 
 @keras.saving.register_keras_serializable(package="keras_dpgan")
@@ -23,6 +27,7 @@ class PrivacyRecord(keras.layers.Layer):
         ledger_head: The head of the `privacy.Ledger` that has counted all of this
             history; `None` where there is none.
         num_added: Int, the updates in the history that have no part in the weights.
+        num_resumed: Int, how often training went on from weights out of a file.
     """
 
     def __init__(self, **kwargs):
@@ -34,6 +39,8 @@ class PrivacyRecord(keras.layers.Layer):
         self._entry = None
         self.ledger_head = None
         self.num_added = 0
+        self.num_resumed = 0
+        self._is_from_file = False
         self.built = True
 
     def _counter(self, name):
@@ -60,6 +67,8 @@ class PrivacyRecord(keras.layers.Layer):
             ValueError: If the record does not add up.
         """
         self.check()
+        self.num_resumed += self._is_from_file
+        self._is_from_file = False
         if self._entry == entry and entry.max_participations is None:
             self._entry = entry
             return
@@ -134,6 +143,7 @@ class PrivacyRecord(keras.layers.Layer):
                 "entry": self._entry and self._entry.to_dict(),
                 "ledger_head": self.ledger_head,
                 "num_added": self.num_added,
+                "num_resumed": self.num_resumed,
             }
         )
         store["history"] = np.frombuffer(text.encode(), np.uint8)
@@ -145,13 +155,38 @@ class PrivacyRecord(keras.layers.Layer):
                 "The file has no privacy history, so what was spent to make these "
                 "weights is unknown. Load a file that keras_dpgan has saved."
             )
-        text = np.asarray(values.pop("history")).tobytes().decode()
-        content = json.loads(text)
+        content = _read_content(values.pop("history"))
         super().load_own_variables(values)
-        self._closed = PrivacyHistory.from_json(content["closed"])
-        entry = content["entry"]
-        self._entry = HistoryEntry.from_dict(entry) if entry else None
-        head = content["ledger_head"]
-        self.ledger_head = tuple(head) if head else None
-        self.num_added = content["num_added"]
+        for name, value in content.items():
+            setattr(self, name, value)
+        self._is_from_file = True
         self.check()
+
+
+def _read_content(stored):
+    """What `save_own_variables` stored, checked before anything is changed."""
+    try:
+        content = json.loads(np.asarray(stored).tobytes().decode())
+        check_keys("content", content, _KEYS)
+        entry, head = content["entry"], content["ledger_head"]
+        return {
+            "_closed": PrivacyHistory.from_json(content["closed"]),
+            "_entry": HistoryEntry.from_dict(entry) if entry else None,
+            "ledger_head": _read_head(head) if head else None,
+            **{
+                name: _validate.check_int(name, content[name], minimum=0)
+                for name in ("num_added", "num_resumed")
+            },
+        }
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ValueError(
+            "The file's privacy history is damaged or was not written by this "
+            f"version of keras_dpgan, so what was spent is unknown: {error}"
+        ) from error
+
+
+def _read_head(head):
+    number, checksum = head
+    if not isinstance(checksum, str):
+        raise ValueError(f"A ledger's checksum must be text. Received: {checksum!r}")
+    return _validate.check_int("ledger_head", number, minimum=1), checksum

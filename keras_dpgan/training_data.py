@@ -95,7 +95,8 @@ def from_fit_arguments(
         )
         if isinstance(x, PoissonDataset):
             _check_once(x, row_shape, num_classes, value_range)
-    if isinstance(x, PoissonDataset):
+    # A subclass may draw otherwise: it counts as any other data.
+    if type(x) is PoissonDataset:
         _refuse(
             "a `PoissonDataset`, which states both itself",
             expected_batch_size=expected_batch_size,
@@ -154,6 +155,8 @@ def _refuse(given, **arguments):
 
 
 def _static_batch_size(x):
+    if isinstance(x, PoissonDataset):
+        return x.expected_batch_size
     if isinstance(x, tf.data.Dataset):
         size = tf.nest.flatten(x.element_spec)[0].shape[0]
         if size is not None:
