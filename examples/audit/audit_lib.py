@@ -1,10 +1,12 @@
 """Canaries for a whole `DPGAN`, and an audit of a training run with them.
 
-Canary i is a row with one large number at place i, and the discriminator is
-linear: its weight i follows canary i and nothing else of the data, which is the
-most that an observer of the weights could hope for. The loss is Wasserstein's and
-the optimizer plain gradient descent, so that the number of canaries that went in
-(the expected batch follows it) scales all weights alike and changes no guess.
+Canary i is a row with one large number at place i, and the discriminator is linear
+in its rows: its weight i follows canary i and nothing else of the data, which is the
+most that an observer of the weights could hope for. All else is as in a real run:
+labels, a gradient penalty, a generator with batch statistics that learns. The loss
+is Wasserstein's and the optimizer plain gradient descent, so that the number of
+canaries that went in (the expected batch follows it) scales all weights alike and
+changes no guess.
 """
 
 import dataclasses
@@ -15,7 +17,13 @@ import numpy as np
 import keras_dpgan as dpgan
 from keras_dpgan.privacy import audit
 
-_CANARY_VALUE = 30.0
+# Of a canary's gradient the clip is to leave its own place, and of the penalty's
+# (the same for all canaries) next to nothing.
+_CANARY_VALUE = 300.0
+
+_NUM_CLASSES = 2
+_LATENT_DIM = 4
+_CANARY_WEIGHTS = "canary_weights"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +45,7 @@ class Settings:
     noise_multiplier: float = 5.0
     l2_norm_clip: float = 0.5
     sampling_probability: float = 0.5
-    updates: int = 20
+    updates: int = 15
     delta: float = 1e-6
     confidence: float = 0.999
     noise_source: str = "default"
@@ -54,9 +62,9 @@ def run(settings):
     """
     included = audit.flip_coins(settings.num_canaries)
     gan = train(settings, included)
-    weights = np.ravel(gan.discriminator.get_weights()[0])
+    (weights,) = gan.discriminator.get_layer(_CANARY_WEIGHTS).get_weights()
     return audit.audit(
-        weights,
+        np.ravel(weights),
         included,
         gan.epsilon(settings.delta),
         settings.delta,
@@ -65,36 +73,53 @@ def run(settings):
 
 
 def train(settings, included):
-    """Trains a GAN on the canaries that are `included`."""
+    """Trains a GAN on the canaries that are `included`, with random labels."""
     size = settings.num_canaries
-    canaries = _CANARY_VALUE * np.eye(size, dtype=np.float32)
-    gan = dpgan.DPGAN(
-        keras.Sequential(
-            [
-                keras.Input((size,)),
-                keras.layers.Dense(1, kernel_initializer="zeros", use_bias=False),
-            ]
-        ),
-        keras.Sequential(
-            [keras.Input((1,)), keras.layers.Dense(size, kernel_initializer="zeros")]
-        ),
-    )
+    canaries = _CANARY_VALUE * np.eye(size, dtype=np.float32)[included]
+    labels = np.random.default_rng().integers(0, _NUM_CLASSES, len(canaries))
+    gan = dpgan.DPGAN(make_discriminator(size), make_generator(size))
     gan.compile(
         d_optimizer=dpgan.optimizers.DPKerasSGDOptimizer(
             settings.l2_norm_clip,
             settings.noise_multiplier,
-            learning_rate=1.0,
+            # Guesses do not depend on it. A penalty without a clip would diverge at a
+            # large one, and hide that fault.
+            learning_rate=0.02,
             noise_source=settings.noise_source,
         ),
-        g_optimizer=keras.optimizers.SGD(0.0),
+        g_optimizer=keras.optimizers.Adam(1e-3),
         loss="wasserstein",
-        # The generator, which only sees what is noised already, stays out of it.
-        discriminator_steps=settings.updates + 1,
+        gradient_penalty=10.0,
+        discriminator_steps=3,
     )
     batches = dpgan.data.PoissonDataset(
-        canaries[included],
+        canaries,
+        labels,
         sampling_probability=settings.sampling_probability,
         steps_per_epoch=settings.updates,
     )
     gan.fit(batches, epochs=1, verbose=0)
     return gan
+
+
+def make_discriminator(size):
+    """A score that is linear in the row, plus one that depends on the label."""
+    rows = keras.Input((size,))
+    labels = keras.Input((), dtype="int32")
+    of_rows = keras.layers.Dense(
+        1, kernel_initializer="zeros", use_bias=False, name=_CANARY_WEIGHTS
+    )(rows)
+    hidden = dpgan.models.OneHotLabels(_NUM_CLASSES)(labels)
+    hidden = keras.layers.Dense(4, activation="tanh")(hidden)
+    scores = keras.layers.Add()([of_rows, keras.layers.Dense(1)(hidden)])
+    return keras.Model([rows, labels], scores)
+
+
+def make_generator(size):
+    latents = keras.Input((_LATENT_DIM,))
+    labels = keras.Input((), dtype="int32")
+    hidden = keras.layers.Concatenate()(
+        [latents, dpgan.models.OneHotLabels(_NUM_CLASSES)(labels)]
+    )
+    hidden = keras.layers.BatchNormalization()(keras.layers.Dense(8)(hidden))
+    return keras.Model([latents, labels], keras.layers.Dense(size)(hidden))

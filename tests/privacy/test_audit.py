@@ -138,4 +138,4 @@ def test_the_honest_implementation_is_not_accused_over_twenty_runs(noise_source)
     results = [audit_lib.run(settings) for _ in range(20)]
     assert not any(result.refutes_claim for result in results)
     # They saw something, or they could not have accused anyone.
-    assert np.mean([r.num_correct / r.num_guesses for r in results]) > 0.53
+    assert np.mean([r.num_correct / r.num_guesses for r in results]) > 0.55
