@@ -18,6 +18,7 @@ from keras_dpgan import privacy
 from keras_dpgan import public_randomness
 from keras_dpgan import training_data
 from keras_dpgan.data.padding import PaddedDataset
+from keras_dpgan.data.remote import RemoteRecords
 from keras_dpgan.generation import PublicGeneration
 from keras_dpgan.models.output_range import output_range
 from keras_dpgan.optimizers import DPOptimizer
@@ -423,7 +424,11 @@ class DPGAN(keras.Model):
     def _update_discriminator(self, rows, labels, mask):
         expected = self._training_data.expected_batch_size
         draws = self._draws(public_randomness.DISCRIMINATOR)
-        self._step.update_discriminator(rows, labels, mask, expected, draws)
+        batches = self._training_data.batches
+        if isinstance(batches, RemoteRecords):
+            batches.update_discriminator(self._step, self._count(), draws)
+        else:
+            self._step.update_discriminator(rows, labels, mask, expected, draws)
         self.privacy_record.num_discriminator_updates.assign_add(1)
 
     def _update_generator(self):
@@ -566,6 +571,12 @@ class DPGAN(keras.Model):
         export.export_generator(self.generator, card, filepath, overwrite)
 
     @property
+    def training_step(self):
+        """The `TrainingStep` of the last `compile`, for who trains in parts."""
+        self._assert_compile_called("training_step")
+        return self._step
+
+    @property
     def num_discriminator_updates(self):
         """Updates made with the present optimizer and data, an int."""
         return int(self.privacy_record.num_discriminator_updates.numpy())
@@ -666,10 +677,16 @@ class DPGAN(keras.Model):
         )
 
     def _statement_notes(self):
+        notes = ()
+        if self._training_data and isinstance(
+            self._training_data.batches, RemoteRecords
+        ):
+            notes = self._training_data.batches.statement_notes
         added = self.privacy_record.num_added
         if not added:
-            return ()
+            return notes
         return (
+            *notes,
             f"{added} of the updates that are counted have no part in this model: "
             "the ledger has them from other runs with the same data, or from runs "
             "that were killed and resumed",
