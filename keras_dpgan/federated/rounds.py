@@ -4,16 +4,19 @@ import functools
 
 from keras_dpgan import _validate
 from keras_dpgan.privacy import pld
+from keras_dpgan.privacy import rdp
 
 
 def rounds_epsilon(mechanism, rounds, delta):
-    """Epsilon of a number of equal rounds, composed by privacy loss distributions.
+    """Epsilon of a number of equal rounds.
 
-    Gaussian ones compose exactly. There is no amplification: the server sees who
-    takes part.
+    Gaussian ones compose exactly, Laplace ones by privacy loss distributions, sums
+    with shares of noise by Renyi differential privacy. There is no amplification:
+    the server sees who takes part.
 
     Args:
-        mechanism: Object with a method `event`, such as `GaussianUpdate`.
+        mechanism: Object with a method `event`, such as `GaussianUpdate`, or
+            `renyi_divergence`, such as `SharedNoise`.
         rounds: Non-negative int.
         delta: Float in (0, 1).
 
@@ -29,6 +32,9 @@ def rounds_epsilon(mechanism, rounds, delta):
 def _epsilon(mechanism, rounds, delta):
     import dp_accounting
 
+    if hasattr(mechanism, "renyi_divergence"):
+        divergence = rounds * mechanism.renyi_divergence(rdp.ORDERS)
+        return rdp.to_epsilon(divergence, delta)
     event = mechanism.event()
     if isinstance(event, dp_accounting.GaussianDpEvent):
         return pld.gaussian_epsilon(rounds / event.noise_multiplier**2, delta)
