@@ -10,13 +10,23 @@ import keras
 import numpy as np
 
 import keras_dpgan as dpgan
+from keras_dpgan.federated import encryption
+from keras_dpgan.federated import keys
 from keras_dpgan.federated.client_budget import ClientBudget
+from keras_dpgan.federated.cohort import Cohort
+from keras_dpgan.federated.gaussian_update import GaussianUpdate
+from keras_dpgan.federated.key_holder import KeyHolder
+from keras_dpgan.federated.laplace_update import LaplaceUpdate
+from keras_dpgan.federated.local_training import LocalTraining
 from keras_dpgan.federated.record_owner import RecordOwner
+from keras_dpgan.federated.round_budget import RoundBudget
+from keras_dpgan.federated.shared_noise import SharedNoise
 
 SHAPE = (8, 8, 1)
 NUM_CLASSES = 10
 LATENT_DIM = 16
-
+# No round has so many updates: the generator is the server's.
+NEVER = 2**31
 
 # By which simulate.py hands its flags to the processes of simulated clients.
 FLAGS = "KERAS_DPGAN_FEDERATED_FLAGS"
@@ -37,25 +47,54 @@ def config_of(context):
     }
 
 
-def make_gan(config):
+def own_settings(context):
+    """What a client says for itself, with `flower-supernode --node-config`.
+
+    `partition-id` is its part of the digits. It may name the `mode` that it
+    agrees to, its limit (`epsilon` and `delta`), its `ledger` and the folder of
+    its `keys`. Simulated clients have them from simulate.py.
+    """
+    own = dict(context.node_config)
+    simulated = json.loads(os.environ.get(FLAGS, "{}")).get("simulated-clients")
+    if simulated:
+        own["keys"] = str(pathlib.Path(simulated["folder"], "keys"))
+        own["ledger"] = str(
+            pathlib.Path(simulated["folder"], f"client-{own['partition-id']}.ledger")
+        )
+        if simulated["epsilon"]:
+            own |= {"epsilon": simulated["epsilon"], "delta": simulated["delta"]}
+    return own
+
+
+def check_mode(context, mode):
+    """A client is in no other mode than it has agreed to."""
+    agreed = own_settings(context).get("mode", config_of(context)["mode"])
+    if mode != agreed:
+        raise PermissionError(f"This client has agreed to {agreed}, not to {mode}.")
+
+
+def make_gan(config, private=True, discriminator_steps=NEVER):
     """A small discriminator: noise grows with the number of its weights."""
-    discriminator = dpgan.models.image_discriminator(
-        SHAPE, num_classes=NUM_CLASSES, width=16
-    )
+    discriminator = dpgan.models.vector_discriminator(64, NUM_CLASSES, hidden=(32,))
+    inputs = [keras.Input(SHAPE), keras.Input((), dtype="int32")]
+    flat = keras.layers.Flatten()(inputs[0])
+    discriminator = keras.Model(inputs, discriminator([flat, inputs[1]]))
     vectors = dpgan.models.vector_generator(
         64, LATENT_DIM, NUM_CLASSES, hidden=(128, 128), output_activation="tanh"
     )
     images = keras.layers.Reshape(SHAPE)(vectors.output)
     gan = dpgan.DPGAN(discriminator, keras.Model(vectors.inputs, images))
+    learning = {"learning_rate": config["d-learning-rate"], "beta_1": 0.0}
+    d_optimizer = keras.optimizers.Adam(**learning)
+    if private:
+        d_optimizer = dpgan.optimizers.DPKerasAdamOptimizer(
+            config["l2-norm-clip"], config["noise-multiplier"], **learning
+        )
     gan.compile(
-        d_optimizer=dpgan.optimizers.DPKerasAdamOptimizer(
-            l2_norm_clip=config["l2-norm-clip"],
-            noise_multiplier=config["noise-multiplier"],
-            learning_rate=config["d-learning-rate"],
-            beta_1=0.0,
-        ),
+        d_optimizer=d_optimizer,
         g_optimizer=keras.optimizers.Adam(config["g-learning-rate"], beta_1=0.0),
-        discriminator_steps=config["discriminator-steps"],
+        discriminator_steps=discriminator_steps,
+        private=private,
     )
     return gan
 
@@ -73,24 +112,110 @@ def partition(number, num_clients):
     return x[mine], y[mine]
 
 
-@functools.lru_cache(maxsize=4)
+def record_owner(context):
+    """The client of record-level training."""
+    return _owner(*_who(context))
+
+
+def local_training(context, private):
+    """The client of the other modes."""
+    return _training(*_who(context), private)
+
+
+def _who(context):
+    config = config_of(context)
+    config.pop("simulated-clients", None)
+    return (
+        context.node_config["partition-id"],
+        config["num-clients"],
+        tuple(sorted(config.items())),
+    )
+
+
+# Built once in each process, which may serve several simulated clients.
+@functools.lru_cache(maxsize=16)
 def _owner(number, num_clients, config_items):
     return RecordOwner(make_gan(dict(config_items)), *partition(number, num_clients))
 
 
-def record_owner(context):
-    """The `RecordOwner` that a client is; built once in each process."""
-    config = config_of(context)
-    number = context.node_config["partition-id"]
-    num_clients = context.node_config["num-partitions"]
-    return _owner(number, num_clients, tuple(sorted(config.items())))
+@functools.lru_cache(maxsize=16)
+def _training(number, num_clients, config_items, private):
+    config = dict(config_items)
+    x, y = partition(number, num_clients)
+    batch_size = min(config["local-batch-size"], len(x))
+    return LocalTraining(
+        make_gan(config, private), x, y, batch_size, config["local-updates"]
+    )
 
 
-def budget(context):
-    """The client's own limit, if it has set one for itself."""
-    node = context.node_config
-    if "epsilon" not in node:
+def mechanism(context):
+    """How a client's update is privatised, where the whole client is the unit."""
+    return mechanism_of(config_of(context))
+
+
+def mechanism_of(config):
+    """The mechanism of a run's settings."""
+    clip, noise = config["update-clip"], config["update-noise"]
+    if config["mode"] == "local-clients":
+        kinds = {"gaussian": GaussianUpdate, "laplace": LaplaceUpdate}
+        return kinds[config["update-mechanism"]](clip, noise)
+    cohort = Cohort(
+        config["num-clients"], config["max-dropouts"], config["max-colluders"]
+    )
+    modulus = encryption.MODULUS if config["mode"] == "encrypted-sums" else 2**32
+    return SharedNoise(cohort, clip, noise, _num_parameters(), modulus)
+
+
+@functools.cache
+def _num_parameters():
+    gan = make_gan(default_config())
+    return sum(v.numpy().size for v in gan.discriminator.trainable_variables)
+
+
+def record_budget(context):
+    """The client's own limit for its records, if it has set one."""
+    own = own_settings(context)
+    if "epsilon" not in own:
         return None
-    return ClientBudget(
-        node["ledger"], node["data-name"], node["epsilon"], node["delta"]
+    return ClientBudget(own["ledger"], "digits", own["epsilon"], own["delta"])
+
+
+def round_budget(context, mechanism):
+    """The client's own limit where it is the unit, if it has set one."""
+    own = own_settings(context)
+    if "epsilon" not in own:
+        return None
+    return RoundBudget(own["ledger"], mechanism, own["epsilon"], own["delta"])
+
+
+def _keys(context):
+    return pathlib.Path(own_settings(context)["keys"])
+
+
+def public_context(context):
+    """What clients encrypt with."""
+    return (_keys(context) / "public.context").read_bytes()
+
+
+def signing_key(context):
+    """By which the key holder knows this client."""
+    number = context.node_config["partition-id"]
+    return (_keys(context) / f"client-{number}.signing").read_bytes()
+
+
+def is_key_holder(context):
+    """The key holder is the node after the last client."""
+    return context.node_config["partition-id"] == config_of(context)["num-clients"]
+
+
+def key_holder(context):
+    """The key holder, with its file of opened rounds."""
+    if not is_key_holder(context):
+        raise PermissionError("This client holds no key.")
+    folder = _keys(context)
+    return KeyHolder(
+        (folder / "holder.context").read_bytes(),
+        keys.verifying_keys(folder),
+        mechanism(context).cohort.threshold,
+        folder / f"opened-{context.run_id}",
     )

@@ -37,6 +37,7 @@ class MaskingClient:
         self._directory = None
         self._me = None
         self._held = None
+        self._masked = False
         self._revealed = False
 
     def public_keys(self):
@@ -104,7 +105,7 @@ class MaskingClient:
         Raises:
             ProtocolError: If too few have shared theirs, or a parcel was altered.
         """
-        if self._directory is None or len(self._held) > 1:
+        if self._directory is None or self._masked:
             raise ProtocolError("A vector is masked once, after sharing.")
         if len(parcels) + 1 < self.threshold:
             raise ProtocolError(
@@ -123,6 +124,7 @@ class MaskingClient:
             mask = masks.mask(shared, total.size)
             total = total + mask if self._me < other else total - mask
         self._held |= held
+        self._masked = True
         return total
 
     def _open(self, sender, parcel):
@@ -165,6 +167,48 @@ class MaskingClient:
             number: ("seed", of_seed) if number in survivors else ("key", of_key)
             for number, (of_key, of_seed) in self._held.items()
         }
+
+    def to_json(self):
+        """The secrets of the round, for the client itself to keep between messages."""
+        return json.dumps(
+            {
+                "number": self.number,
+                "threshold": self.threshold,
+                "mask_key": self._mask_key.hex(),
+                "channel_key": self._channel_key.hex(),
+                "own_seed": self._own_seed.hex(),
+                "me": self._me,
+                "directory": self._directory and _hex(self._directory),
+                "held": self._held
+                and {n: [share.hex() for share in s] for n, s in self._held.items()},
+                "masked": self._masked,
+                "revealed": self._revealed,
+            }
+        )
+
+    @classmethod
+    def from_json(cls, text):
+        """The client that `to_json` wrote."""
+        values = json.loads(text)
+        client = cls(values["number"], values["threshold"])
+        for name in ("mask_key", "channel_key", "own_seed"):
+            setattr(client, f"_{name}", bytes.fromhex(values[name]))
+        for name in ("me", "masked", "revealed"):
+            setattr(client, f"_{name}", values[name])
+        if values["directory"]:
+            client._directory = {
+                int(n): bytes.fromhex(keys) for n, keys in values["directory"].items()
+            }
+        if values["held"]:
+            client._held = {
+                int(n): tuple(bytes.fromhex(share) for share in shares)
+                for n, shares in values["held"].items()
+            }
+        return client
+
+
+def _hex(keys):
+    return {number: key.hex() for number, key in keys.items()}
 
 
 def mask_purpose(number, one, other):

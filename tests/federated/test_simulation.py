@@ -36,8 +36,27 @@ def simulate(output_dir, **flags):
     return json.loads((output_dir / "run.json").read_text())
 
 
-def test_two_rounds_of_record_level_training(tmp_path):
-    run = simulate(tmp_path, mode="record-level", num_clients=3, rounds=2)
-    assert run["updates"] == 2
-    assert 0 < run["epsilon"] < 10
+@pytest.mark.parametrize(
+    ("mode", "unit"),
+    [
+        ("record-level", "record"),
+        ("local-records", "record"),
+        ("local-clients", "client"),
+        ("masked-sums", "client"),
+        ("encrypted-sums", "client"),
+    ],
+)
+def test_two_rounds_of_each_mode(tmp_path, mode, unit):
+    run = simulate(tmp_path, mode=mode, num_clients=3, rounds=2)
+    assert run["rounds"] == 2
+    assert not run.get("lost_rounds")
     assert not run["left_out"]
+    assert run["unit"] == unit
+    assert 0 < run["epsilon"] < 60
+
+
+def test_clients_whose_limit_is_reached_stop_answering(tmp_path):
+    flags = {"mode": "masked-sums", "num_clients": 3, "rounds": 4}
+    run = simulate(tmp_path, update_noise=10.0, client_epsilon=0.6, **flags)
+    assert run["abstentions"] >= 3
+    assert 0 < run["lost_rounds"] < 4

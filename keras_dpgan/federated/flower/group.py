@@ -1,6 +1,7 @@
 """The clients of a run, as the server sees them."""
 
 import collections
+import copy
 import time
 
 from flwr.app import Message
@@ -34,6 +35,18 @@ class ClientGroup:
         self.node_ids = self._wait_for(num_clients)
         self.num_left_out = collections.Counter()
         self.num_abstentions = 0
+
+    def only(self, node_ids):
+        """The group of some of the nodes, which counts for itself."""
+        group = copy.copy(self)
+        group.node_ids = [node for node in self.node_ids if node in node_ids]
+        group.num_left_out = collections.Counter()
+        group.num_abstentions = 0
+        return group
+
+    def without(self, node_ids):
+        """The group of the other nodes."""
+        return self.only(set(self.node_ids) - set(node_ids))
 
     def _wait_for(self, num_clients):
         deadline = time.monotonic() + self._timeout

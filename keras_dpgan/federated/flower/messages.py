@@ -49,6 +49,21 @@ def read(content):
         raise InvalidMessageError("unreadable") from error
 
 
+def facts_record(**facts):
+    """Facts as a record that a context's state can hold."""
+    return ConfigRecord(facts)
+
+
+def abstention():
+    """The content of a reply that says that the client's limit is reached."""
+    return write([], **{ABSTAINS: True})
+
+
+def from_bytes(data):
+    """Bytes as an array that a message can carry."""
+    return np.frombuffer(data, np.uint8)
+
+
 def model_hash(weights):
     """A hash of weights: of their shapes, dtypes and every bit.
 
@@ -70,7 +85,7 @@ class Form:
     """What a valid reply looks like, as far as its receiver can see.
 
     Attributes:
-        shapes: List of the arrays' shapes.
+        shapes: List of the arrays' shapes; `None` where they may vary.
         dtype: The arrays' NumPy dtype.
         facts: Dict of facts that must be as they are here: the number of the
             round, and the hash of the model that the request came with.
@@ -95,7 +110,8 @@ class Form:
         for name, value in self.facts.items():
             if facts.get(name) != value:
                 raise InvalidMessageError(f"wrong {name}")
-        if [a.shape for a in arrays] != [tuple(s) for s in self.shapes]:
+        shapes = [a.shape for a in arrays]
+        if self.shapes is not None and shapes != [tuple(s) for s in self.shapes]:
             raise InvalidMessageError("wrong shapes")
         if any(a.dtype != self.dtype for a in arrays):
             raise InvalidMessageError("wrong dtype")

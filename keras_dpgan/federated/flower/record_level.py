@@ -40,7 +40,7 @@ class FlowerRecords(RemoteRecords):
     def __init__(self, gan, group, expected_batch_size, steps_per_epoch=None):
         self._group = group
         self._noise_multiplier = float(gan.d_optimizer.noise_multiplier)
-        self._num_records = _ask_num_records(group)
+        self._num_records = ask_num_records(group)
         total = sum(self._num_records.values())
         super().__init__(
             gan.row_shape,
@@ -73,7 +73,8 @@ class FlowerRecords(RemoteRecords):
         return total
 
 
-def _ask_num_records(group):
+def ask_num_records(group):
+    """The number of records of each client, which is public."""
     form = messages.Form([(1,)], np.int64, {})
     answers = group.ask(NUM_RECORDS, messages.write([]), lambda node: form)
     return {node: int(arrays[0][0]) for node, arrays in answers.items()}
@@ -116,7 +117,7 @@ def answer_record_sum(content, owner, budget=None):
         count=1,
     )
     if budget is not None and not budget.pay(entry):
-        return messages.write([], **{messages.ABSTAINS: True})
+        return messages.abstention()
     sums = owner.clipped_sums(
         facts["round"],
         weights,
