@@ -1,7 +1,10 @@
 """Integer vectors under homomorphic encryption: BFV, which is exact."""
 
 import numpy as np
-import tenseal as ts
+
+from keras_dpgan.federated import tenseal_library
+
+ts = tenseal_library.load()
 
 # Parameters with 128 bits of security that leave room for sums of some hundred
 # ciphertexts. CKKS is no choice: what it decrypts to can give its key away (Li and
@@ -32,6 +35,11 @@ def _serialize(context, save_secret_key):
         save_galois_keys=False,
         save_relin_keys=False,
     )
+
+
+def read_context(context):
+    """The TenSEAL context that bytes stand for."""
+    return ts.context_from(context)
 
 
 def encrypt(context, vector):

@@ -3,7 +3,6 @@
 import hashlib
 import json
 
-import tenseal as ts
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -64,7 +63,7 @@ class KeyHolder:
     """
 
     def __init__(self, context, verifying_keys, threshold, path):
-        self._context = ts.context_from(context)
+        self._context = encryption.read_context(context)
         self._verifying_keys = verifying_keys
         self._threshold = threshold
         self._path = path
