@@ -3,7 +3,9 @@
 import json
 import math
 import pathlib
+import time
 
+import numpy as np
 import task
 from flwr.serverapp import ServerApp
 from sklearn.svm import SVC
@@ -11,6 +13,7 @@ from sklearn.svm import SVC
 from keras_dpgan import callbacks
 from keras_dpgan import data
 from keras_dpgan import privacy
+from keras_dpgan.callbacks import grid as grid_of
 from keras_dpgan.federated.flower.client_updates import ClientUpdates
 from keras_dpgan.federated.flower.encrypted_updates import EncryptedUpdates
 from keras_dpgan.federated.flower.encrypted_updates import split_off_key_holder
@@ -27,6 +30,7 @@ app = ServerApp()
 @app.main()
 def main(grid, context):
     config = task.config_of(context)
+    began = time.monotonic()
     output_dir = pathlib.Path(config["output-dir"])
     output_dir.mkdir(parents=True, exist_ok=True)
     if config["mode"] == "encrypted-sums":
@@ -39,12 +43,16 @@ def main(grid, context):
     else:
         run = train_by_rounds(gan, group, holder, config)
     run |= {
+        "seconds": time.monotonic() - began,
         "accuracy": accuracy(gan),
         "left_out": dict(group.num_left_out),
         "abstentions": group.num_abstentions,
         "config": config,
     }
     gan.save(output_dir / "gan.keras")
+    labels = np.repeat(np.arange(10), 10)
+    images, _ = gan.sample(len(labels), labels, seed=0)
+    grid_of.sample_grid(images, labels).save(output_dir / "samples.png")
     (output_dir / "run.json").write_text(json.dumps(run, indent=2))
     print(json.dumps({k: v for k, v in run.items() if k != "config"}, indent=2))
 
@@ -58,7 +66,7 @@ def train_record_level(gan, group, config, output_dir):
         steps_per_epoch=min(50, config["rounds"]),
     )
     with privacy.Ledger(output_dir / "ledger", "federated digits") as ledger:
-        gan.fit(
+        history = gan.fit(
             records,
             epochs=config["rounds"] // len(records),
             ledger=ledger,
@@ -71,6 +79,7 @@ def train_record_level(gan, group, config, output_dir):
         "unit": "record",
         "epsilon": statement.epsilon,
         "rounds": gan.num_discriminator_updates,
+        "g_loss": history.history["g_loss"],
     }
 
 
@@ -90,13 +99,14 @@ def train_by_rounds(gan, group, holder, config):
         source = EncryptedUpdates(group, holder, mechanism)
     else:
         raise ValueError(f"`mode` is unknown. Received: mode={mode!r}")
+    losses = []
     lost = train_rounds(
         gan,
         source,
         config["rounds"],
         config["generator-steps"],
         int(config["expected-batch-size"]),
-        on_round=lambda number, g_loss: print(f"round {number}: g_loss {g_loss:.4f}"),
+        on_round=lambda number, g_loss: losses.append(g_loss),
     )
     if mechanism is None:
         epsilon = gan.epsilon(config["delta"])
@@ -107,6 +117,7 @@ def train_by_rounds(gan, group, holder, config):
         "epsilon": epsilon if math.isfinite(epsilon) else None,
         "rounds": config["rounds"],
         "lost_rounds": lost,
+        "g_loss": losses,
     }
 
 

@@ -42,7 +42,12 @@ def make_keys(folder, num_clients, hosts=("localhost",), addresses=("127.0.0.1",
     # The key holder is a SuperNode like the clients.
     for name in [f"client-{n}" for n in range(num_clients)] + ["holder"]:
         key = ec.generate_private_key(ec.SECP384R1())
-        _write_secret(folder / f"{name}.key", _pem(key))
+        private = key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.OpenSSH,
+            serialization.NoEncryption(),
+        )
+        _write_secret(folder / f"{name}.key", private)
         public = key.public_key().public_bytes(
             serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
         )

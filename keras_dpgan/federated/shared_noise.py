@@ -55,6 +55,13 @@ class SharedNoise:
         _validate.check_int("modulus", self.modulus, minimum=2, maximum=2**32)
         _validate.check_probability("growth", self.growth)
         secure_noise.check_installed()
+        # What the accounting holds for.
+        if self.share_stddev < 0.5:
+            raise ValueError(
+                "One client's noise must have a standard deviation of at least half "
+                "a step. Give a larger `noise_multiplier` or a smaller `growth`. "
+                f"Received: {self.share_stddev:.3g} steps"
+            )
         largest = self.cohort.num_clients * (self.l2_norm_clip / self.step + 1)
         shares = math.sqrt(self.cohort.num_clients)
         largest += _NOISE_REACH * self.share_stddev * shares

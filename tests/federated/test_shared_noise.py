@@ -106,6 +106,11 @@ def test_a_client_zeroes_its_own_update_that_is_not_finite(bad):
     assert not shared_noise().integers(arrays).any()
 
 
+def test_shares_below_half_a_step_are_refused():
+    with pytest.raises(ValueError, match="half a step"):
+        shared_noise(noise_multiplier=1e-5)
+
+
 def test_a_modulus_too_small_for_the_sum_is_refused():
     with pytest.raises(ValueError, match="wraps around"):
         shared_noise(modulus=2**12)

@@ -29,7 +29,7 @@ class LocalRecords:
         local_updates: Int, each client's updates in a round.
         min_clients: Int, the fewest answers that are averaged.
         combine: Function from a list of lists of arrays to a list of arrays.
-            Defaults to `mean`; see `flower.robust` for others.
+            Defaults to `mean`; `flower.robust` has others.
     """
 
     def __init__(
