@@ -217,5 +217,6 @@ def key_holder(context):
         (folder / "holder.context").read_bytes(),
         keys.verifying_keys(folder),
         mechanism(context).cohort.threshold,
+        mechanism(context).num_parameters,
         folder / f"opened-{context.run_id}",
     )

@@ -59,33 +59,33 @@ def encrypt(context, vector):
     ]
 
 
-def add(context, sums, ciphertexts):
-    """Adds a vector's ciphertexts to a sum that may be empty.
+def read(context, ciphertexts):
+    """The encrypted vector that a list of bytes stands for.
 
     Args:
-        context: A TenSEAL context.
-        sums: List of TenSEAL vectors, or `None`.
+        context: The TenSEAL context that it is to be read in.
         ciphertexts: List of bytes.
 
     Returns:
         List of TenSEAL vectors.
 
     Raises:
-        ValueError: If they are no ciphertexts, or of another length.
+        ValueError: If they are no ciphertexts.
     """
-    added = [ts.bfv_vector_from(context, c) for c in ciphertexts]
-    if sums is None:
-        return added
-    if [v.size() for v in sums] != [v.size() for v in added]:
-        raise ValueError(
-            "All vectors of a sum must have one length. Received: "
-            f"{sum(v.size() for v in added)} coordinates after "
-            f"{sum(v.size() for v in sums)}."
-        )
-    return [a + b for a, b in zip(sums, added, strict=True)]
+    return [ts.bfv_vector_from(context, c) for c in ciphertexts]
 
 
-def decrypt(sums):
-    """The sum modulo MODULUS, an int64 array; needs the secret key."""
-    values = [v.decrypt() for v in sums]
+def size(vector):
+    """The number of coordinates of an encrypted vector."""
+    return sum(part.size() for part in vector)
+
+
+def add(vectors):
+    """The encrypted sum of encrypted vectors of one size."""
+    return [sum(parts[1:], parts[0]) for parts in zip(*vectors, strict=True)]
+
+
+def decrypt(vector):
+    """An encrypted vector modulo MODULUS, an int64 array; needs the secret key."""
+    values = [part.decrypt() for part in vector]
     return np.concatenate(values).astype(np.int64) % MODULUS

@@ -59,17 +59,26 @@ class KeyHolder:
         verifying_keys: Dict from client to its public key.
         threshold: Int, the clients without whom a round is not opened; see
             `Cohort`.
+        size: Int, the coordinates of a vector.
         path: The file of the rounds that were opened.
+
+    Attributes:
+        num_left_out: Int, the vectors that were left out, over all rounds.
     """
 
-    def __init__(self, context, verifying_keys, threshold, path):
+    def __init__(self, context, verifying_keys, threshold, size, path):
         self._context = encryption.read_context(context)
         self._verifying_keys = verifying_keys
         self._threshold = threshold
+        self._size = size
+        self.num_left_out = 0
         self._path = path
 
     def open_sum(self, number, sent):
         """Decrypts the sum of a round.
+
+        Vectors that are not signed by a known client for this round, or that are
+        no vectors of the agreed size, are left out.
 
         Args:
             number: Int, the round.
@@ -79,33 +88,29 @@ class KeyHolder:
             int64 array, the sum of the valid vectors modulo `encryption.MODULUS`.
 
         Raises:
-            RefusedError: If the round, or a later one, was opened before, a
-                signature is wrong, or there are too few.
+            RefusedError: If the round, or a later one, was opened before, or too
+                few vectors are valid.
         """
-        if len(sent) < self._threshold:
+        vectors = [self._valid(client, number, *sent[client]) for client in sent]
+        vectors = [vector for vector in vectors if vector is not None]
+        self.num_left_out += len(sent) - len(vectors)
+        if len(vectors) < self._threshold:
             raise RefusedError(
-                f"{len(sent)} clients have sent a vector, fewer than {self._threshold}."
+                f"{len(vectors)} clients have sent a valid vector, fewer than "
+                f"{self._threshold}."
             )
-        for client, (ciphertexts, signature) in sent.items():
-            self._verify(client, number, ciphertexts, signature)
-        total = None
-        for client in sorted(sent):
-            try:
-                total = encryption.add(self._context, total, sent[client][0])
-            except ValueError as error:
-                raise RefusedError(f"Client {client}: {error}") from error
         self._enter(number)
-        return encryption.decrypt(total)
+        return encryption.decrypt(encryption.add(vectors))
 
-    def _verify(self, client, number, ciphertexts, signature):
+    def _valid(self, client, number, ciphertexts, signature):
+        """The encrypted vector of a client; `None` where it has to be left out."""
         try:
             key = Ed25519PublicKey.from_public_bytes(self._verifying_keys[client])
             key.verify(signature, _signed(number, ciphertexts))
-        except (KeyError, InvalidSignature) as error:
-            raise RefusedError(
-                f"Client {client} is unknown, or has not signed this for round "
-                f"{number}."
-            ) from error
+            vector = encryption.read(self._context, ciphertexts)
+        except (KeyError, InvalidSignature, ValueError):
+            return None
+        return vector if encryption.size(vector) == self._size else None
 
     def _enter(self, number):
         file = LedgerFile(self._path)

@@ -4,6 +4,7 @@ import numpy as np
 from flwr.common.secure_aggregation.crypto.shamir import combine_shares
 
 from keras_dpgan.federated import masks
+from keras_dpgan.federated.masking_client import ProtocolError
 from keras_dpgan.federated.masking_client import mask_purpose
 
 
@@ -23,10 +24,10 @@ def open_sum(number, directory, sharers, masked, revealed, threshold):
         `2**32`.
 
     Raises:
-        ValueError: If too few have sent vectors or shares.
+        ProtocolError: If too few have sent vectors or shares, or shares are wrong.
     """
     if len(masked) < threshold or len(revealed) < threshold:
-        raise ValueError(
+        raise ProtocolError(
             f"The round is not opened: {len(masked)} vectors and {len(revealed)} "
             f"shares of each secret have come, and {threshold} are needed."
         )
@@ -37,6 +38,8 @@ def open_sum(number, directory, sharers, masked, revealed, threshold):
         if client in masked:
             total -= masks.mask(secret, size)
             continue
+        if masks.public_key(secret) != directory[client][:32]:
+            raise ProtocolError(f"Shares of client {client}'s key are wrong.")
         # It dropped out: its pairs' masks are left over in the others' vectors.
         for other in masked:
             purpose = mask_purpose(number, client, other)
@@ -55,8 +58,14 @@ def _recover(client, survived, revealed, threshold):
         if kind == wanted
     ]
     if len(shares) < threshold:
-        raise ValueError(
+        raise ProtocolError(
             f"The round is not opened: {len(shares)} shares of client {client}'s "
             f"secret have come, and {threshold} are needed."
         )
-    return combine_shares(shares[:threshold])
+    try:
+        secret = combine_shares(shares[:threshold])
+    except ValueError as error:
+        raise ProtocolError(f"Shares of client {client}'s secret are wrong.") from error
+    if len(secret) != 32:
+        raise ProtocolError(f"Shares of client {client}'s secret are wrong.")
+    return secret

@@ -94,8 +94,19 @@ def test_too_few_shares_do_not_open_a_sum():
     played = Round()
     played.share()
     played.mask()
-    with pytest.raises(ValueError, match="not opened"):
+    with pytest.raises(ProtocolError, match="not opened"):
         played.open(without=[0, 1, 2])
+
+
+def test_wrong_shares_of_a_key_are_noticed():
+    played = Round()
+    played.share()
+    played.mask(without=[5])
+    revealed = [played.clients[n].reveal(set(played.masked)) for n in range(4)]
+    kind, share = revealed[1][5]
+    revealed[1][5] = (kind, share[:-1] + bytes([share[-1] ^ 1]))
+    with pytest.raises(ProtocolError, match="client 5"):
+        open_sum(3, played.directory, set(range(6)), played.masked, revealed, 4)
 
 
 def test_clients_do_not_mask_for_too_few():

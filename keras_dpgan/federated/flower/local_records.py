@@ -41,7 +41,7 @@ class LocalRecords:
             mechanism="gaussian",
             noise_multiplier=gan.d_optimizer.noise_multiplier,
             # Of the client with the fewest records, which spends the most.
-            sampling_probability=local_batch_size / smallest,
+            sampling_probability=min(1.0, local_batch_size / smallest),
             count=local_updates,
         )
 
