@@ -7,7 +7,8 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 VENV := .venv
 PY := $(VENV)/bin/python
 
-.PHONY: demo test test-all lint format bench-peers bench bench-check quality clean
+.PHONY: demo test test-all lint format bench-peers bench bench-check quality \
+	federated-demo bench-federated clean
 
 demo: $(VENV)/with-plots
 	$(PY) examples/digits/train.py --output_dir=out/digits
@@ -38,6 +39,12 @@ bench: $(VENV)/with-test
 
 bench-check: $(VENV)/with-test
 	$(PY) benchmarks/speed.py --check
+
+federated-demo: $(VENV)/with-federated $(VENV)/with-plots
+	$(PY) examples/federated/demo.py out/federated
+
+bench-federated: $(VENV)/with-federated
+	$(PY) benchmarks/federated.py
 
 quality: $(VENV)/with-test
 	$(PY) benchmarks/quality.py

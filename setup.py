@@ -18,7 +18,16 @@ PLOTS = ["matplotlib", "pillow"]
 TENSORBOARD = ["tensorboard"]
 # tensorflow-hub imports pkg_resources, which later setuptools have dropped.
 HUB = ["tensorflow-hub>=0.16.1", "tf_keras", "setuptools<81"]
-FEDERATED = ["flwr[simulation]>=1.27", "tenseal>=0.3.16"]
+FEDERATED = [
+    # Later releases want a packaging that TensorFlow Privacy excludes.
+    "flwr[simulation]==1.27.*",
+    "tenseal>=0.3.16",
+    "cryptography",
+    "mpmath",
+    # Ray imports it, and later ones import NumPy 2 without declaring it, which
+    # TensorFlow Privacy excludes.
+    'pyarrow<25; python_version < "3.12"',
+]
 SECURE = ["cryptography", "mpmath"]
 TEST = [
     "pytest>=8",

@@ -19,6 +19,7 @@ from keras_dpgan import public_randomness
 from keras_dpgan import statement_notes
 from keras_dpgan import training_data
 from keras_dpgan.data.padding import PaddedDataset
+from keras_dpgan.data.remote import RemoteRecords
 from keras_dpgan.generation import PublicGeneration
 from keras_dpgan.models.output_range import output_range
 from keras_dpgan.optimizers import DPOptimizer
@@ -443,7 +444,11 @@ class DPGAN(keras.Model):
     def _update_discriminator(self, rows, labels, mask):
         expected = self._training_data.expected_batch_size
         draws = self._draws(public_randomness.DISCRIMINATOR)
-        self._step.update_discriminator(rows, labels, mask, expected, draws)
+        batches = self._training_data.batches
+        if isinstance(batches, RemoteRecords):
+            batches.update_discriminator(self._step, self._count(), draws)
+        else:
+            self._step.update_discriminator(rows, labels, mask, expected, draws)
         self.privacy_record.num_discriminator_updates.assign_add(1)
 
     def _update_generator(self):
@@ -586,6 +591,12 @@ class DPGAN(keras.Model):
         export.export_generator(self.generator, card, filepath, overwrite)
 
     @property
+    def training_step(self):
+        """The `TrainingStep` of the last `compile`, for who trains in parts."""
+        self._assert_compile_called("training_step")
+        return self._step
+
+    @property
     def num_discriminator_updates(self):
         """Updates made with the present optimizer and data, an int."""
         return int(self.privacy_record.num_discriminator_updates.numpy())
@@ -682,10 +693,18 @@ class DPGAN(keras.Model):
             accountant=accountant,
             max_records_per_person=max_records_per_person,
             private=self.private,
-            notes=statement_notes.write(
-                self.privacy_record, self.ledger, self._limits.num_unused
+            notes=(
+                *self._data_notes(),
+                *statement_notes.write(
+                    self.privacy_record, self.ledger, self._limits.num_unused
+                ),
             ),
         )
+
+    def _data_notes(self):
+        """What the data themselves have to say first."""
+        batches = self._training_data and self._training_data.batches
+        return batches.statement_notes if isinstance(batches, RemoteRecords) else ()
 
     def get_config(self):
         return {

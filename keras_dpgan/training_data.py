@@ -11,6 +11,7 @@ from keras_dpgan import _validate
 from keras_dpgan.data.checks import check_records
 from keras_dpgan.data.padding import PaddedDataset
 from keras_dpgan.data.poisson import PoissonDataset
+from keras_dpgan.data.remote import RemoteRecords
 
 DEFAULT_BATCH_SIZE = 256
 
@@ -96,9 +97,9 @@ def from_fit_arguments(
         if isinstance(x, PoissonDataset):
             _check_once(x, row_shape, num_classes, value_range)
     # A subclass may draw otherwise: it counts as any other data.
-    if type(x) is PoissonDataset:
+    if type(x) is PoissonDataset or isinstance(x, RemoteRecords):
         _refuse(
-            "a `PoissonDataset`, which states both itself",
+            f"a `{type(x).__name__}`, which states both itself",
             expected_batch_size=expected_batch_size,
             max_participations=max_participations,
         )

@@ -58,24 +58,49 @@ class TrainingStep:
             expected_batch_size: Public float, over all replicas.
             draws: `PublicDraws` of this update.
         """
-        records = self._records(rows, labels, expected_batch_size, draws)
+        pool = self.pool(expected_batch_size, draws)
+        if self.engine is not None:
+            clipped_sum = self.clipped_sum(rows, labels, mask, pool, draws)
+            self.apply_clipped_sum(clipped_sum, expected_batch_size)
+            return
+        records = self._records(rows, labels, pool, draws)
         variables = self.discriminator.trainable_variables
-        if self.engine is None:
-            self._apply_plain_gradient(variables, records, mask, expected_batch_size)
-        else:
-            clipped_sum = self._clipped_sum(variables, records, mask)
-            self.d_optimizer.apply_clipped_sum(
-                clipped_sum, variables, expected_batch_size
-            )
+        self._apply_plain_gradient(variables, records, mask, expected_batch_size)
+        self._clip_weights()
+
+    def clipped_sum(self, rows, labels, mask, pool, draws):
+        """What records move: the sum of their clipped gradients.
+
+        Args:
+            rows: As in `update_discriminator`.
+            labels: As there.
+            mask: As there.
+            pool: Tensor of fakes, from `pool`.
+            draws: As there.
+
+        Returns:
+            A `ClippedSum`, not noised.
+        """
+        records = self._records(rows, labels, pool, draws)
+        return self._clipped_sum(self.discriminator.trainable_variables, records, mask)
+
+    def apply_clipped_sum(self, clipped_sum, expected_batch_size):
+        """Noises a sum of clipped gradients and makes the update."""
+        self.d_optimizer.apply_clipped_sum(
+            clipped_sum, self.discriminator.trainable_variables, expected_batch_size
+        )
+        self._clip_weights()
+
+    def _clip_weights(self):
         if self.weight_clip is not None:
-            for variable in variables:
+            for variable in self.discriminator.trainable_variables:
                 variable.assign(self.weight_clip(variable))
 
-    def _records(self, rows, labels, expected_batch_size, draws):
+    def _records(self, rows, labels, pool, draws):
         """All that a record's loss is made of, one of each per record."""
         rows = tf.cast(rows, self.discriminator.variable_dtype)
         n = tf.shape(rows)[0]
-        fakes = self._fakes(labels, n, expected_batch_size, draws)
+        fakes = self._fakes(labels, n, pool, draws)
         records = {
             "real": rows,
             "fake": tf.cast(fakes, rows.dtype),
@@ -85,16 +110,20 @@ class TrainingStep:
             records["labels"] = labels
         return records
 
-    def _fakes(self, labels, n, expected_batch_size, draws):
-        """A fake for each record, of its own label, from a public pool.
+    def pool(self, expected_batch_size, draws):
+        """Public fakes for the records of one update, in the order of labels.
 
-        The pool has as many rows of each label whatever the records are: a
+        There are as many rows of each label whatever the records are: a
         generator with batch statistics that ran on the records' labels would
         mix the records.
         """
         rows = _rows_per_replica(expected_batch_size)
         per_label = math.ceil(rows / (self.generation.num_classes or 1))
-        pool = self.generation.pool(per_label, draws)
+        return self.generation.pool(per_label, draws)
+
+    def _fakes(self, labels, n, pool, draws):
+        """A fake for each record, of its own label, from a public pool."""
+        per_label = tf.shape(pool)[0] // (self.generation.num_classes or 1)
         index = draws.integers((n,), per_label)
         if labels is not None:
             index += labels * per_label

@@ -1,0 +1,129 @@
+"""What the server does: `flwr run`, or simulate.py, starts it."""
+
+import json
+import math
+import pathlib
+import time
+
+import numpy as np
+import task
+from flwr.serverapp import ServerApp
+from sklearn.svm import SVC
+
+from keras_dpgan import callbacks
+from keras_dpgan import data
+from keras_dpgan import privacy
+from keras_dpgan.callbacks import grid as grid_of
+from keras_dpgan.federated.flower.client_updates import ClientUpdates
+from keras_dpgan.federated.flower.encrypted_updates import EncryptedUpdates
+from keras_dpgan.federated.flower.encrypted_updates import split_off_key_holder
+from keras_dpgan.federated.flower.group import ClientGroup
+from keras_dpgan.federated.flower.local_records import LocalRecords
+from keras_dpgan.federated.flower.masked_updates import MaskedUpdates
+from keras_dpgan.federated.flower.record_level import FlowerRecords
+from keras_dpgan.federated.flower.training import train_rounds
+from keras_dpgan.federated.rounds import rounds_epsilon
+
+app = ServerApp()
+
+
+@app.main()
+def main(grid, context):
+    config = task.config_of(context)
+    began = time.monotonic()
+    output_dir = pathlib.Path(config["output-dir"])
+    output_dir.mkdir(parents=True, exist_ok=True)
+    if config["mode"] == "encrypted-sums":
+        group, holder = split_off_key_holder(grid, config["num-clients"])
+    else:
+        group, holder = ClientGroup(grid, config["num-clients"]), None
+    gan = task.make_gan(config, discriminator_steps=config["discriminator-steps"])
+    if config["mode"] == "record-level":
+        run = train_record_level(gan, group, config, output_dir)
+    else:
+        run = train_by_rounds(gan, group, holder, config)
+    run |= {
+        "seconds": time.monotonic() - began,
+        "accuracy": accuracy(gan),
+        "left_out": dict(group.num_left_out),
+        "abstentions": group.num_abstentions,
+        "config": config,
+    }
+    gan.save(output_dir / "gan.keras")
+    labels = np.repeat(np.arange(10), 10)
+    images, _ = gan.sample(len(labels), labels, seed=0)
+    grid_of.sample_grid(images, labels).save(output_dir / "samples.png")
+    (output_dir / "run.json").write_text(json.dumps(run, indent=2))
+    print(json.dumps({k: v for k, v in run.items() if k != "config"}, indent=2))
+
+
+def train_record_level(gan, group, config, output_dir):
+    """Every update is on records of all clients; see `FlowerRecords`."""
+    records = FlowerRecords(
+        gan,
+        group,
+        config["expected-batch-size"],
+        steps_per_epoch=min(50, config["rounds"]),
+    )
+    with privacy.Ledger(output_dir / "ledger", "federated digits") as ledger:
+        history = gan.fit(
+            records,
+            epochs=config["rounds"] // len(records),
+            ledger=ledger,
+            verbose=2,
+            callbacks=[callbacks.EpsilonTracker(delta=config["delta"])],
+        )
+    statement = gan.privacy_statement(config["delta"])
+    (output_dir / "privacy.txt").write_text(str(statement))
+    return {
+        "unit": "record",
+        "epsilon": statement.epsilon,
+        "rounds": gan.num_discriminator_updates,
+        "g_loss": history.history["g_loss"],
+    }
+
+
+def train_by_rounds(gan, group, holder, config):
+    """In each round clients train for themselves; see the classes of the modes."""
+    mode = config["mode"]
+    mechanism = None if mode == "local-records" else task.mechanism_of(config)
+    if mode == "local-records":
+        source = LocalRecords(
+            gan, group, config["local-batch-size"], config["local-updates"]
+        )
+    elif mode == "local-clients":
+        source = ClientUpdates(group, mechanism)
+    elif mode == "masked-sums":
+        source = MaskedUpdates(group, mechanism)
+    elif mode == "encrypted-sums":
+        source = EncryptedUpdates(group, holder, mechanism)
+    else:
+        raise ValueError(f"`mode` is unknown. Received: mode={mode!r}")
+    losses = []
+    lost = train_rounds(
+        gan,
+        source,
+        config["rounds"],
+        config["generator-steps"],
+        int(config["expected-batch-size"]),
+        on_round=lambda number, g_loss: losses.append(g_loss),
+    )
+    if mechanism is None:
+        epsilon = gan.epsilon(config["delta"])
+    else:
+        epsilon = rounds_epsilon(mechanism, config["rounds"], config["delta"])
+    return {
+        "unit": "record" if mechanism is None else "client",
+        "epsilon": epsilon if math.isfinite(epsilon) else None,
+        "rounds": config["rounds"],
+        "lost_rounds": lost,
+        "g_loss": losses,
+    }
+
+
+def accuracy(gan):
+    """Accuracy, on real test digits, of a classifier of generated ones."""
+    _, (x_test, y_test) = data.load_digits()
+    x, y = gan.sample(4000, seed=0)
+    classifier = SVC().fit(x.reshape(len(x), -1), y)
+    return classifier.score(x_test.reshape(len(x_test), -1), y_test)

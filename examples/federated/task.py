@@ -1,0 +1,222 @@
+"""The digits, how clients share them, and the GAN that they train."""
+
+import functools
+import json
+import os
+import pathlib
+import tomllib
+
+import keras
+import numpy as np
+
+import keras_dpgan as dpgan
+from keras_dpgan.federated import encryption
+from keras_dpgan.federated import keys
+from keras_dpgan.federated.client_budget import ClientBudget
+from keras_dpgan.federated.cohort import Cohort
+from keras_dpgan.federated.gaussian_update import GaussianUpdate
+from keras_dpgan.federated.key_holder import KeyHolder
+from keras_dpgan.federated.laplace_update import LaplaceUpdate
+from keras_dpgan.federated.local_training import LocalTraining
+from keras_dpgan.federated.record_owner import RecordOwner
+from keras_dpgan.federated.round_budget import RoundBudget
+from keras_dpgan.federated.shared_noise import SharedNoise
+
+SHAPE = (8, 8, 1)
+NUM_CLASSES = 10
+LATENT_DIM = 16
+# No round has so many updates: the generator is the server's.
+NEVER = 2**31
+
+# By which simulate.py hands its flags to the processes of simulated clients.
+FLAGS = "KERAS_DPGAN_FEDERATED_FLAGS"
+
+
+def default_config():
+    """The settings in pyproject.toml."""
+    path = pathlib.Path(__file__).parent / "pyproject.toml"
+    return tomllib.loads(path.read_text())["tool"]["flwr"]["app"]["config"]
+
+
+def config_of(context):
+    """The settings of a run: `flwr run` has them in its context."""
+    return {
+        **default_config(),
+        **json.loads(os.environ.get(FLAGS, "{}")),
+        **context.run_config,
+    }
+
+
+def own_settings(context):
+    """What a client says for itself, with `flower-supernode --node-config`.
+
+    `partition-id` is its part of the digits. It may name the `mode` that it
+    agrees to, its limit (`epsilon` and `delta`), its `ledger` and the folder of
+    its `keys`. Simulated clients have them from simulate.py.
+    """
+    own = dict(context.node_config)
+    simulated = json.loads(os.environ.get(FLAGS, "{}")).get("simulated-clients")
+    if simulated:
+        own["keys"] = str(pathlib.Path(simulated["folder"], "keys"))
+        own["ledger"] = str(
+            pathlib.Path(simulated["folder"], f"client-{own['partition-id']}.ledger")
+        )
+        if simulated["epsilon"]:
+            own |= {"epsilon": simulated["epsilon"], "delta": simulated["delta"]}
+    return own
+
+
+def check_mode(context, mode):
+    """A client is in no other mode than it has agreed to."""
+    agreed = own_settings(context).get("mode", config_of(context)["mode"])
+    if mode != agreed:
+        raise PermissionError(f"This client has agreed to {agreed}, not to {mode}.")
+
+
+def make_gan(config, private=True, discriminator_steps=NEVER):
+    """A small discriminator: noise grows with the number of its weights."""
+    discriminator = dpgan.models.vector_discriminator(64, NUM_CLASSES, hidden=(32,))
+    inputs = [keras.Input(SHAPE), keras.Input((), dtype="int32")]
+    flat = keras.layers.Flatten()(inputs[0])
+    discriminator = keras.Model(inputs, discriminator([flat, inputs[1]]))
+    vectors = dpgan.models.vector_generator(
+        64, LATENT_DIM, NUM_CLASSES, hidden=(128, 128), output_activation="tanh"
+    )
+    images = keras.layers.Reshape(SHAPE)(vectors.output)
+    gan = dpgan.DPGAN(discriminator, keras.Model(vectors.inputs, images))
+    learning = {"learning_rate": config["d-learning-rate"], "beta_1": 0.0}
+    d_optimizer = keras.optimizers.Adam(**learning)
+    if private:
+        d_optimizer = dpgan.optimizers.DPKerasAdamOptimizer(
+            config["l2-norm-clip"], config["noise-multiplier"], **learning
+        )
+    gan.compile(
+        d_optimizer=d_optimizer,
+        g_optimizer=keras.optimizers.Adam(config["g-learning-rate"], beta_1=0.0),
+        discriminator_steps=discriminator_steps,
+        private=private,
+    )
+    return gan
+
+
+def partition(number, num_clients):
+    """One client's digits: clients hold unequal shares of the classes."""
+    (x, y), _ = dpgan.data.load_digits()
+    shares = np.random.RandomState(0).dirichlet(np.ones(num_clients), NUM_CLASSES)
+    mine = []
+    for label, share in enumerate(shares):
+        edges = (np.cumsum(share) * np.sum(y == label)).round().astype(int)
+        start = 0 if number == 0 else edges[number - 1]
+        mine.append(np.flatnonzero(y == label)[start : edges[number]])
+    mine = np.concatenate(mine)
+    return x[mine], y[mine]
+
+
+def record_owner(context):
+    """The client of record-level training."""
+    return _owner(*_who(context))
+
+
+def local_training(context, private):
+    """The client of the other modes."""
+    return _training(*_who(context), private)
+
+
+def _who(context):
+    config = config_of(context)
+    config.pop("simulated-clients", None)
+    return (
+        context.node_config["partition-id"],
+        config["num-clients"],
+        tuple(sorted(config.items())),
+    )
+
+
+# Built once in each process, which may serve several simulated clients.
+@functools.lru_cache(maxsize=16)
+def _owner(number, num_clients, config_items):
+    return RecordOwner(make_gan(dict(config_items)), *partition(number, num_clients))
+
+
+@functools.lru_cache(maxsize=16)
+def _training(number, num_clients, config_items, private):
+    config = dict(config_items)
+    x, y = partition(number, num_clients)
+    batch_size = min(config["local-batch-size"], len(x))
+    return LocalTraining(
+        make_gan(config, private), x, y, batch_size, config["local-updates"]
+    )
+
+
+def mechanism(context):
+    """How a client's update is privatised, where the whole client is the unit."""
+    return mechanism_of(config_of(context))
+
+
+def mechanism_of(config):
+    """The mechanism of a run's settings."""
+    clip, noise = config["update-clip"], config["update-noise"]
+    if config["mode"] == "local-clients":
+        kinds = {"gaussian": GaussianUpdate, "laplace": LaplaceUpdate}
+        return kinds[config["update-mechanism"]](clip, noise)
+    cohort = Cohort(
+        config["num-clients"], config["max-dropouts"], config["max-colluders"]
+    )
+    modulus = encryption.MODULUS if config["mode"] == "encrypted-sums" else 2**32
+    return SharedNoise(cohort, clip, noise, _num_parameters(), modulus)
+
+
+@functools.cache
+def _num_parameters():
+    gan = make_gan(default_config())
+    return sum(v.numpy().size for v in gan.discriminator.trainable_variables)
+
+
+def record_budget(context):
+    """The client's own limit for its records, if it has set one."""
+    own = own_settings(context)
+    if "epsilon" not in own:
+        return None
+    return ClientBudget(own["ledger"], "digits", own["epsilon"], own["delta"])
+
+
+def round_budget(context, mechanism):
+    """The client's own limit where it is the unit, if it has set one."""
+    own = own_settings(context)
+    if "epsilon" not in own:
+        return None
+    return RoundBudget(own["ledger"], mechanism, own["epsilon"], own["delta"])
+
+
+def _keys(context):
+    return pathlib.Path(own_settings(context)["keys"])
+
+
+def public_context(context):
+    """What clients encrypt with."""
+    return (_keys(context) / "public.context").read_bytes()
+
+
+def signing_key(context):
+    """By which the key holder knows this client."""
+    number = context.node_config["partition-id"]
+    return (_keys(context) / f"client-{number}.signing").read_bytes()
+
+
+def is_key_holder(context):
+    """The key holder is the node after the last client."""
+    return context.node_config["partition-id"] == config_of(context)["num-clients"]
+
+
+def key_holder(context):
+    """The key holder, with its file of opened rounds."""
+    if not is_key_holder(context):
+        raise PermissionError("This client holds no key.")
+    folder = _keys(context)
+    return KeyHolder(
+        (folder / "holder.context").read_bytes(),
+        keys.verifying_keys(folder),
+        mechanism(context).cohort.threshold,
+        mechanism(context).num_parameters,
+        folder / f"opened-{context.run_id}",
+    )

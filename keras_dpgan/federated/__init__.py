@@ -1,0 +1,1 @@
+"""Training across clients whose records never leave them."""

@@ -1,0 +1,95 @@
+"""Mode 1 over Flower, a whole client as the unit: noised updates."""
+
+import numpy as np
+
+from keras_dpgan import privacy
+from keras_dpgan.federated.flower import messages
+from keras_dpgan.federated.flower.local_records import mean
+from keras_dpgan.federated.flower.local_records import read_weights
+
+CLIENT_UPDATE = "train.client_update"
+
+
+class ClientUpdates:
+    """Adds the mean of updates that clients have clipped and noised themselves.
+
+    Args:
+        group: A `ClientGroup`.
+        mechanism: A `GaussianUpdate` or `LaplaceUpdate`; clients refuse another
+            than their own.
+        min_clients: Int, the fewest answers that are averaged.
+        combine: As in `LocalRecords`.
+    """
+
+    def __init__(self, group, mechanism, min_clients=2, combine=mean):
+        self._group, self._mechanism = group, mechanism
+        self._min_clients, self._combine = min_clients, combine
+        self.entry = history_entry(mechanism)
+
+    def next_weights(self, number, d_weights, g_weights):
+        """One round; see `train_rounds`."""
+        all_weights = [*d_weights, *g_weights]
+        facts = {"round": number, "model_hash": messages.model_hash(all_weights)}
+        request = messages.write(
+            all_weights,
+            num_d_weights=len(d_weights),
+            mechanism=repr(self._mechanism),
+            **facts,
+        )
+        form = messages.Form([w.shape for w in d_weights], np.float32, facts)
+        answers = self._group.ask(CLIENT_UPDATE, request, lambda node: form)
+        if len(answers) < self._min_clients:
+            return None
+        update = self._combine(list(answers.values()))
+        return [w + u for w, u in zip(d_weights, update, strict=True)]
+
+
+def history_entry(mechanism):
+    """What a round costs, as far as a model's own history can say it.
+
+    A history knows the Gaussian mechanism alone; for another it says that there
+    is no guarantee, which `rounds_epsilon` knows better.
+
+    Returns:
+        A `privacy.HistoryEntry` of one update.
+    """
+    event = mechanism.event() if hasattr(mechanism, "event") else None
+    return privacy.HistoryEntry(
+        mechanism="gaussian",
+        noise_multiplier=getattr(event, "noise_multiplier", 0.0),
+        count=1,
+    )
+
+
+def check_mechanism(facts, mechanism):
+    """Raises an `InvalidMessageError` where a request wants another mechanism."""
+    if facts["mechanism"] != repr(mechanism):
+        raise messages.InvalidMessageError("wrong mechanism")
+
+
+def update_of(training, d_weights, g_weights):
+    """What a round of local training adds to the discriminator's weights."""
+    new = training.weights_after(d_weights, g_weights)
+    return [after - before for after, before in zip(new, d_weights, strict=True)]
+
+
+def answer_client_update(content, training, mechanism, budget=None):
+    """What a client answers to `CLIENT_UPDATE`.
+
+    Args:
+        content: The content of the request.
+        training: A `LocalTraining` of a `DPGAN` compiled with `private=False`.
+        mechanism: The `GaussianUpdate` or `LaplaceUpdate` that the client has
+            agreed to.
+        budget: A `RoundBudget`; the client abstains where it is used up.
+            Defaults to `None`.
+
+    Returns:
+        The content of the reply.
+    """
+    d_weights, g_weights, facts = read_weights(content)
+    check_mechanism(facts, mechanism)
+    if budget is not None and not budget.pay():
+        return messages.abstention()
+    update = mechanism.privatise(update_of(training, d_weights, g_weights))
+    return messages.write(update, round=facts["round"], model_hash=facts["model_hash"])

@@ -1,0 +1,158 @@
+"""Mode 2 over Flower by homomorphic encryption, with a separate key holder."""
+
+import numpy as np
+
+from keras_dpgan.federated import encryption
+from keras_dpgan.federated import key_holder
+from keras_dpgan.federated.flower import messages
+from keras_dpgan.federated.flower.client_updates import check_mechanism
+from keras_dpgan.federated.flower.client_updates import history_entry
+from keras_dpgan.federated.flower.client_updates import update_of
+from keras_dpgan.federated.flower.group import ClientGroup
+from keras_dpgan.federated.flower.local_records import read_weights
+
+ENCRYPTED_UPDATE = "train.encrypted_update"
+OPEN_SUM = "query.open_sum"
+IS_KEY_HOLDER = "query.is_key_holder"
+
+
+class EncryptedUpdates:
+    """Adds the mean of updates that the server cannot read.
+
+    Clients encrypt their updates for the key holder, another Flower client,
+    which sends back the decrypted sum alone. The sum is divided by the number of
+    clients that a round should have, whoever has dropped out.
+
+    Args:
+        group: A `ClientGroup` of as many clients as the cohort has.
+        holder: A `ClientGroup` of the key holder alone.
+        mechanism: A `SharedNoise` with the modulus `encryption.MODULUS`.
+    """
+
+    def __init__(self, group, holder, mechanism):
+        if mechanism.modulus != encryption.MODULUS:
+            raise ValueError(
+                f"`mechanism` must have the modulus {encryption.MODULUS}. Received: "
+                f"{mechanism}"
+            )
+        self._group, self._holder, self._mechanism = group, holder, mechanism
+        self.entry = history_entry(mechanism)
+
+    def next_weights(self, number, d_weights, g_weights):
+        """One round; see `train_rounds`."""
+        cohort = self._mechanism.cohort
+        all_weights = [*d_weights, *g_weights]
+        facts = {"round": number, "model_hash": messages.model_hash(all_weights)}
+        request = messages.write(
+            all_weights,
+            num_d_weights=len(d_weights),
+            mechanism=repr(self._mechanism),
+            **facts,
+        )
+        form = messages.Form(None, np.uint8, facts)
+        answers = self._group.ask(ENCRYPTED_UPDATE, request, lambda node: form)
+        if len(answers) < cohort.threshold:
+            return None
+        total = self._open(number, list(answers.values()))
+        if total is None:
+            return None
+        update = self._mechanism.open(total, d_weights)
+        return [
+            w + u / cohort.num_clients for w, u in zip(d_weights, update, strict=True)
+        ]
+
+    def _open(self, number, answers):
+        request = messages.write(
+            [array for arrays in answers for array in arrays],
+            round=number,
+            num_arrays=[len(arrays) for arrays in answers],
+        )
+        size = self._mechanism.num_parameters
+        form = messages.Form([(size,)], np.int64, {"round": number})
+        opened = self._holder.ask(OPEN_SUM, request, lambda node: form)
+        return next(iter(opened.values()))[0] if opened else None
+
+
+def split_off_key_holder(grid, num_clients, timeout=600.0):
+    """Finds the key holder among the nodes.
+
+    Args:
+        grid: As in `ClientGroup`, and so is the timeout.
+        num_clients: Int, the clients without the key holder.
+        timeout: Float, seconds.
+
+    Returns:
+        `(group, holder)`: the `ClientGroup` of the clients, and that of the key
+        holder alone.
+
+    Raises:
+        ValueError: If there is not exactly one.
+    """
+    everyone = ClientGroup(grid, num_clients + 1, timeout)
+    form = messages.Form([(1,)], np.int64, {})
+    answers = everyone.ask(IS_KEY_HOLDER, messages.write([]), lambda node: form)
+    holders = [node for node, (is_holder,) in answers.items() if is_holder[0]]
+    if len(holders) != 1:
+        raise ValueError(
+            f"There must be exactly one key holder. Received: {len(holders)} among "
+            f"{len(answers)} nodes"
+        )
+    return everyone.without(holders), everyone.only(holders)
+
+
+def answer_is_key_holder(is_key_holder):
+    """What every node answers to `IS_KEY_HOLDER`."""
+    return messages.write([np.array([is_key_holder], np.int64)])
+
+
+def answer_encrypted_update(
+    content, training, mechanism, context, signing_key, budget=None
+):
+    """What a client answers to `ENCRYPTED_UPDATE`.
+
+    Args:
+        content: The content of the request.
+        training: A `LocalTraining` of a `DPGAN` compiled with `private=False`.
+        mechanism: The `SharedNoise` that the client has agreed to.
+        context: Bytes, the key holder's public context.
+        signing_key: Bytes, the client's own private key.
+        budget: A `RoundBudget`; the client abstains where it is used up.
+            Defaults to `None`.
+
+    Returns:
+        The content of the reply: who, signature and ciphertexts.
+    """
+    d_weights, g_weights, facts = read_weights(content)
+    check_mechanism(facts, mechanism)
+    if budget is not None and not budget.pay():
+        return messages.abstention()
+    vector = mechanism.privatise(update_of(training, d_weights, g_weights))
+    ciphertexts = encryption.encrypt(context, vector)
+    signature = key_holder.sign(signing_key, facts["round"], ciphertexts)
+    parts = [key_holder.verifying_key(signing_key), signature, *ciphertexts]
+    return messages.write(
+        [messages.from_bytes(part) for part in parts],
+        round=facts["round"],
+        model_hash=facts["model_hash"],
+    )
+
+
+def answer_open_sum(content, holder):
+    """What the key holder answers to `OPEN_SUM`.
+
+    Args:
+        content: The content of the request.
+        holder: A `KeyHolder` that knows clients by their public keys.
+
+    Returns:
+        The content of the reply.
+
+    Raises:
+        RefusedError: See `KeyHolder.open_sum`.
+    """
+    arrays, facts = messages.read(content)
+    parts, sent = [array.tobytes() for array in arrays], {}
+    for count in facts["num_arrays"]:
+        (client, signature, *ciphertexts), parts = parts[:count], parts[count:]
+        sent[client] = (ciphertexts, signature)
+    return messages.write([holder.open_sum(facts["round"], sent)], round=facts["round"])

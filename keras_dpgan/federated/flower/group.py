@@ -1,0 +1,103 @@
+"""The clients of a run, as the server sees them."""
+
+import collections
+import copy
+import time
+
+from flwr.app import Message
+
+from keras_dpgan import _validate
+from keras_dpgan.federated.flower import messages
+
+
+class ClientGroup:
+    """Asks all clients at once and keeps the replies that are valid.
+
+    A reply that fails a check, an error and a reply that does not come in time
+    leave a client out of the round, and are counted.
+
+    Args:
+        grid: A `flwr.serverapp.Grid`.
+        num_clients: Int, the clients to wait for before the first round.
+        timeout: Float, the seconds that a round may take. Defaults to 600.
+
+    Attributes:
+        num_left_out: `collections.Counter` of the reasons for which replies were
+            left out, over all rounds.
+        num_abstentions: Int, the replies in which clients said that their limit
+            was reached.
+    """
+
+    def __init__(self, grid, num_clients, timeout=600.0):
+        self._grid = grid
+        self._timeout = _validate.check_positive("timeout", timeout)
+        _validate.check_int("num_clients", num_clients, minimum=1)
+        self.node_ids = self._wait_for(num_clients)
+        self.num_left_out = collections.Counter()
+        self.num_abstentions = 0
+
+    def only(self, node_ids):
+        """The group of some of the nodes, which counts for itself."""
+        group = copy.copy(self)
+        group.node_ids = [node for node in self.node_ids if node in node_ids]
+        group.num_left_out = collections.Counter()
+        group.num_abstentions = 0
+        return group
+
+    def without(self, node_ids):
+        """The group of the other nodes."""
+        return self.only(set(self.node_ids) - set(node_ids))
+
+    def _wait_for(self, num_clients):
+        deadline = time.monotonic() + self._timeout
+        while True:
+            node_ids = sorted(self._grid.get_node_ids())
+            if len(node_ids) >= num_clients:
+                return node_ids[:num_clients]
+            if time.monotonic() > deadline:
+                raise TimeoutError(
+                    f"{num_clients} clients were expected, and {len(node_ids)} have "
+                    f"come within {self._timeout:g} seconds."
+                )
+            time.sleep(0.5)
+
+    def ask(self, action, requests, form_of):
+        """Sends requests and reads the replies.
+
+        Args:
+            action: String, the client's function, such as `"train.record_sum"`.
+            requests: The content that all get, or a dict from node to content.
+            form_of: Function from a node to the `messages.Form` of its reply.
+
+        Returns:
+            Dict from node to the list of arrays of its valid reply.
+        """
+        if not isinstance(requests, dict) or "facts" in requests:
+            requests = dict.fromkeys(self.node_ids, requests)
+        sent = [
+            Message(content=content, message_type=action, dst_node_id=node)
+            for node, content in requests.items()
+        ]
+        replies = list(self._grid.send_and_receive(sent, timeout=self._timeout))
+        answers = {}
+        for reply in replies:
+            node = reply.metadata.src_node_id
+            try:
+                arrays = self._read(reply, form_of(node))
+            except messages.InvalidMessageError as error:
+                self.num_left_out[str(error)] += 1
+                continue
+            if arrays is None:
+                self.num_abstentions += 1
+            else:
+                answers[node] = arrays
+        missing = len(sent) - len(replies)
+        if missing:
+            self.num_left_out["no reply"] += missing
+        # In one order, so that a sum of floats does not depend on who was first.
+        return {node: answers[node] for node in sorted(answers)}
+
+    def _read(self, reply, form):
+        if reply.has_error():
+            raise messages.InvalidMessageError("error")
+        return form.read(reply.content)

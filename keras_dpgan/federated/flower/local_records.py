@@ -1,0 +1,92 @@
+"""Mode 1 over Flower: clients train with DP-SGD and send private weights."""
+
+import numpy as np
+
+from keras_dpgan import privacy
+from keras_dpgan.federated.flower import messages
+from keras_dpgan.federated.flower.record_level import ask_num_records
+
+LOCAL_RECORDS = "train.local_records"
+
+
+def mean(parts):
+    """The mean of lists of arrays, all with one weight."""
+    return [np.mean(arrays, axis=0) for arrays in zip(*parts, strict=True)]
+
+
+class LocalRecords:
+    """Averages discriminators that clients have trained privately.
+
+    Each client trains with DP-SGD on its own records. Its sampling is secret, so
+    it amplifies against the server, too. What it sends is private already, and
+    all that is done with it is free. The unit of privacy is a record, which one
+    client alone has.
+
+    Args:
+        gan: The compiled `DPGAN`.
+        group: A `ClientGroup`.
+        local_batch_size: Positive float, the expected batch size at each client.
+        local_updates: Int, each client's updates in a round.
+        min_clients: Int, the fewest answers that are averaged.
+        combine: Function from a list of lists of arrays to a list of arrays.
+            Defaults to `mean`; `flower.robust` has others.
+    """
+
+    def __init__(
+        self, gan, group, local_batch_size, local_updates, min_clients=2, combine=mean
+    ):
+        self._group, self._combine, self._min_clients = group, combine, min_clients
+        smallest = min(ask_num_records(group).values())
+        self.entry = privacy.HistoryEntry(
+            mechanism="gaussian",
+            noise_multiplier=gan.d_optimizer.noise_multiplier,
+            # Of the client with the fewest records, which spends the most.
+            sampling_probability=min(1.0, local_batch_size / smallest),
+            count=local_updates,
+        )
+
+    def next_weights(self, number, d_weights, g_weights):
+        """One round; see `train_rounds`."""
+        all_weights = [*d_weights, *g_weights]
+        facts = {"round": number, "model_hash": messages.model_hash(all_weights)}
+        request = messages.write(all_weights, num_d_weights=len(d_weights), **facts)
+        form = messages.Form([w.shape for w in d_weights], np.float32, facts)
+        answers = self._group.ask(LOCAL_RECORDS, request, lambda node: form)
+        if len(answers) < self._min_clients:
+            return None
+        return self._combine(list(answers.values()))
+
+
+def read_weights(content):
+    """The two networks' weights in a request, checked against their hash.
+
+    Returns:
+        `(d_weights, g_weights, facts)`.
+
+    Raises:
+        InvalidMessageError: If they are not those of the hash.
+    """
+    weights, facts = messages.read(content)
+    if messages.model_hash(weights) != facts["model_hash"]:
+        raise messages.InvalidMessageError("wrong model_hash")
+    split = facts["num_d_weights"]
+    return weights[:split], weights[split:], facts
+
+
+def answer_local_records(content, training, budget=None):
+    """What a client answers to `LOCAL_RECORDS`.
+
+    Args:
+        content: The content of the request.
+        training: A `LocalTraining` of a private `DPGAN`.
+        budget: A `ClientBudget`; the client abstains where it is used up.
+            Defaults to `None`.
+
+    Returns:
+        The content of the reply.
+    """
+    d_weights, g_weights, facts = read_weights(content)
+    if budget is not None and not budget.pay(training.entry):
+        return messages.abstention()
+    new = training.weights_after(d_weights, g_weights)
+    return messages.write(new, round=facts["round"], model_hash=facts["model_hash"])

@@ -1,0 +1,216 @@
+"""Mode 2 over Flower by secure aggregation: the server sees sums alone."""
+
+import numpy as np
+
+from keras_dpgan.federated.flower import messages
+from keras_dpgan.federated.flower.client_updates import check_mechanism
+from keras_dpgan.federated.flower.client_updates import history_entry
+from keras_dpgan.federated.flower.client_updates import update_of
+from keras_dpgan.federated.flower.local_records import read_weights
+from keras_dpgan.federated.masked_sum import open_sum
+from keras_dpgan.federated.masking_client import MaskingClient
+from keras_dpgan.federated.masking_client import ProtocolError
+
+KEYS, SHARES = "train.masked_keys", "train.masked_shares"
+UPDATE, REVEAL = "train.masked_update", "train.masked_reveal"
+
+
+class MaskedUpdates:
+    """Adds the mean of updates of which the server sees the noised sum alone.
+
+    A round has four messages: public keys, shares of secrets, masked updates,
+    and what opens their sum; see `MaskingClient`. The sum is divided by the
+    number of clients that a round should have, whoever has dropped out.
+
+    Args:
+        group: A `ClientGroup` of as many clients as the cohort has.
+        mechanism: A `SharedNoise` with the modulus `2**32`.
+    """
+
+    def __init__(self, group, mechanism):
+        self._group, self._mechanism = group, mechanism
+        self._numbers = {node: i for i, node in enumerate(group.node_ids)}
+        self.entry = history_entry(mechanism)
+
+    def next_weights(self, number, d_weights, g_weights):
+        """One round; see `train_rounds`."""
+        cohort = self._mechanism.cohort
+        try:
+            directory = self._directory(number)
+            parcels = self._parcels(number, directory)
+            masked = self._masked(number, parcels, d_weights, g_weights)
+            if len(masked) < cohort.threshold:
+                return None
+            revealed = self._revealed(number, masked)
+            total = open_sum(
+                number, directory, set(parcels), masked, revealed, cohort.threshold
+            )
+        except ProtocolError:
+            return None
+        update = self._mechanism.open(total, d_weights)
+        return [
+            w + u / cohort.num_clients for w, u in zip(d_weights, update, strict=True)
+        ]
+
+    def _ask(self, action, number, requests, dtype, shapes=None):
+        form = messages.Form(shapes, dtype, {"round": number})
+        answers = self._group.ask(action, requests, lambda node: form)
+        return {self._numbers[node]: arrays for node, arrays in answers.items()}
+
+    def _node(self, client):
+        return self._group.node_ids[client]
+
+    def _directory(self, number):
+        request = messages.write([], round=number)
+        answers = self._ask(KEYS, number, request, np.uint8, [(64,)])
+        return {client: keys.tobytes() for client, (keys,) in answers.items()}
+
+    def _parcels(self, number, directory):
+        keys = [messages.from_bytes(key) for key in directory.values()]
+        clients = np.array(list(directory), np.int64)
+        requests = {
+            self._node(client): messages.write(
+                [clients, *keys], round=number, me=client
+            )
+            for client in directory
+        }
+        answers = self._ask(SHARES, number, requests, np.uint8)
+        return {
+            client: dict(zip(sorted(set(directory) - {client}), parcels, strict=True))
+            for client, parcels in answers.items()
+            if len(parcels) == len(directory) - 1
+        }
+
+    def _masked(self, number, parcels, d_weights, g_weights):
+        weights = [*d_weights, *g_weights]
+        requests = {}
+        for client in parcels:
+            others = [other for other in parcels if other != client]
+            requests[self._node(client)] = messages.write(
+                [
+                    *weights,
+                    np.array(others, np.int64),
+                    *(parcels[other][client] for other in others),
+                ],
+                round=number,
+                model_hash=messages.model_hash(weights),
+                num_d_weights=len(d_weights),
+                num_weights=len(weights),
+                mechanism=repr(self._mechanism),
+            )
+        size = self._mechanism.num_parameters
+        answers = self._ask(UPDATE, number, requests, np.uint32, [(size,)])
+        return {client: vector for client, (vector,) in answers.items()}
+
+    def _revealed(self, number, masked):
+        request = messages.write([np.array(list(masked), np.int64)], round=number)
+        requests = {self._node(client): request for client in masked}
+        answers = self._ask(REVEAL, number, requests, np.uint8)
+        return [_read_shares(arrays) for arrays in answers.values()]
+
+
+def _write_shares(shares):
+    """Shares as arrays: client, kind and share in one each."""
+    return [
+        messages.from_bytes(
+            client.to_bytes(8, "big") + (kind == "seed").to_bytes(1, "big") + share
+        )
+        for client, (kind, share) in shares.items()
+    ]
+
+
+def _read_shares(arrays):
+    shares = {}
+    for data in (array.tobytes() for array in arrays):
+        client = int.from_bytes(data[:8], "big")
+        shares[client] = ("seed" if data[8] else "key", data[9:])
+    return shares
+
+
+class MaskedUpdateClient:
+    """What a client answers to the four messages of a round.
+
+    The secrets of a round are kept between messages in the context's state,
+    which stays with the client.
+
+    Args:
+        state: The `flwr.app.RecordDict` of the client's context.
+        mechanism: The `SharedNoise` that the client has agreed to.
+    """
+
+    def __init__(self, state, mechanism):
+        self._state, self._mechanism = state, mechanism
+
+    def answer_keys(self, content):
+        """A fresh pair of keys. A round that was answered before is refused."""
+        _, facts = messages.read(content)
+        if "masking" in self._state and facts["round"] <= self._load().number:
+            raise ProtocolError("A round is begun once.")
+        client = MaskingClient(facts["round"], self._mechanism.cohort.threshold)
+        self._save(client)
+        keys = messages.from_bytes(client.public_keys())
+        return messages.write([keys], round=client.number)
+
+    def answer_shares(self, content):
+        """Shares of this client's secrets, for each of the others to read."""
+        (numbers, *keys), facts = messages.read(content)
+        client = self._load_round(facts)
+        directory = {
+            int(number): key.tobytes()
+            for number, key in zip(numbers, keys, strict=True)
+        }
+        parcels = client.share(facts["me"], directory)
+        self._save(client)
+        ordered = [messages.from_bytes(parcels[n]) for n in sorted(parcels)]
+        return messages.write(ordered, round=client.number)
+
+    def answer_update(self, content, training, budget=None):
+        """The update, clipped, rounded, noised and masked.
+
+        Args:
+            content: The content of the request.
+            training: A `LocalTraining` of a `DPGAN` compiled with
+                `private=False`.
+            budget: A `RoundBudget`; the client abstains where it is used up.
+                Defaults to `None`.
+        """
+        arrays, facts = messages.read(content)
+        split = facts["num_weights"]
+        weights, (numbers, *parcels) = arrays[:split], arrays[split:]
+        d_weights, g_weights, _ = read_weights(messages.write(weights, **facts))
+        check_mechanism(facts, self._mechanism)
+        client = self._load_round(facts)
+        if budget is not None and not budget.pay():
+            return messages.abstention()
+        vector = self._mechanism.privatise(update_of(training, d_weights, g_weights))
+        masked = client.mask(
+            {
+                int(number): parcel.tobytes()
+                for number, parcel in zip(numbers, parcels, strict=True)
+            },
+            vector,
+        )
+        self._save(client)
+        return messages.write([masked], round=client.number)
+
+    def answer_reveal(self, content):
+        """What opens the sum of those whose masked updates have come."""
+        (survivors,), facts = messages.read(content)
+        client = self._load_round(facts)
+        shares = client.reveal({int(number) for number in survivors})
+        self._save(client)
+        return messages.write(_write_shares(shares), round=client.number)
+
+    def _load(self):
+        return MaskingClient.from_json(self._state["masking"]["secrets"])
+
+    def _load_round(self, facts):
+        client = self._load()
+        if client.number != facts["round"]:
+            raise ProtocolError(
+                f"Round {facts['round']} was asked for in round {client.number}."
+            )
+        return client
+
+    def _save(self, client):
+        self._state["masking"] = messages.facts_record(secrets=client.to_json())

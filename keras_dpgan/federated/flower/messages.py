@@ -1,0 +1,124 @@
+"""Arrays and facts in a message, and the checks of what comes in."""
+
+import dataclasses
+import hashlib
+
+import numpy as np
+from flwr.app import ArrayRecord
+from flwr.app import ConfigRecord
+from flwr.app import RecordDict
+
+ABSTAINS = "abstains"
+
+
+class InvalidMessageError(ValueError):
+    """What came in is not what was agreed upon; says why."""
+
+
+def write(arrays, **facts):
+    """The content of a message.
+
+    Args:
+        arrays: List of NumPy arrays.
+        **facts: Strings, numbers and bools.
+
+    Returns:
+        A `flwr.app.RecordDict`.
+    """
+    return RecordDict(
+        {
+            "arrays": ArrayRecord([np.ascontiguousarray(a) for a in arrays]),
+            "facts": ConfigRecord(facts),
+        }
+    )
+
+
+def read(content):
+    """Arrays and facts of a message's content.
+
+    Returns:
+        `(arrays, facts)`: a list of NumPy arrays and a dict.
+
+    Raises:
+        InvalidMessageError: If either cannot be read.
+    """
+    try:
+        arrays = content.array_records["arrays"].to_numpy_ndarrays()
+        return arrays, dict(content.config_records["facts"])
+    except (KeyError, TypeError, ValueError, EOFError, OSError) as error:
+        raise InvalidMessageError("unreadable") from error
+
+
+def facts_record(**facts):
+    """Facts as a record that a context's state can hold."""
+    return ConfigRecord(facts)
+
+
+def abstention():
+    """The content of a reply that says that the client's limit is reached."""
+    return write([], **{ABSTAINS: True})
+
+
+def from_bytes(data):
+    """Bytes as an array that a message can carry."""
+    return np.frombuffer(data, np.uint8)
+
+
+def model_hash(weights):
+    """A hash of weights: of their shapes, dtypes and every bit.
+
+    Args:
+        weights: List of arrays.
+
+    Returns:
+        String of 64 hexadecimal digits.
+    """
+    digest = hashlib.sha256()
+    for array in map(np.ascontiguousarray, weights):
+        digest.update(f"{array.shape}{array.dtype.str}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+@dataclasses.dataclass(frozen=True)
+class Form:
+    """What a valid reply looks like, as far as its receiver can see.
+
+    Attributes:
+        shapes: List of the arrays' shapes; `None` where they may vary.
+        dtype: The arrays' NumPy dtype.
+        facts: Dict of facts that must be as they are here: the number of the
+            round, and the hash of the model that the request came with.
+        largest_norm: Float, the largest joint L2 norm of the arrays; `None` if it
+            has no bound.
+    """
+
+    shapes: list
+    dtype: object
+    facts: dict
+    largest_norm: float | None = None
+
+    def read(self, content):
+        """The arrays of a reply; `None` of a client that abstains.
+
+        Raises:
+            InvalidMessageError: If the reply does not fit; names the first reason.
+        """
+        arrays, facts = read(content)
+        if facts.pop(ABSTAINS, False):
+            return None
+        for name, value in self.facts.items():
+            if facts.get(name) != value:
+                raise InvalidMessageError(f"wrong {name}")
+        shapes = [a.shape for a in arrays]
+        if self.shapes is not None and shapes != [tuple(s) for s in self.shapes]:
+            raise InvalidMessageError("wrong shapes")
+        if any(a.dtype != self.dtype for a in arrays):
+            raise InvalidMessageError("wrong dtype")
+        if not all(np.isfinite(a).all() for a in arrays):
+            raise InvalidMessageError("not finite")
+        if self.largest_norm is not None:
+            norm = np.sqrt(sum(np.sum(np.square(a, dtype=np.float64)) for a in arrays))
+            if norm > self.largest_norm * (1 + 1e-5):
+                raise InvalidMessageError("norm too large")
+        return arrays

@@ -1,0 +1,52 @@
+"""Client-level local privacy by the Gaussian mechanism."""
+
+import dataclasses
+
+from keras_dpgan import _validate
+from keras_dpgan.federated import vectors
+from keras_dpgan.mechanisms import secure_noise
+
+
+@dataclasses.dataclass(frozen=True)
+class GaussianUpdate:
+    """Clips a client's update in L2 and adds Gaussian noise, at the client.
+
+    In local differential privacy a client's data are replaced by any others, so
+    that two clipped updates are up to twice the clip apart: the noise counts for
+    half its multiplier. Update and noise lie on a grid; see
+    `keras_dpgan.mechanisms.secure_noise`.
+
+    Args:
+        l2_norm_clip: Positive float.
+        noise_multiplier: Positive float: the noise's standard deviation in units
+            of the clip.
+    """
+
+    l2_norm_clip: float
+    noise_multiplier: float
+
+    def __post_init__(self):
+        _validate.check_positive("l2_norm_clip", self.l2_norm_clip)
+        _validate.check_positive("noise_multiplier", self.noise_multiplier)
+        secure_noise.check_installed()
+
+    def event(self):
+        """One round as a `dp_accounting` event, for replacing a client's data."""
+        import dp_accounting
+
+        return dp_accounting.GaussianDpEvent(self.noise_multiplier / 2)
+
+    def privatise(self, arrays):
+        """What may leave the client instead of an update.
+
+        Args:
+            arrays: List of float arrays.
+
+        Returns:
+            List of arrays of the same shapes and dtypes.
+        """
+        vector = vectors.clip(vectors.flatten(arrays), self.l2_norm_clip, order=2)
+        noised = secure_noise.noised_on_grid(
+            vector, self.l2_norm_clip, self.noise_multiplier
+        )
+        return vectors.unflatten(noised, arrays)

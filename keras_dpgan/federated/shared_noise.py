@@ -1,0 +1,144 @@
+"""Updates as integers, with each client's share of the noise."""
+
+import dataclasses
+import math
+
+import numpy as np
+
+from keras_dpgan import _validate
+from keras_dpgan.federated import vectors
+from keras_dpgan.federated.discrete_gaussian import discrete_gaussian
+from keras_dpgan.mechanisms import secure_noise
+
+# How far beyond the clip the sum of noises may lie before it wraps around.
+_NOISE_REACH = 9.0
+
+
+@dataclasses.dataclass(frozen=True)
+class SharedNoise:
+    """Clips, rounds and noises a client's update for a sum that hides it.
+
+    Each client clips its update in L2, rounds it to a public grid and adds a
+    share of discrete Gaussian noise, modulo `modulus`. Whoever sees the sum
+    alone learns it with the noise of all; `num_honest` shares, which are sure to
+    be in it, have the whole noise together. The unit of privacy is a client:
+    one's update is replaced by zero, which moves the sum by the clip and what
+    rounding adds. Source: Kairouz, Liu and Steinke 2021, "The Distributed
+    Discrete Gaussian Mechanism for Federated Learning with Secure Aggregation",
+    proposition 14; there is no rotation here, since the modulus is large.
+
+    Args:
+        cohort: A `Cohort`.
+        l2_norm_clip: Positive float.
+        noise_multiplier: Positive float: the standard deviation of the noise of
+            `cohort.num_honest` clients, in units of the (rounded) clip.
+        num_parameters: Int, the size of an update.
+        modulus: Int, the number of values of a coordinate. Defaults to `2**32`.
+        growth: Float in (0, 1]: how much rounding may add to the clip. Defaults
+            to 0.01.
+
+    Raises:
+        ValueError: If an argument is wrong, or sums would wrap around.
+    """
+
+    cohort: object
+    l2_norm_clip: float
+    noise_multiplier: float
+    num_parameters: int
+    modulus: int = 2**32
+    growth: float = 0.01
+
+    def __post_init__(self):
+        _validate.check_positive("l2_norm_clip", self.l2_norm_clip)
+        _validate.check_positive("noise_multiplier", self.noise_multiplier)
+        _validate.check_int("num_parameters", self.num_parameters, minimum=1)
+        _validate.check_int("modulus", self.modulus, minimum=2, maximum=2**32)
+        _validate.check_probability("growth", self.growth)
+        secure_noise.check_installed()
+        # What the accounting holds for.
+        if self.share_stddev < 0.5:
+            raise ValueError(
+                "One client's noise must have a standard deviation of at least half "
+                "a step. Give a larger `noise_multiplier` or a smaller `growth`. "
+                f"Received: {self.share_stddev:.3g} steps"
+            )
+        largest = self.cohort.num_clients * (self.l2_norm_clip / self.step + 1)
+        shares = math.sqrt(self.cohort.num_clients)
+        largest += _NOISE_REACH * self.share_stddev * shares
+        if 2 * largest >= self.modulus:
+            raise ValueError(
+                "The sum of all updates must fit in `modulus`, or it wraps around. "
+                "Give a larger `growth` or `modulus`, or fewer clients. Received: "
+                f"modulus={self.modulus} for sums up to {largest:.3g} on either side"
+            )
+
+    @property
+    def step(self):
+        """The step of the grid, a power of two."""
+        largest = 2 * self.growth * self.l2_norm_clip / math.sqrt(self.num_parameters)
+        return 2.0 ** math.floor(math.log2(largest))
+
+    @property
+    def sensitivity(self):
+        """The largest L2 norm of a rounded update, in steps."""
+        return self.l2_norm_clip / self.step + math.sqrt(self.num_parameters) / 2
+
+    @property
+    def share_stddev(self):
+        """The standard deviation of one client's noise, in steps."""
+        whole = self.noise_multiplier * self.sensitivity
+        return whole / math.sqrt(self.cohort.num_honest)
+
+    def integers(self, arrays):
+        """The clipped and rounded update, not noised.
+
+        Args:
+            arrays: List of float arrays; zeros are sent if one is not finite.
+
+        Returns:
+            int64 array of shape `(num_parameters,)`.
+        """
+        vector = vectors.clip(vectors.flatten(arrays), self.l2_norm_clip, order=2)
+        return np.rint(vector / self.step).astype(np.int64)
+
+    def privatise(self, arrays):
+        """What a client hands to the sum.
+
+        Args:
+            arrays: List of float arrays, its update.
+
+        Returns:
+            int64 array of shape `(num_parameters,)` in [0, modulus).
+        """
+        noise = discrete_gaussian(self.num_parameters, self.share_stddev)
+        return (self.integers(arrays) + noise) % self.modulus
+
+    def open(self, total, like):
+        """The sum of updates that a sum of `privatise` stands for.
+
+        Args:
+            total: Integer array of shape `(num_parameters,)`, modulo `modulus`.
+            like: List of arrays, of whose shapes and dtypes the result is.
+
+        Returns:
+            List of arrays.
+        """
+        total = np.asarray(total, np.int64) % self.modulus
+        signed = np.where(total >= (self.modulus + 1) // 2, total - self.modulus, total)
+        return vectors.unflatten(self.step * signed, like)
+
+    def renyi_divergence(self, orders):
+        """One round's Renyi divergence, for a client whose update becomes zero.
+
+        Args:
+            orders: Float array, each at least 1.
+
+        Returns:
+            Float array of the same shape.
+        """
+        shares, stddev = self.cohort.num_honest, self.share_stddev
+        k = np.arange(1, shares)
+        # The distance of a sum of discrete Gaussians from a discrete Gaussian.
+        tau = 10 * np.sum(np.exp(-2 * (np.pi * stddev) ** 2 * k / (k + 1)))
+        ratio = self.sensitivity**2 / (shares * stddev**2)
+        return orders * ratio / 2 + tau * self.num_parameters

@@ -1,0 +1,397 @@
+"""Rounds of all modes between a server and clients in one process."""
+
+import types
+
+import helpers
+import keras
+import numpy as np
+import pytest
+
+pytest.importorskip("flwr")
+pytest.importorskip("cryptography")
+
+from flwr.app import RecordDict
+
+from keras_dpgan import privacy
+from keras_dpgan.federated.client_budget import ClientBudget
+from keras_dpgan.federated.cohort import Cohort
+from keras_dpgan.federated.flower import client_updates
+from keras_dpgan.federated.flower import local_records
+from keras_dpgan.federated.flower import masked_updates
+from keras_dpgan.federated.flower import messages
+from keras_dpgan.federated.flower import record_level
+from keras_dpgan.federated.flower import robust
+from keras_dpgan.federated.flower.group import ClientGroup
+from keras_dpgan.federated.flower.training import train_rounds
+from keras_dpgan.federated.gaussian_update import GaussianUpdate
+from keras_dpgan.federated.local_training import LocalTraining
+from keras_dpgan.federated.record_owner import RecordOwner
+from keras_dpgan.federated.shared_noise import SharedNoise
+
+NUM_CLIENTS = 4
+
+
+class GridHere:
+    """A grid whose nodes are functions; `tamper` changes replies on their way."""
+
+    def __init__(self, nodes):
+        self.nodes = dict(enumerate(nodes, 100))
+        self.tamper = {}
+        self.sent = []
+
+    def get_node_ids(self):
+        return self.nodes
+
+    def send_and_receive(self, sent, timeout=None):
+        del timeout
+        replies = []
+        for message in sent:
+            node, action = message.metadata.dst_node_id, message.metadata.message_type
+            self.sent.append((node, action, message.content))
+            try:
+                content = self.nodes[node](action, message.content)
+                content = self.tamper.get((node, action), lambda c: c)(content)
+                failed = False
+            except Exception:  # noqa: BLE001
+                content, failed = None, True
+            if content is not None or failed:
+                replies.append(_reply(node, content, failed))
+        return replies
+
+
+def _reply(node, content, failed):
+    return types.SimpleNamespace(
+        metadata=types.SimpleNamespace(src_node_id=node),
+        content=content,
+        has_error=lambda: failed,
+    )
+
+
+def drop_out(content):
+    """A reply that does not come."""
+    del content
+
+
+def part_of(number):
+    return helpers.make_data(40, seed=number)
+
+
+def make_gan(private=True, noise_multiplier=0.5):
+    keras.utils.set_random_seed(1)
+    d_optimizer = keras.optimizers.SGD(0.1)
+    if private:
+        d_optimizer = helpers.make_d_optimizer(noise_multiplier, l2_norm_clip=0.5)
+    return helpers.make_gan(
+        d_optimizer=d_optimizer,
+        private=private,
+        run_eagerly=True,
+        discriminator_steps=10**6,
+    )
+
+
+def changed_arrays(change):
+    """Tampers with the arrays of a reply and leaves the facts."""
+
+    def tamper(content):
+        arrays, facts = messages.read(content)
+        return messages.write([change(a) for a in arrays], **facts)
+
+    return tamper
+
+
+def changed_facts(**changes):
+    """Tampers with the facts of a reply and leaves the arrays."""
+
+    def tamper(content):
+        arrays, facts = messages.read(content)
+        return messages.write(arrays, **{**facts, **changes})
+
+    return tamper
+
+
+TAMPERING = {
+    "NaN": (changed_arrays(lambda a: a * np.nan), "not finite"),
+    "wrong shape": (changed_arrays(lambda a: a.reshape(-1)), "wrong shapes"),
+    "wrong dtype": (changed_arrays(lambda a: a.astype(np.float64)), "wrong dtype"),
+    "replay": (changed_facts(round=0), "wrong round"),
+    "wrong model": (changed_facts(model_hash="0" * 64), "wrong model_hash"),
+    "scaled": (changed_arrays(lambda a: 1e5 * a), "norm too large"),
+    "unreadable": (lambda content: RecordDict(), "unreadable"),
+    "no reply": (drop_out, "no reply"),
+}
+
+
+@pytest.fixture(scope="module")
+def owners():
+    return [RecordOwner(make_gan(), *part_of(n)) for n in range(NUM_CLIENTS)]
+
+
+def record_grid(owners, budgets=None):
+    budgets = budgets or [None] * len(owners)
+
+    def node(owner, budget):
+        def answer(action, content):
+            if action == record_level.NUM_RECORDS:
+                return record_level.answer_num_records(owner)
+            return record_level.answer_record_sum(content, owner, budget)
+
+        return answer
+
+    return GridHere([node(o, b) for o, b in zip(owners, budgets, strict=True)])
+
+
+def train_on_records(grid, updates=2):
+    gan = make_gan()
+    group = ClientGroup(grid, NUM_CLIENTS)
+    records = record_level.FlowerRecords(gan, group, 40.0, steps_per_epoch=updates)
+    gan.fit(records, verbose=0)
+    return gan, group
+
+
+def test_record_level_training_over_messages(owners):
+    grid = record_grid(owners)
+    gan, group = train_on_records(grid)
+    assert gan.num_discriminator_updates == 2
+    (entry,) = gan.privacy_history.entries
+    assert entry.sampling_probability == 40 / 160
+    assert not group.num_left_out
+    assert str(gan.privacy_statement()).startswith("! TRUSTED SERVER")
+
+
+@pytest.mark.parametrize("kind", TAMPERING)
+def test_a_reply_that_fails_a_check_is_left_out_and_counted(owners, kind):
+    tamper, reason = TAMPERING[kind]
+    grid = record_grid(owners)
+    grid.tamper[101, record_level.RECORD_SUM] = tamper
+    gan, group = train_on_records(grid)
+    assert gan.num_discriminator_updates == 2
+    # The first round is round 0: there a replay looks like itself.
+    assert group.num_left_out == {reason: 1 if kind == "replay" else 2}
+    for weight in helpers.weights_of(gan.discriminator):
+        assert np.isfinite(weight).all()
+
+
+def test_a_client_checks_the_hash_of_the_model(owners):
+    gan = make_gan()
+    weights = [v.numpy() for v in gan.discriminator.trainable_variables]
+    request = messages.write([weights[0], *weights], model_hash="0" * 64)
+    with pytest.raises(messages.InvalidMessageError, match="model_hash"):
+        record_level.answer_record_sum(request, owners[0])
+
+
+def test_a_client_whose_limit_is_reached_stops_answering(owners, tmp_path):
+    entry = privacy.HistoryEntry(
+        mechanism="gaussian", noise_multiplier=0.5, sampling_probability=0.25, count=2
+    )
+    limit = privacy.epsilon(privacy.PrivacyHistory([entry]), 1e-5)
+    budgets = [None] * (NUM_CLIENTS - 1)
+    path = tmp_path / "ledger"
+    budgets.append(ClientBudget(path, "mine", limit, 1e-5))
+    _, group = train_on_records(record_grid(owners, budgets), updates=4)
+    assert group.num_abstentions == 2
+    with privacy.Ledger(path, "mine") as ledger:
+        assert ledger.total_updates == 2
+        assert ledger.epsilon(1e-5) <= limit
+
+
+@pytest.fixture(scope="module")
+def private_trainings():
+    return [
+        LocalTraining(make_gan(), *part_of(n), expected_batch_size=8, updates=3)
+        for n in range(NUM_CLIENTS)
+    ]
+
+
+@pytest.fixture(scope="module")
+def plain_trainings():
+    return [
+        LocalTraining(make_gan(False), *part_of(n), expected_batch_size=8, updates=3)
+        for n in range(NUM_CLIENTS)
+    ]
+
+
+def test_private_weights_are_averaged_and_charged(private_trainings):
+    def node(training):
+        def answer(action, content):
+            if action == record_level.NUM_RECORDS:
+                return messages.write([np.array([40], np.int64)])
+            replies.append(local_records.answer_local_records(content, training))
+            return replies[-1]
+
+        return answer
+
+    replies = []
+    gan = make_gan()
+    generator = helpers.weights_of(gan.generator)
+    group = ClientGroup(GridHere(map(node, private_trainings)), NUM_CLIENTS)
+    source = local_records.LocalRecords(gan, group, 8.0, 3)
+    assert train_rounds(gan, source, 2, generator_steps=2, batch_size=8) == 0
+    (entry,) = gan.privacy_history.entries
+    assert (entry.count, entry.sampling_probability) == (6, 0.2)
+    assert not helpers.same(generator, helpers.weights_of(gan.generator))
+    last = [messages.read(reply)[0] for reply in replies[-NUM_CLIENTS:]]
+    for variable, parts in zip(
+        gan.discriminator.trainable_variables, zip(*last, strict=True), strict=True
+    ):
+        np.testing.assert_allclose(variable.numpy(), np.mean(parts, 0), atol=1e-6)
+
+
+def test_local_training_without_noise_has_no_guarantee(plain_trainings):
+    with pytest.raises(ValueError, match="no guarantee"):
+        _ = plain_trainings[0].entry
+
+
+def client_node(training, mechanism):
+    def answer(action, content):
+        del action
+        return client_updates.answer_client_update(content, training, mechanism)
+
+    return answer
+
+
+def test_noised_updates_are_averaged_and_charged(plain_trainings):
+    mechanism = GaussianUpdate(0.5, 2.0)
+    nodes = [client_node(t, mechanism) for t in plain_trainings]
+    gan = make_gan()
+    group = ClientGroup(GridHere(nodes), NUM_CLIENTS)
+    source = client_updates.ClientUpdates(group, mechanism)
+    assert train_rounds(gan, source, 2, generator_steps=1, batch_size=8) == 0
+    (entry,) = gan.privacy_history.entries
+    # Twice the clip apart: the noise counts for half.
+    assert (entry.noise_multiplier, entry.count) == (1.0, 2)
+
+
+def test_a_client_refuses_another_mechanism_than_its_own(plain_trainings):
+    weak, own = GaussianUpdate(0.5, 0.1), GaussianUpdate(0.5, 2.0)
+    nodes = [client_node(t, own) for t in plain_trainings]
+    group = ClientGroup(GridHere(nodes), NUM_CLIENTS)
+    gan = make_gan()
+    before = helpers.weights_of(gan.discriminator)
+    source = client_updates.ClientUpdates(group, weak)
+    assert train_rounds(gan, source, 1, generator_steps=1, batch_size=8) == 1
+    assert group.num_left_out == {"error": NUM_CLIENTS}
+    assert helpers.same(before, helpers.weights_of(gan.discriminator))
+
+
+MASKED_ACTIONS = (
+    masked_updates.KEYS,
+    masked_updates.SHARES,
+    masked_updates.UPDATE,
+    masked_updates.REVEAL,
+)
+
+
+def masked_grid(trainings, mechanism):
+    def node(training):
+        state = RecordDict()
+
+        def answer(action, content):
+            # A new object for each message, as in Flower.
+            client = masked_updates.MaskedUpdateClient(state, mechanism)
+            if action == masked_updates.UPDATE:
+                return client.answer_update(content, training)
+            name = action.removeprefix("train.masked_")
+            return getattr(client, f"answer_{name}")(content)
+
+        return answer
+
+    return GridHere(map(node, trainings))
+
+
+def masked_mechanism(gan, noise_multiplier=0.01):
+    size = sum(v.numpy().size for v in gan.discriminator.trainable_variables)
+    return SharedNoise(Cohort(NUM_CLIENTS, 1), 0.5, noise_multiplier, size)
+
+
+@pytest.mark.parametrize("drops_out_at", [None, *MASKED_ACTIONS])
+def test_masked_updates_are_added_whoever_drops_out(plain_trainings, drops_out_at):
+    gan = make_gan()
+    mechanism = masked_mechanism(gan)
+    grid = masked_grid(plain_trainings, mechanism)
+    if drops_out_at:
+        grid.tamper[102, drops_out_at] = drop_out
+    before = [v.numpy() for v in gan.discriminator.trainable_variables]
+    group = ClientGroup(grid, NUM_CLIENTS)
+    source = masked_updates.MaskedUpdates(group, mechanism)
+    new = source.next_weights(0, before, gan.generator.get_weights())
+    moved = np.sqrt(sum(np.sum((a - b) ** 2) for a, b in zip(new, before, strict=True)))
+    # Updates of a few clients, each of norm 0.5 at most, over a public number.
+    assert 1e-3 < moved <= 0.5 * 1.1
+
+
+def test_what_masked_clients_send_looks_random(plain_trainings):
+    gan = make_gan()
+    mechanism = masked_mechanism(gan)
+    grid = masked_grid(plain_trainings, mechanism)
+    seen = []
+
+    def listen(content):
+        seen.append(messages.read(content)[0][0])
+        return content
+
+    grid.tamper = {(100 + n, masked_updates.UPDATE): listen for n in range(NUM_CLIENTS)}
+    group = ClientGroup(grid, NUM_CLIENTS)
+    source = masked_updates.MaskedUpdates(group, mechanism)
+    weights = [v.numpy() for v in gan.discriminator.trainable_variables]
+    source.next_weights(0, weights, gan.generator.get_weights())
+    assert len(seen) == NUM_CLIENTS
+    for vector in seen:
+        size = len(vector)
+        assert abs(np.mean(vector / 2**32) - 0.5) < 5 * 0.29 / np.sqrt(size)
+
+
+def test_a_masked_round_with_too_few_clients_is_not_opened(plain_trainings):
+    gan = make_gan()
+    mechanism = masked_mechanism(gan)
+    grid = masked_grid(plain_trainings, mechanism)
+    for node in (101, 102):
+        grid.tamper[node, masked_updates.UPDATE] = drop_out
+    group = ClientGroup(grid, NUM_CLIENTS)
+    source = masked_updates.MaskedUpdates(group, mechanism)
+    assert train_rounds(gan, source, 1, generator_steps=0, batch_size=8) == 1
+    assert masked_updates.REVEAL not in {action for _, action, _ in grid.sent}
+
+
+def test_a_server_that_would_open_a_round_twice_is_refused_by_the_clients(
+    plain_trainings,
+):
+    gan = make_gan()
+    honest = masked_mechanism(gan)
+    grid = masked_grid(plain_trainings, honest)
+    group = ClientGroup(grid, NUM_CLIENTS)
+    source = masked_updates.MaskedUpdates(group, honest)
+    weights = [v.numpy() for v in gan.discriminator.trainable_variables]
+    source.next_weights(0, weights, gan.generator.get_weights())
+    again = messages.write([np.array([0, 1, 2], np.int64)], round=0)
+    with pytest.raises(ValueError, match="opened once"):
+        grid.nodes[100](masked_updates.REVEAL, again)
+
+
+def test_a_model_trained_with_shared_noise_claims_nothing_by_itself(plain_trainings):
+    gan = make_gan()
+    mechanism = masked_mechanism(gan, noise_multiplier=1.0)
+    grid = masked_grid(plain_trainings, mechanism)
+    source = masked_updates.MaskedUpdates(ClientGroup(grid, NUM_CLIENTS), mechanism)
+    train_rounds(gan, source, 1, generator_steps=0, batch_size=8)
+    assert gan.epsilon(1e-5) == float("inf")
+
+
+@pytest.mark.parametrize("combine", [robust.trimmed_mean(0.25), robust.krum(1)])
+def test_robust_aggregation_leaves_out_a_client_that_sends_nonsense(
+    plain_trainings, combine
+):
+    mechanism = GaussianUpdate(0.5, 0.01)
+    grid = GridHere([client_node(t, mechanism) for t in plain_trainings])
+    scaled = changed_arrays(lambda a: 1000 * a)
+    grid.tamper[101, client_updates.CLIENT_UPDATE] = scaled
+    gan = make_gan()
+    weights = [v.numpy() for v in gan.discriminator.trainable_variables]
+    moved = {}
+    for name, how in (("mean", local_records.mean), ("robust", combine)):
+        group = ClientGroup(grid, NUM_CLIENTS)
+        source = client_updates.ClientUpdates(group, mechanism, combine=how)
+        new = source.next_weights(0, weights, gan.generator.get_weights())
+        update = [a - b for a, b in zip(new, weights, strict=True)]
+        moved[name] = np.sqrt(sum(np.sum(u**2) for u in update))
+    assert moved["mean"] > 10
+    assert moved["robust"] < 1
