@@ -30,9 +30,11 @@ def tf_privacy_reference(loss_fn, variables, records, l2_norm_clip, mask=None):
             losses = loss_fn(records)
             if mask is not None:
                 losses = tf.where(mask, losses, tf.zeros_like(losses))
-        mean = tf_privacy.clipped_mean_of_losses(losses, tensors, tape, l2_norm_clip)
+            # Its own clip has to be a number; ours may be a tensor.
+            losses /= tf.cast(l2_norm_clip, losses.dtype)
+        mean = tf_privacy.clipped_mean_of_losses(losses, tensors, tape, 1.0)
         n = contract.num_rows(records)
-        sums = [tf.cast(n, m.dtype) * m for m in mean]
+        sums = [tf.cast(n, m.dtype) * tf.cast(l2_norm_clip, m.dtype) * m for m in mean]
         counts = vectorized(loss_fn, variables, records, l2_norm_clip, mask)
         return counts._replace(sums=sums)
 
