@@ -3,6 +3,9 @@
 Evaluation reads private rows: none of its numbers is private.
 """
 
+from keras_dpgan.evaluation.attacks import density_scores as density_scores
+from keras_dpgan.evaluation.attacks import discriminator_scores as discriminator_scores
+from keras_dpgan.evaluation.attacks import nearness_scores as nearness_scores
 from keras_dpgan.evaluation.classifiers import (
     classifier_accuracy as classifier_accuracy,
 )
@@ -22,6 +25,10 @@ from keras_dpgan.evaluation.features import inception_features as inception_feat
 from keras_dpgan.evaluation.frechet import frechet_distance as frechet_distance
 from keras_dpgan.evaluation.frechet import (
     frechet_distance_infinity as frechet_distance_infinity,
+)
+from keras_dpgan.evaluation.membership import MembershipInference as MembershipInference
+from keras_dpgan.evaluation.membership import (
+    membership_inference as membership_inference,
 )
 from keras_dpgan.evaluation.memorisation import Memorisation as Memorisation
 from keras_dpgan.evaluation.memorisation import memorisation as memorisation

@@ -10,6 +10,7 @@ the coins are what it would give away. It can refute a claim, never prove one.
 """
 
 import dataclasses
+import math
 import os
 
 import numpy as np
@@ -87,7 +88,7 @@ def audit(scores, included, claimed_epsilon, delta, num_guesses=None, confidence
         scores: Floats of shape `(num_canaries,)`, made from what is published
             alone: high where the canary seems to have gone in.
         included: The coins, of `flip_coins`.
-        claimed_epsilon: Non-negative float.
+        claimed_epsilon: Non-negative float; infinite where nothing is claimed.
         delta: Float in (0, 1).
         num_guesses: Positive even int, chosen before the scores were seen.
             Defaults to `None`: half the canaries.
@@ -100,7 +101,8 @@ def audit(scores, included, claimed_epsilon, delta, num_guesses=None, confidence
         ValueError: If an argument is wrong.
     """
     scores, included = np.asarray(scores, np.float64), np.asarray(included)
-    claimed_epsilon = _validate.check_non_negative("claimed_epsilon", claimed_epsilon)
+    if claimed_epsilon != math.inf:
+        _validate.check_non_negative("claimed_epsilon", claimed_epsilon)
     if scores.ndim != 1 or not np.isfinite(scores).all():
         raise ValueError(
             "`scores` must be finite numbers, one per canary. Received: scores of "

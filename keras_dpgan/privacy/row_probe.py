@@ -5,16 +5,15 @@ subtracts the batch's mean. What a model does on some data alone (a branch that
 random rows never take) stays unseen.
 """
 
-import contextlib
 import dataclasses
-import functools
-import threading
+from concurrent import futures
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_dpgan import _keras_internals
+from keras_dpgan.privacy import culprits
+from keras_dpgan.privacy import repeatable_runs
 
 MIXES_ROWS = "mixes_rows"
 KEEPS_STATE = "keeps_state"
@@ -77,16 +76,43 @@ def probe(model, inputs=None):
     Raises:
         ValueError: If `inputs` are needed.
     """
-    if tf.distribute.has_strategy():
-        # Mirrored weights cannot be differentiated outside a replica. The list of
-        # layers still holds.
-        return []
+    if _is_distributed(model):
+        return _probe_a_copy(model, inputs)
     before = _random_inputs(model) if inputs is None else inputs
     after = tf.nest.map_structure(_with_a_changed_row, before)
     findings = []
     for training in (False, True):
         findings += _probe_mode(model, before, after, training)
     return list(dict.fromkeys(findings))
+
+
+def _is_distributed(model):
+    return tf.distribute.has_strategy() or any(
+        isinstance(v.value, tf.distribute.DistributedValues) for v in model.variables
+    )
+
+
+def _probe_a_copy(model, inputs):
+    """Probes a copy that is under no distribution strategy.
+
+    Mirrored weights cannot be differentiated outside a replica. A model that has
+    no configuration to be copied by is not probed.
+    """
+    weights = model.get_weights()
+
+    def probe_copy():
+        try:
+            copy = keras.models.clone_model(model)
+        except (NotImplementedError, TypeError):
+            return []
+        if not copy.built:
+            copy(inputs)
+        copy.set_weights(weights)
+        return probe(copy, inputs)
+
+    # A strategy's scope is that of a thread.
+    with futures.ThreadPoolExecutor(max_workers=1) as pool:
+        return pool.submit(probe_copy).result()
 
 
 def _probe_mode(model, before, after, training):
@@ -99,14 +125,20 @@ def _probe_mode(model, before, after, training):
     for layer in first.with_losses:
         yield Finding(layer.name, ADDS_LOSS)
     # What differs without a change is drawn afresh, and tells nothing.
-    if _agree(first.state, again.state, 0.0):
-        for layer in _layers_whose_state_differs(model, first.state, other.state):
+    if culprits.agree(first.state, again.state, 0.0):
+        for layer in culprits.layers_whose_state_differs(
+            model, first.state, other.state
+        ):
             yield Finding(layer.name, KEEPS_STATE)
     # The sum of a row's numbers may depend on its place, not on the others.
     tolerance = 8 * _PRECISION.get(model.compute_dtype, 2**-23)
-    repeats = _agree(first.of_others, again.of_others, tolerance)
-    if repeats and not _agree(first.of_others, changed.of_others, tolerance):
-        layer = _first_mixing_layer(model, before, after, training, tolerance)
+    repeats = culprits.agree(first.of_others, again.of_others, tolerance)
+    if repeats and not culprits.agree(first.of_others, changed.of_others, tolerance):
+        runs = [
+            repeatable_runs.layer_outputs(model, rows, training)
+            for rows in (before, after)
+        ]
+        layer = culprits.first_mixing_layer(model, *runs, _OTHERS, tolerance)
         yield Finding(layer.name, MIXES_ROWS)
     elif first.leaks or changed.leaks:
         yield Finding(model.name, MIXES_ROWS)
@@ -132,15 +164,15 @@ class _Observation:
 
 def _observe(model, inputs, training):
     watched = [t for t in tf.nest.flatten(inputs) if t.dtype.is_floating]
-    variables = _variables(model)
-    with _fixed_seeds(), _restored(variables):
+    variables = repeatable_runs.variables_of(model)
+    with repeatable_runs.repeatable(model):
         with tf.GradientTape() as tape:
             tape.watch(watched)
             outputs = tf.nest.flatten(model(inputs, training=training))
             outputs = [tf.gather(tf.cast(o, tf.float64), _OTHERS) for o in outputs]
             total = tf.add_n([tf.reduce_sum(o * _coefficients(o)) for o in outputs])
         state = [np.array(v) for v in variables]
-        with_losses = _layers_with_losses(model)
+        with_losses = culprits.layers_with_losses(model)
         of_rows, of_weights = tape.gradient(
             total,
             (watched, [v.value for v in model.trainable_variables]),
@@ -183,126 +215,3 @@ def _with_a_changed_row(rows):
     """The same rows but for one."""
     index = tf.reshape(tf.range(_ROWS), [_ROWS] + [1] * (rows.shape.rank - 1))
     return tf.where(tf.equal(index, _CHANGED), _changed(rows), rows)
-
-
-def _agree(arrays, others, tolerance):
-    return all(
-        np.allclose(a, b, rtol=0, atol=tolerance * _largest(a), equal_nan=True)
-        for a, b in zip(arrays, others, strict=True)
-    )
-
-
-def _largest(array):
-    return np.max(np.abs(array), initial=0.0, where=np.isfinite(array))
-
-
-def _variables(model):
-    """Every variable of a model and its layers, metrics included, once."""
-    layers = _keras_internals.all_layers(model)
-    variables = [
-        v for layer in layers for v in (*layer.variables, *layer.metrics_variables)
-    ]
-    return list({id(v): v for v in variables}.values())
-
-
-def _layers_with_losses(model):
-    """The innermost layers that have added a loss."""
-    found = [layer for layer in _keras_internals.all_layers(model) if layer.losses]
-    return [
-        layer
-        for layer in found
-        if not any(
-            inner in found
-            for inner in _keras_internals.all_layers(layer)
-            if inner is not layer
-        )
-    ]
-
-
-def _layers_whose_state_differs(model, state, other_state):
-    """The innermost layers that own a variable of another value."""
-    differing = {
-        id(variable)
-        for variable, a, b in zip(_variables(model), state, other_state, strict=True)
-        if not np.array_equal(a, b, equal_nan=True)
-    }
-    owners = {}
-    for layer in _keras_internals.all_layers(model):  # The innermost come last.
-        for variable in (*layer.variables, *layer.metrics_variables):
-            if id(variable) in differing:
-                owners[id(variable)] = layer
-    return list(owners.values())
-
-
-def _first_mixing_layer(model, before, after, training, tolerance):
-    """The first layer whose outputs for the other rows differ, or the model."""
-    runs = [_layer_outputs(model, rows, training) for rows in (before, after)]
-    for (layer, first), (_, changed) in zip(*runs, strict=False):
-        if first.shape != changed.shape or first.shape[:1] != (_ROWS,):
-            continue
-        if not _agree([first[_OTHERS]], [changed[_OTHERS]], tolerance):
-            return layer
-    return model
-
-
-def _layer_outputs(model, inputs, training):
-    """Pairs of a layer and one of its outputs, in the order of computation."""
-    made = []
-    layers = _keras_internals.all_layers(model)[1:]
-    with _fixed_seeds(), _restored(_variables(model)), contextlib.ExitStack() as stack:
-        for layer in layers:
-            stack.enter_context(_recorded(layer, made))
-        model(inputs, training=training)
-    return made
-
-
-@contextlib.contextmanager
-def _recorded(layer, made):
-    """Appends what a layer's calls return to `made`."""
-    call = layer.call
-
-    @functools.wraps(call)
-    def call_and_record(*args, **kwargs):
-        outputs = call(*args, **kwargs)
-        for tensor in tf.nest.flatten(outputs):
-            if tf.is_tensor(tensor) and tensor.dtype.is_floating:
-                made.append((layer, np.array(tf.cast(tensor, tf.float64))))
-        return outputs
-
-    layer.call = call_and_record
-    try:
-        yield
-    finally:
-        del layer.call
-
-
-@contextlib.contextmanager
-def _restored(variables):
-    """Gives the variables back the values that they had."""
-    values = [np.array(v) for v in variables]
-    try:
-        yield
-    finally:
-        for variable, value in zip(variables, values, strict=True):
-            if not np.array_equal(np.array(variable), value):
-                variable.assign(value)
-
-
-@contextlib.contextmanager
-def _fixed_seeds():
-    """Lets layers draw the same random numbers in each run of the probe."""
-    original = keras.random.SeedGenerator.next
-    calls = [0]
-    thread = threading.get_ident()
-
-    def next_seed(generator, ordered=True):
-        if threading.get_ident() != thread:
-            return original(generator, ordered)
-        calls[0] += 1
-        return tf.constant([0, calls[0]], generator.state.dtype)
-
-    keras.random.SeedGenerator.next = next_seed
-    try:
-        yield
-    finally:
-        keras.random.SeedGenerator.next = original

@@ -1,3 +1,4 @@
+import contextlib
 import time
 
 import helpers
@@ -33,6 +34,23 @@ class MixesGradients(layers.Layer):
             return tf.identity(t), lambda g: tf.ones_like(g) * tf.reduce_mean(g, 0)
 
         return identity(x)
+
+
+class MixesWeightGradients(layers.Layer):
+    """Leaves outputs and their derivatives alone, and mixes its weight's gradient."""
+
+    def build(self, shape):
+        self.scale = self.add_weight(shape=(), initializer="ones")
+
+    def call(self, x):
+        @tf.custom_gradient
+        def scaled(t, scale):
+            def gradients(g):
+                return scale * g, tf.reduce_sum(g) * tf.reduce_mean(t)
+
+            return scale * t, gradients
+
+        return scaled(x, tf.convert_to_tensor(self.scale))
 
 
 class MixesRowsUnderItsOwnNoise(layers.Layer):
@@ -116,7 +134,7 @@ def test_a_layer_that_breaks_the_guarantee_is_named_with_reason_and_remedy(
 
 @pytest.mark.parametrize(
     "layer",
-    [MixesGradients(), MixesRowsUnderItsOwnNoise()],
+    [MixesGradients(), MixesWeightGradients(), MixesRowsUnderItsOwnNoise()],
     ids=lambda v: type(v).__name__,
 )
 def test_what_no_layer_can_be_named_for_is_said_of_the_model(layer):
@@ -214,6 +232,35 @@ def test_a_subclassed_model_is_probed_with_rows_that_are_given():
     model(np.zeros((2, 6), np.float32))
     (violation,) = validation.validate(model, row_probe.random_rows((6,)))
     assert violation.layer == "bad"
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class SubclassedWithConfig(Subclassed):
+    def get_config(self):
+        return {}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
+
+
+@pytest.mark.parametrize("inside", [True, False], ids=["inside", "afterwards"])
+@pytest.mark.parametrize("subclassed", [True, False])
+def test_the_probe_sees_a_model_of_a_distribution_strategy(inside, subclassed):
+    inputs = row_probe.random_rows((6,))
+    strategy = tf.distribute.MirroredStrategy(["CPU:0"])
+    with strategy.scope():
+        honest = discriminator(layers.Dropout(0.5))
+        mixing = discriminator(MinusBatchMean(name="bad"))
+        if subclassed:
+            mixing = SubclassedWithConfig()
+            mixing(inputs)
+    before = helpers.weights_of(mixing)
+    with strategy.scope() if inside else contextlib.nullcontext():
+        (violation,) = validation.validate(mixing, inputs)
+        assert validation.validate(honest) == []
+    assert violation.layer == "bad"
+    assert helpers.same(before, helpers.weights_of(mixing))
 
 
 def test_compile_refuses_a_discriminator_that_mixes_rows():

@@ -1,0 +1,101 @@
+"""Attacks on what is published: scores of who was in the training data.
+
+Each gives a record a score, high where it seems to have been trained on, from what
+the attack may see: the discriminator, or samples alone. `membership_inference` says
+how well scores tell members from others; where coins decided who is a member,
+`keras_dpgan.privacy.audit` says what they show about epsilon.
+"""
+
+import numpy as np
+
+from keras_dpgan.evaluation import neighbours
+from keras_dpgan.evaluation import rows as row_checks
+
+_BATCH = 256
+
+# Of the usual distance from a row to its nearest sample.
+_BANDWIDTH = 0.25
+
+
+def discriminator_scores(discriminator, rows, labels=None):
+    """The discriminator's scores: it was trained to know real rows.
+
+    Source: Hayes et al. 2019, "LOGAN: Membership Inference Attacks Against
+    Generative Models", the white-box attack.
+
+    Args:
+        discriminator: A `keras.Model` that scores real rows higher.
+        rows: Array of shape `(n, ...)`.
+        labels: Ints of shape `(n,)` for a conditional one. Defaults to `None`.
+
+    Returns:
+        Float64 array of shape `(n,)`.
+    """
+    scores = []
+    for start in range(0, len(rows), _BATCH):
+        chunk = slice(start, start + _BATCH)
+        inputs = rows[chunk] if labels is None else [rows[chunk], labels[chunk]]
+        scores.append(np.ravel(np.asarray(discriminator(inputs), np.float64)))
+    return np.concatenate(scores)
+
+
+def nearness_scores(samples, rows):
+    """How near the nearest sample comes to each row.
+
+    Source: Chen et al. 2020, "GAN-Leaks: A Taxonomy of Membership Inference
+    Attacks against Generative Models", the full black-box attack.
+
+    Args:
+        samples: Generated rows of shape `(m, ...)`.
+        rows: Array of shape `(n, ...)`.
+
+    Returns:
+        Float64 array of shape `(n,)`: the distance, negated.
+    """
+    samples, rows = _check_samples(samples, rows)
+    distances, _ = neighbours.nearest(rows, samples)
+    return -distances[:, 0]
+
+
+def density_scores(samples, rows):
+    """How densely samples lie around each row.
+
+    The logarithm of a Gaussian kernel density. Its bandwidth is a quarter of the
+    median of the distances from rows to their nearest samples, narrow enough for a
+    copy to stand out. Source: Hilprecht et al. 2019, "Monte Carlo and
+    Reconstruction Membership Inference Attacks against Generative Models", which
+    counts the samples within such a radius.
+
+    Args:
+        samples: Generated rows of shape `(m, ...)`.
+        rows: Array of shape `(n, ...)`.
+
+    Returns:
+        Float64 array of shape `(n,)`, up to a constant.
+    """
+    from scipy import special
+
+    samples, rows = _check_samples(samples, rows)
+    nearest, _ = neighbours.nearest(rows, samples)
+    # Copies are at a distance of zero, which is no width.
+    apart = nearest[nearest > 0]
+    bandwidth = _BANDWIDTH * np.median(apart) if apart.size else 1.0
+    flat_samples = samples.reshape(len(samples), -1).astype(np.float64)
+    flat_rows = rows.reshape(len(rows), -1).astype(np.float64)
+    return np.concatenate(
+        [
+            special.logsumexp(
+                neighbours.squared_distances(flat_rows[chunk], flat_samples)
+                / (-2 * bandwidth**2),
+                axis=1,
+            )
+            for chunk in neighbours.chunks(len(rows), 8 * len(samples))
+        ]
+    )
+
+
+def _check_samples(samples, rows):
+    samples = row_checks.check_rows("samples", samples, 1)
+    rows = row_checks.check_rows("rows", rows, 1)
+    row_checks.check_same_shape("rows", rows, "samples", samples)
+    return samples, rows

@@ -1,0 +1,99 @@
+"""Runs of a model that can be repeated, and that leave nothing behind."""
+
+import contextlib
+import functools
+import threading
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_dpgan import _keras_internals
+
+
+@contextlib.contextmanager
+def repeatable(model):
+    """Fixes what layers draw, and gives the variables back their values."""
+    with _fixed_seeds(), _restored(variables_of(model)):
+        yield
+
+
+def variables_of(model):
+    """Every variable of a model and its layers, metrics included, once."""
+    layers = _keras_internals.all_layers(model)
+    variables = [
+        v for layer in layers for v in (*layer.variables, *layer.metrics_variables)
+    ]
+    return list({id(v): v for v in variables}.values())
+
+
+def layer_outputs(model, inputs, training):
+    """Runs a model once and keeps what each layer inside it makes.
+
+    Args:
+        model: A `keras.Model`.
+        inputs: What the model is called on.
+        training: Bool.
+
+    Returns:
+        List of pairs of a layer and a float64 array, in the order of computation.
+    """
+    made = []
+    layers = _keras_internals.all_layers(model)[1:]
+    with repeatable(model), contextlib.ExitStack() as stack:
+        for layer in layers:
+            stack.enter_context(_recorded(layer, made))
+        model(inputs, training=training)
+    return made
+
+
+@contextlib.contextmanager
+def _recorded(layer, made):
+    """Appends what a layer's calls return to `made`."""
+    call = layer.call
+
+    @functools.wraps(call)
+    def call_and_record(*args, **kwargs):
+        outputs = call(*args, **kwargs)
+        for tensor in tf.nest.flatten(outputs):
+            if tf.is_tensor(tensor) and tensor.dtype.is_floating:
+                made.append((layer, np.array(tf.cast(tensor, tf.float64))))
+        return outputs
+
+    layer.call = call_and_record
+    try:
+        yield
+    finally:
+        del layer.call
+
+
+@contextlib.contextmanager
+def _restored(variables):
+    """Gives the variables back the values that they had."""
+    values = [np.array(v) for v in variables]
+    try:
+        yield
+    finally:
+        for variable, value in zip(variables, values, strict=True):
+            if not np.array_equal(np.array(variable), value):
+                variable.assign(value)
+
+
+@contextlib.contextmanager
+def _fixed_seeds():
+    """Lets layers draw the same random numbers in each run of the probe."""
+    original = keras.random.SeedGenerator.next
+    calls = [0]
+    thread = threading.get_ident()
+
+    def next_seed(generator, ordered=True):
+        if threading.get_ident() != thread:
+            return original(generator, ordered)
+        calls[0] += 1
+        return tf.constant([0, calls[0]], generator.state.dtype)
+
+    keras.random.SeedGenerator.next = next_seed
+    try:
+        yield
+    finally:
+        keras.random.SeedGenerator.next = original
