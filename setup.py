@@ -55,10 +55,10 @@ setuptools.setup(
         "dp-accounting>=0.4.3",
         # tensorflow-datasets needs it on Python 3.11 without declaring it.
         "importlib_resources",
-        "keras>=3.10",
+        "keras>=3.15",
         "numpy",
         "scikit-learn",
-        "tensorflow>=2.18",
+        "tensorflow>=2.21",
         "tensorflow-datasets",
         # Its metadata stops below Python 3.12; later sources cap TensorFlow at 2.15.
         'tensorflow-privacy==0.9.0; python_version < "3.12"',
