@@ -586,6 +586,25 @@ class DPGAN(keras.Model):
         """The `privacy.PrivacyHistory` of all updates that made these weights."""
         return self.privacy_record.history()
 
+    def count_release(self, entry):
+        """Counts a release of the private data that the networks were made from.
+
+        Such as the mixture that a generator begins at. Not for one that a
+        `privacy.Ledger` has entered, if `fit` is given that ledger.
+
+        Args:
+            entry: The `privacy.HistoryEntry` that came with the release.
+
+        Raises:
+            ValueError: If `entry` is something else.
+        """
+        if not isinstance(entry, privacy.HistoryEntry):
+            raise ValueError(
+                "`entry` must be the `privacy.HistoryEntry` of a release. Received: "
+                f"entry={entry!r}"
+            )
+        self.privacy_record.add_release(entry)
+
     @property
     def num_examples(self):
         """The number of rows given to `fit`, public; `None` if not known."""
@@ -666,14 +685,20 @@ class DPGAN(keras.Model):
         )
 
     def _statement_notes(self):
-        added = self.privacy_record.num_added
-        if not added:
-            return ()
-        return (
-            f"{added} of the updates that are counted have no part in this model: "
-            "the ledger has them from other runs with the same data, or from runs "
-            "that were killed and resumed",
-        )
+        notes = []
+        if self.privacy_record.num_released:
+            notes.append(
+                f"{self.privacy_record.num_released} of the updates that are counted "
+                "are noisy sums over all rows, of sensitivity one, that the networks "
+                "were made from"
+            )
+        if self.privacy_record.num_added:
+            notes.append(
+                f"{self.privacy_record.num_added} of the updates that are counted "
+                "have no part in this model: the ledger has them from other runs "
+                "with the same data, or from runs that were killed and resumed"
+            )
+        return tuple(notes)
 
     def get_config(self):
         return {

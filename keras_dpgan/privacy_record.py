@@ -23,6 +23,7 @@ class PrivacyRecord(keras.layers.Layer):
         ledger_head: The head of the `privacy.Ledger` that has counted all of this
             history; `None` where there is none.
         num_added: Int, the updates in the history that have no part in the weights.
+        num_released: Int, the releases in the history that the weights began at.
     """
 
     def __init__(self, **kwargs):
@@ -34,6 +35,7 @@ class PrivacyRecord(keras.layers.Layer):
         self._entry = None
         self.ledger_head = None
         self.num_added = 0
+        self.num_released = 0
         self.built = True
 
     def _counter(self, name):
@@ -78,6 +80,18 @@ class PrivacyRecord(keras.layers.Layer):
             entry: A `HistoryEntry` with its count.
         """
         self.num_added += entry.count
+        self._close(entry)
+
+    def add_release(self, entry):
+        """Counts releases of the same data that these weights began at.
+
+        Args:
+            entry: A `HistoryEntry` with its count.
+        """
+        self.num_released += entry.count
+        self._close(entry)
+
+    def _close(self, entry):
         self._closed.add(entry)
         self._num_closed.assign(self._closed.total_updates)
 
@@ -134,6 +148,7 @@ class PrivacyRecord(keras.layers.Layer):
                 "entry": self._entry and self._entry.to_dict(),
                 "ledger_head": self.ledger_head,
                 "num_added": self.num_added,
+                "num_released": self.num_released,
             }
         )
         store["history"] = np.frombuffer(text.encode(), np.uint8)
@@ -154,4 +169,5 @@ class PrivacyRecord(keras.layers.Layer):
         head = content["ledger_head"]
         self.ledger_head = tuple(head) if head else None
         self.num_added = content["num_added"]
+        self.num_released = content.get("num_released", 0)
         self.check()
