@@ -38,6 +38,7 @@ class Settings:
     loss: str = "non_saturating"
     gradient_penalty: float | None = None
     weight_clip: float | None = None
+    g_ema_momentum: float | None = None
     engine: str = "auto"
     dpsgd: bool = True
     epochs: int = 10
@@ -62,6 +63,7 @@ _HELP = {
     "loss": "minimax, non_saturating, wasserstein, hinge or least_squares.",
     "gradient_penalty": "Weight of the gradient penalty; none if not given.",
     "weight_clip": "Limit of the discriminator's weights; none if not given.",
+    "g_ema_momentum": "Decay of the average of the generator's weights that is kept.",
     "engine": "Clipping engine: auto, ghost, vectorized or tf_privacy.",
     "dpsgd": "Whether to train privately; --nodpsgd is the baseline without.",
     "epochs": "How often samples are written; the updates are divided by it.",
@@ -113,9 +115,7 @@ def train(settings, x, y, networks, verbose="auto"):
     gan = dpgan.DPGAN(*networks(settings))
     gan.compile(
         d_optimizer=_d_optimizer(settings, noise_multiplier),
-        g_optimizer=keras.optimizers.Adam(
-            settings.g_learning_rate, beta_1=settings.beta_1
-        ),
+        g_optimizer=_g_optimizer(settings),
         loss=settings.loss,
         gradient_penalty=settings.gradient_penalty,
         weight_clip=settings.weight_clip,
@@ -123,9 +123,7 @@ def train(settings, x, y, networks, verbose="auto"):
         engine=settings.engine,
         private=settings.dpsgd,
     )
-    callbacks = [dpgan.callbacks.SampleLogger(output_dir / "samples")]
-    if settings.dpsgd:
-        callbacks.insert(0, dpgan.callbacks.EpsilonTracker(delta=settings.delta))
+    callbacks = _callbacks(settings, output_dir)
     steps = max(1, settings.updates // settings.epochs)
     start = time.perf_counter()
     history = gan.fit(
@@ -171,6 +169,27 @@ def _d_optimizer(settings, noise_multiplier):
         noise_multiplier=noise_multiplier,
         **arguments,
     )
+
+
+def _g_optimizer(settings):
+    arguments = {
+        "learning_rate": settings.g_learning_rate,
+        "beta_1": settings.beta_1,
+    }
+    if settings.g_ema_momentum is not None:
+        arguments.update(use_ema=True, ema_momentum=settings.g_ema_momentum)
+    return keras.optimizers.Adam(**arguments)
+
+
+def _callbacks(settings, output_dir):
+    """Epsilon, the averaged weights where there are any, and what they make."""
+    callbacks = []
+    if settings.dpsgd:
+        callbacks.append(dpgan.callbacks.EpsilonTracker(delta=settings.delta))
+    if settings.g_ema_momentum is not None:
+        callbacks.append(keras.callbacks.SwapEMAWeights(swap_on_epoch=True))
+    callbacks.append(dpgan.callbacks.SampleLogger(output_dir / "samples"))
+    return callbacks
 
 
 def draw_curve(history, path):

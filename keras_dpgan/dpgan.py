@@ -128,8 +128,9 @@ class DPGAN(keras.Model):
             weight_clip: A limit, or a `WeightClipping`. Defaults to `None`.
             discriminator_steps: Int, discriminator updates per generator step.
                 Defaults to `1`.
-            engine: How records are clipped: `"auto"`, `"ghost"`,
-                `"vectorized"` or `"tf_privacy"`. Defaults to `"auto"`.
+            engine: How records are clipped: `"ghost"`, `"vectorized"`,
+                `"tf_privacy"`, or `"auto"`, which is `"ghost"` where that can be.
+                See `keras_dpgan.clipping.get_engine`. Defaults to `"auto"`.
             private: `False` is the permission for a plain `d_optimizer`, which
                 gives no privacy. Defaults to `True`.
             physical_batch_size: Int, the most records that are worked on at
@@ -192,7 +193,9 @@ class DPGAN(keras.Model):
             losses.resolve(losses.get(loss), self.discriminator),
             lipschitz.as_penalty(gradient_penalty),
             lipschitz.as_weight_clipping(weight_clip),
-            clipping.get_engine(engine, physical_batch_size) if private else None,
+            clipping.get_engine(engine, physical_batch_size, jit_compile)
+            if private
+            else None,
         )
         self.g_loss_metric = keras.metrics.Mean(name="g_loss")
         self.d_loss_fake_metric = keras.metrics.Mean(name="d_loss_fake")

@@ -1,6 +1,7 @@
 """A private GAN of handwritten digits, and how useful its digits are."""
 
 import dataclasses
+import json
 import pathlib
 
 import experiment
@@ -24,6 +25,16 @@ DEFAULTS = experiment.Settings(
     g_width=128,
     epochs=5,
 )
+
+_WRITTEN = {
+    "samples": "a grid per epoch, and training.gif",
+    "curve.png": "generator loss against epsilon",
+    "generator": "the exported generator, with its privacy card",
+    "privacy.txt": "what was proven",
+    "run.json": "settings, versions, history, epsilon, timings",
+    "accuracies.json": "the table above",
+    "not_private": "the same of the GAN without privacy",
+}
 
 
 def networks(settings):
@@ -85,13 +96,17 @@ def train(settings, verbose="auto"):
 
 def report(accuracies, output_dir):
     """Prints what came out, and where it is."""
-    real = accuracies["real digits"]
+    folder = pathlib.Path(output_dir).resolve()
+    (folder / "accuracies.json").write_text(json.dumps(accuracies, indent=2) + "\n")
     print("\nAccuracy on real test digits of a classifier trained on")
     for name, value in accuracies.items():
-        print(f"  {name:34s} {value:6.1%}  ({value / real:.0%} of real)")
-    print(f"\nWritten to {pathlib.Path(output_dir).resolve()}:")
-    print("  samples/      a grid per epoch, and training.gif")
-    print("  curve.png     generator loss against epsilon")
-    print("  generator/    the exported generator, with its privacy card")
-    print("  privacy.txt   what was proven")
-    print("  run.json      settings, versions, history, epsilon, timings")
+        share = value / accuracies["real digits"]
+        print(f"  {name:34s} {value:6.1%}  ({share:.0%} of real)")
+    print(
+        "The settings were chosen by results on these digits, which are public; on\n"
+        "private data that choice, and these accuracies, would have to be paid for."
+    )
+    print(f"\nWritten to {folder}:")
+    for name, content in _WRITTEN.items():
+        if (folder / name).exists():
+            print(f"  {name:16s} {content}")

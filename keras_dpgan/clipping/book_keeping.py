@@ -210,10 +210,17 @@ def _weight_gradients(recorded):
             found = parts.setdefault(id(term.variable), [])
             variables[id(term.variable)] = term.variable
             if first is not None:
-                found.append(Part(use, term, use.inputs[0], first))
+                found.append(_part(use, term, use.inputs[0], first))
             for backward, (second, *_) in zip(use.backward, seconds, strict=True):
                 if second is not None and term.uses_inputs:
-                    found.append(Part(use, term, second, backward.arrived[0]))
+                    found.append(_part(use, term, second, backward.arrived[0]))
     return [
         WeightGradient(variables[key], found) for key, found in parts.items() if found
     ]
+
+
+def _part(use, term, inputs, gradients):
+    """A `Part`, with the static shapes that gradient functions tend to lose."""
+    inputs.set_shape((None, *use.inputs[0].shape[1:]))
+    gradients.set_shape((None, *use.outputs[0].shape[1:]))
+    return Part(use, term, inputs, gradients)

@@ -36,6 +36,7 @@ def ghost(loss_fn, variables, records, l2_norm_clip, mask=None):
     Returns:
         A `ClippedSum`.
     """
+    records = tf.nest.map_structure(tf.convert_to_tensor, records)
     n = contract.num_rows(records)
 
     def clip_and_sum():

@@ -137,7 +137,6 @@ def test_an_infinite_clip_gives_the_gradient_of_the_summed_loss(engine):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("engine", ["vectorized"], indirect=True)
 @pytest.mark.parametrize("bad", [np.nan, np.inf, 1e38])
 def test_a_record_that_is_not_finite_counts_as_zero(engine, bad):
     discriminator = make_discriminator("relu")
@@ -218,17 +217,28 @@ def test_clipped_sum_equals_tf_privacys_own(engine, penalty):
     assert int(ours.num_unclipped) == int(theirs.num_unclipped)
 
 
-@pytest.mark.parametrize("size", [1, 3, 7, 20])
-def test_a_physical_batch_size_changes_memory_and_nothing_else(size):
+@pytest.mark.parametrize("name", ["vectorized", "ghost"])
+@pytest.mark.parametrize("size", [1, 3, 20])
+def test_a_physical_batch_size_changes_memory_and_nothing_else(name, size):
     discriminator = make_discriminator()
     loss_fn = record_losses(discriminator, GradientPenalty(10.0))
     variables = discriminator.trainable_variables
-    by_parts = clipping.get_engine("vectorized", size)
+    by_parts = clipping.get_engine(name, size)
     mask = tf.constant([True, False, True, True, True, False, True])
     for n in (7, 0):
         arguments = loss_fn, variables, make_records(n), CLIP, mask[:n]
-        whole = clipping.get_engine("vectorized")(*arguments)
+        whole = clipping.get_engine(name)(*arguments)
         parts = by_parts(*arguments)
         for a, b in zip(parts.sums, whole.sums, strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
         assert [int(c) for c in parts[1:]] == [int(c) for c in whole[1:]]
+
+
+def test_auto_is_ghost_where_that_can_be():
+    assert clipping.get_engine("auto") is clipping.ghost
+    assert clipping.get_engine("auto", jit_compile=True) is clipping.vectorized
+
+
+def test_ghost_is_refused_under_xla():
+    with pytest.raises(ValueError, match="XLA cannot compile"):
+        clipping.get_engine("ghost", jit_compile=True)
