@@ -18,8 +18,6 @@ import quality_tables
 from absl import app
 from absl import flags
 
-HERE = pathlib.Path(__file__).parent / "quality"
-
 DATASET = flags.DEFINE_string(
     "dataset", "fashion_mnist", "As of `python -m keras_dpgan.evaluate`."
 )
@@ -33,6 +31,11 @@ OPTIONS = flags.DEFINE_string("options", "{}", "JSON: further arguments of the r
 PART = flags.DEFINE_enum("part", "test", ["test", "validation"], "What is measured on.")
 NUM_SAMPLES = flags.DEFINE_integer("num_samples", 60_000, "Images for the classifier.")
 RUNS = flags.DEFINE_string("runs", "out/quality", "Folder of the runs.")
+PAGE = flags.DEFINE_string(
+    "page",
+    str(pathlib.Path(__file__).parent / "quality"),
+    "Folder of results.json and the page.",
+)
 
 _HELD_OUT_SHARE = 6
 
@@ -46,6 +49,7 @@ def main(_):
         start = len(train[0]) - len(train[0]) // _HELD_OUT_SHARE
         test = tuple(array[start:] for array in train)
         train = tuple(array[:start] for array in train)
+    page = pathlib.Path(PAGE.value)
     for recipe in RECIPES.value:
         for epsilon in EPSILONS.value:
             for seed in SEEDS.value:
@@ -53,8 +57,8 @@ def main(_):
                 folder = pathlib.Path(RUNS.value) / name(run)
                 if not (folder / "run.json").exists():
                     make_run(dpgan, run, folder, train, test)
-                quality_tables.add(HERE, folder)
-    print((HERE / "README.md").read_text())
+                quality_tables.add(page, folder)
+    print((page / "README.md").read_text())
 
 
 def settings(recipe, epsilon, seed):

@@ -34,7 +34,8 @@ class ClassMixtureLayer(keras.layers.Layer):
     """
 
     def __init__(self, num_classes, components, rank, dim, **kwargs):
-        super().__init__(trainable=False, **kwargs)
+        super().__init__(**kwargs)
+        self.trainable = False
         self.num_classes = num_classes
         self.components = components
         self.rank = rank

@@ -16,7 +16,7 @@ def digits():
 def test_with_little_noise_samples_have_the_moments_of_the_rows(digits, components):
     x, y = digits
     mixture, entry = private_class_mixture(
-        x, y, 10, noise_multiplier=1e-3, rank=64, components=components, max_norm=100.0
+        x, y, 10, noise_multiplier=1e-6, rank=64, components=components, max_norm=16.0
     )
     assert entry.count == (2 if components == 1 else 3)
     labels = np.full(4000, 3)

@@ -64,7 +64,7 @@ def test_a_row_that_is_not_finite_counts_as_zeros(no_noise):
 @pytest.mark.parametrize("noise_multiplier", [1.0, 3.0])
 def test_noise_has_the_scale_of_a_mechanism_of_sensitivity_one(noise_multiplier):
     # Far from empty, so that the least count changes nothing.
-    groups, dim, n = 2000, 3, 1000
+    groups, dim, n = 500, 3, 60
     rows = np.zeros((n * groups, dim))
     released = private_moments(rows, np.arange(len(rows)) % groups, groups, 0.0)
     noisy = private_moments(
