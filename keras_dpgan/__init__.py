@@ -6,9 +6,11 @@ from keras_dpgan import data as data
 from keras_dpgan import lipschitz as lipschitz
 from keras_dpgan import losses as losses
 from keras_dpgan import mechanisms as mechanisms
+from keras_dpgan import mixture as mixture
 from keras_dpgan import models as models
 from keras_dpgan import optimizers as optimizers
 from keras_dpgan import privacy as privacy
+from keras_dpgan import recipes as recipes
 from keras_dpgan._version import __version__ as __version__
 from keras_dpgan.dpgan import DPGAN as DPGAN
 from keras_dpgan.lipschitz import GradientPenalty as GradientPenalty

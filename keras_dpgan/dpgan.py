@@ -617,6 +617,25 @@ class DPGAN(keras.Model):
         """The `privacy.PrivacyHistory` of all updates that made these weights."""
         return self.privacy_record.history()
 
+    def count_release(self, entry):
+        """Counts a release of the private data that the networks were made from.
+
+        Such as the mixture that a generator begins at. Not for one that a
+        `privacy.Ledger` has entered, if `fit` is given that ledger.
+
+        Args:
+            entry: The `privacy.HistoryEntry` that came with the release.
+
+        Raises:
+            ValueError: If `entry` is something else.
+        """
+        if not isinstance(entry, privacy.HistoryEntry):
+            raise ValueError(
+                "`entry` must be the `privacy.HistoryEntry` of a release. Received: "
+                f"entry={entry!r}"
+            )
+        self.privacy_record.add_release(entry)
+
     @property
     def num_examples(self):
         """The number of rows given to `fit`, public; `None` if not known."""

@@ -10,7 +10,8 @@ from keras_dpgan.privacy.history import HistoryEntry
 from keras_dpgan.privacy.history import PrivacyHistory
 from keras_dpgan.privacy.history_entry import check_keys
 
-_KEYS = {"closed", "entry", "ledger_head", "num_added", "num_resumed"}
+_COUNTS = ("num_added", "num_resumed", "num_released")
+_KEYS = {"closed", "entry", "ledger_head", *_COUNTS}
 
 
 @keras.saving.register_keras_serializable(package="keras_dpgan")
@@ -28,6 +29,7 @@ class PrivacyRecord(keras.layers.Layer):
             history; `None` where there is none.
         num_added: Int, the updates in the history that have no part in the weights.
         num_resumed: Int, how often training went on from weights out of a file.
+        num_released: Int, the releases in the history that the weights began at.
     """
 
     def __init__(self, **kwargs):
@@ -41,6 +43,7 @@ class PrivacyRecord(keras.layers.Layer):
         self.num_added = 0
         self.num_resumed = 0
         self._is_from_file = False
+        self.num_released = 0
         self.built = True
 
     def _counter(self, name):
@@ -87,6 +90,18 @@ class PrivacyRecord(keras.layers.Layer):
             entry: A `HistoryEntry` with its count.
         """
         self.num_added += entry.count
+        self._close(entry)
+
+    def add_release(self, entry):
+        """Counts releases of the same data that these weights began at.
+
+        Args:
+            entry: A `HistoryEntry` with its count.
+        """
+        self.num_released += entry.count
+        self._close(entry)
+
+    def _close(self, entry):
         self._closed.add(entry)
         self._num_closed.assign(self._closed.total_updates)
 
@@ -144,6 +159,7 @@ class PrivacyRecord(keras.layers.Layer):
                 "ledger_head": self.ledger_head,
                 "num_added": self.num_added,
                 "num_resumed": self.num_resumed,
+                "num_released": self.num_released,
             }
         )
         store["history"] = np.frombuffer(text.encode(), np.uint8)
@@ -175,7 +191,7 @@ def _read_content(stored):
             "ledger_head": _read_head(head) if head else None,
             **{
                 name: _validate.check_int(name, content[name], minimum=0)
-                for name in ("num_added", "num_resumed")
+                for name in _COUNTS
             },
         }
     except (ValueError, TypeError, RecursionError) as error:

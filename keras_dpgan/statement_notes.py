@@ -13,7 +13,11 @@ def write(record, ledger, num_unused):
     Returns:
         Tuple of strings, empty for one run from start to end.
     """
-    return (*_resumed(record), *_several_runs(record, ledger, num_unused))
+    return (
+        *_resumed(record),
+        *_several_runs(record, ledger, num_unused),
+        *_released(record),
+    )
 
 
 def _resumed(record):
@@ -44,6 +48,14 @@ def _several_runs(record, ledger, num_unused):
             f"SEVERAL RUNS: the ledger has {since:,} further updates with the same "
             "data, made since this model was trained, which this statement leaves "
             "out. What all of them guarantee together, the ledger says."
+        )
+
+
+def _released(record):
+    if record.num_released:
+        yield (
+            f"{record.num_released:,} of the updates that are counted are noisy sums "
+            "over all rows, of sensitivity one, that the networks were made from."
         )
 
 

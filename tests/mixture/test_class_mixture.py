@@ -1,0 +1,78 @@
+import numpy as np
+import pytest
+
+from keras_dpgan import data
+from keras_dpgan import models
+from keras_dpgan import privacy
+from keras_dpgan.mixture import private_class_mixture
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return data.load_digits()[0]
+
+
+@pytest.mark.parametrize("components", [1, 3])
+def test_with_little_noise_samples_have_the_moments_of_the_rows(digits, components):
+    x, y = digits
+    mixture, entry = private_class_mixture(
+        x, y, 10, noise_multiplier=1e-6, rank=64, components=components, max_norm=16.0
+    )
+    assert entry.count == (2 if components == 1 else 3)
+    labels = np.full(4000, 3)
+    samples = mixture.sample(labels, seed=0)
+    rows = x[y == 3].reshape(-1, 64)
+    np.testing.assert_allclose(samples.mean(axis=0), rows.mean(axis=0), atol=0.1)
+    expected, found = (np.cov(r.T, bias=True) for r in (rows, samples))
+    assert np.linalg.norm(found - expected) < 0.2 * np.linalg.norm(expected)
+
+
+def test_the_entry_is_that_of_the_noise_and_enters_the_ledger_first(digits, tmp_path):
+    x, y = digits
+    with privacy.Ledger(tmp_path / "ledger", data_name="digits") as ledger:
+        _, entry = private_class_mixture(
+            x, y, 10, noise_multiplier=2.0, rank=8, ledger=ledger
+        )
+        assert [run.entry for run in ledger.runs] == [entry]
+    assert entry.noise_multiplier == 2.0
+    assert entry.sampling_probability == 1.0
+
+
+@pytest.mark.parametrize("components", [1, 3])
+def test_a_generator_starts_at_the_mixture(digits, components):
+    x, y = digits
+    mixture, _ = private_class_mixture(
+        x, y, 10, noise_multiplier=0.1, rank=16, components=components
+    )
+    generator = models.mixture_generator((8, 8, 1), mixture, width=4)
+    latents = np.random.default_rng(0).standard_normal((3000, 17)).astype(np.float32)
+    labels = np.full(3000, 5, np.int32)
+    images = np.asarray(generator([latents, labels])).reshape(3000, 64)
+    drawn = np.clip(mixture.sample(labels, seed=1), -0.99, 0.99)
+    np.testing.assert_allclose(images.mean(axis=0), drawn.mean(axis=0), atol=0.1)
+    np.testing.assert_allclose(images.std(axis=0), drawn.std(axis=0), atol=0.1)
+    assert models.output_range(generator) == (-1.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"noise_multiplier": 0}, "`noise_multiplier` must be"),
+        ({"rank": 65}, "`rank` must be"),
+        ({"components": 0}, "`components` must be"),
+        ({"max_norm": -1}, "`max_norm` must be"),
+        ({"num_classes": 3}, r"`y` must lie in \[0, 3\)"),
+        ({"y": np.zeros(3)}, "`y` must be int labels"),
+    ],
+)
+def test_says_what_is_wrong(digits, changes, message):
+    x, y = digits
+    arguments = {"y": y, "num_classes": 10, "noise_multiplier": 1.0, "rank": 4}
+    with pytest.raises(ValueError, match=message):
+        private_class_mixture(x, **{**arguments, **changes})
+
+
+def test_a_generator_of_another_shape_is_refused(digits):
+    mixture, _ = private_class_mixture(*digits, 10, noise_multiplier=1.0, rank=4)
+    with pytest.raises(ValueError, match="`shape` must have sides divisible by 4"):
+        models.mixture_generator((28, 28, 1), mixture)
