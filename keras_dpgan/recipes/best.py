@@ -35,8 +35,8 @@ def best(
 
     The generator starts at a mixture of Gaussians for each label, released from the
     budget in seconds (`mixture.private_class_mixture`), and a convolutional network
-    refines its samples by adversarial training: Adam at 1e-3 and 3e-5 with beta_1
-    0.5, four updates per generator step, an average of the generator's weights at
+    refines its samples by adversarial training: Adam at 5e-4 and 2e-4 with beta_1
+    0.5, five updates per generator step, an average of the generator's weights at
     0.99. What helped and what did not, and on which data it was found out, is in
     `docs/recipes.md`; with few updates training costs more accuracy than it gains,
     so that there are none unless asked for.
@@ -90,14 +90,14 @@ def best(
             "d_optimizer": optimizers.DPKerasAdamOptimizer(
                 l2_norm_clip=1.0,
                 noise_multiplier=noise_multiplier,
-                learning_rate=1e-3,
+                learning_rate=5e-4,
                 beta_1=0.5,
             ),
             "g_optimizer": keras.optimizers.Adam(
-                3e-5, beta_1=0.5, use_ema=True, ema_momentum=0.99
+                2e-4, beta_1=0.5, use_ema=True, ema_momentum=0.99
             ),
             "loss": "non_saturating",
-            "discriminator_steps": 4,
+            "discriminator_steps": 5,
         },
         batch_size=batch_size,
         updates=updates,
