@@ -12,11 +12,11 @@ import sys
 SIMULATE = pathlib.Path(__file__).parent / "simulate.py"
 
 RUNS = {
-    "record-level": {"rounds": 150},
-    "local-records": {"rounds": 20},
-    "local-clients": {"rounds": 5, "update-noise": 10.0},
-    "masked-sums": {"rounds": 5, "update-noise": 4.0, "max-dropouts": 3},
-    "encrypted-sums": {"rounds": 5, "update-noise": 4.0, "max-dropouts": 3},
+    "record-level": {"rounds": 100},
+    "local-records": {"rounds": 10},
+    "local-clients": {"rounds": 3, "update-noise": 10.0},
+    "masked-sums": {"rounds": 3, "update-noise": 4.0, "max-dropouts": 3},
+    "encrypted-sums": {"rounds": 3, "update-noise": 4.0, "max-dropouts": 3},
 }
 
 

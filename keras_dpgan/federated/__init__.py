@@ -1,1 +1,16 @@
-"""Training across clients whose records never leave them."""
+"""Training across clients whose records never leave them.
+
+What needs Flower stands in `keras_dpgan.federated.flower`, what needs TenSEAL in
+`encryption` and `key_holder`; nothing here loads either.
+"""
+
+from keras_dpgan.federated.client_budget import ClientBudget as ClientBudget
+from keras_dpgan.federated.cohort import Cohort as Cohort
+from keras_dpgan.federated.gaussian_update import GaussianUpdate as GaussianUpdate
+from keras_dpgan.federated.laplace_update import LaplaceUpdate as LaplaceUpdate
+from keras_dpgan.federated.local_training import LocalTraining as LocalTraining
+from keras_dpgan.federated.record_owner import RecordOwner as RecordOwner
+from keras_dpgan.federated.round_budget import RoundBudget as RoundBudget
+from keras_dpgan.federated.rounds import max_rounds as max_rounds
+from keras_dpgan.federated.rounds import rounds_epsilon as rounds_epsilon
+from keras_dpgan.federated.shared_noise import SharedNoise as SharedNoise
