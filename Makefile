@@ -41,7 +41,10 @@ bench-check: $(VENV)/with-test
 	$(PY) benchmarks/speed.py --check
 
 federated-demo: $(VENV)/with-federated $(VENV)/with-plots
-	$(PY) examples/federated/demo.py out/federated
+	for mode in record-level local-records local-clients masked-sums encrypted-sums; do \
+		$(PY) examples/federated/simulate.py --mode=$$mode --num-clients=3 --rounds=2 \
+			--output-dir=out/federated/$$mode || exit 1; \
+	done
 
 bench-federated: $(VENV)/with-federated
 	$(PY) benchmarks/federated.py
