@@ -71,10 +71,11 @@ def test_noise_has_the_scale_of_a_mechanism_of_sensitivity_one(noise_multiplier)
         rows, np.arange(len(rows)) % groups, groups, noise_multiplier
     )
     counts = (noisy.counts - released.counts) / 2
-    assert np.std(counts) == pytest.approx(noise_multiplier, rel=0.1)
+    # Six standard deviations of the estimate; 2/3 and 3/2 of the scale are out.
+    assert np.std(counts) == pytest.approx(noise_multiplier, rel=0.2)
     # Isotropic in the Frobenius norm: an entry that stands for two has half of
     # the variance.
-    off_diagonal = noisy.means[:, 0] * noisy.counts / 2
+    off_diagonal = noisy.means * noisy.counts[:, None] / 2
     expected = noise_multiplier / np.sqrt(2)
     assert np.std(off_diagonal) == pytest.approx(expected, rel=0.1)
 
