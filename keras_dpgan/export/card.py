@@ -53,7 +53,10 @@ def read_card(path):
         )
     try:
         card = json.loads(
-            file.read_bytes(), object_pairs_hook=_unique_keys, parse_constant=_refuse
+            file.read_bytes(),
+            object_pairs_hook=_unique_keys,
+            parse_constant=_refuse,
+            parse_float=_finite_float,
         )
         check_card(card)
     except (ValueError, RecursionError) as error:
@@ -164,3 +167,10 @@ def _unique_keys(pairs):
 
 def _refuse(constant):
     raise ValueError(f"The privacy card holds {constant}, which is no JSON.")
+
+
+def _finite_float(text):
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"The privacy card holds {text:.20}, which no float can hold.")
+    return number

@@ -50,3 +50,13 @@ def test_a_foreign_value_is_refused_or_fits_the_schema(exported, data):
     card = data.draw(with_foreign_value(json.loads(content)) | JSON)
     read = read_or_refuse(folder, json.dumps(card).encode())
     assert read is None or read == card
+
+
+@pytest.mark.parametrize(
+    "text", [b'"epsilon": 1e999', b'"epsilon": -1e999', b'"epsilon": 1' + b"0" * 5000]
+)
+def test_a_number_that_no_float_holds_is_refused(exported, text):
+    folder, content = exported
+    start = content.index(b'"epsilon"')
+    stop = content.index(b",", start)
+    assert read_or_refuse(folder, content[:start] + text + content[stop:]) is None

@@ -191,9 +191,10 @@ class LedgerContents:
 
 
 def _checked_text(name, value):
-    if not isinstance(value, str) or not value.strip():
+    # A report is shown in terminals, which obey what is not printable.
+    if not isinstance(value, str) or not value.strip() or not value.isprintable():
         raise ValueError(
-            f"`{name}` must be a name, in words. Received: {name}={value!r}"
+            f"`{name}` must be a name, in printable words. Received: {name}={value!r}"
         )
     return value
 
