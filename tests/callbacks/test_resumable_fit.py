@@ -95,7 +95,7 @@ def everything(gan):
     [
         # In the middle of a block, at its end, at an epoch's, twice in one place.
         (1, (2, 4, 10, 13, 13)),
-        (3, (7, 12, 20, 29)),
+        pytest.param(3, (7, 12, 20, 29), marks=pytest.mark.slow),
     ],
 )
 def test_without_noise_a_run_that_was_killed_equals_one_that_was_not(

@@ -115,6 +115,7 @@ def make_gan(num_classes=3):
     return gan
 
 
+@pytest.mark.slow
 def test_a_model_trains_on_records_read_by_index(data_dir):
     x, y = load_tfds("in_array_record", data_dir=data_dir)
     gan = make_gan()
