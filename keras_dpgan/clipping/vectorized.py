@@ -1,11 +1,8 @@
 """Per-record gradients by `tf.vectorized_map`: any model, more memory."""
 
-import contextlib
-import threading
-
-import keras
 import tensorflow as tf
 
+from keras_dpgan._seeds import replaced_seeds
 from keras_dpgan.clipping import contract
 
 
@@ -94,26 +91,10 @@ def _clip_and_sum(loss_fn, variables, records, l2_norm_clip, mask):
     )
 
 
-@contextlib.contextmanager
 def _seeds_of_one_record(seed):
     """Gives random layers a seed of the record's own.
 
     Inside `tf.vectorized_map` a `SeedGenerator` would hand every record the
     same dropout mask, and its state cannot be assigned there.
     """
-    original = keras.random.SeedGenerator.next
-    calls = [0]
-    thread = threading.get_ident()
-
-    def next_seed(generator, ordered=True):
-        if threading.get_ident() != thread:
-            return original(generator, ordered)
-        calls[0] += 1
-        state_dtype = generator.state.dtype
-        return tf.cast(tf.stack([seed, tf.constant(calls[0])]), state_dtype)
-
-    keras.random.SeedGenerator.next = next_seed
-    try:
-        yield
-    finally:
-        keras.random.SeedGenerator.next = original
+    return replaced_seeds(lambda number: tf.stack([seed, tf.constant(number)]))

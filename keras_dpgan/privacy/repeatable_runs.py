@@ -2,13 +2,12 @@
 
 import contextlib
 import functools
-import threading
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_dpgan import _keras_internals
+from keras_dpgan._seeds import replaced_seeds
 
 
 @contextlib.contextmanager
@@ -79,21 +78,6 @@ def _restored(variables):
                 variable.assign(value)
 
 
-@contextlib.contextmanager
 def _fixed_seeds():
     """Lets layers draw the same random numbers in each run of the probe."""
-    original = keras.random.SeedGenerator.next
-    calls = [0]
-    thread = threading.get_ident()
-
-    def next_seed(generator, ordered=True):
-        if threading.get_ident() != thread:
-            return original(generator, ordered)
-        calls[0] += 1
-        return tf.constant([0, calls[0]], generator.state.dtype)
-
-    keras.random.SeedGenerator.next = next_seed
-    try:
-        yield
-    finally:
-        keras.random.SeedGenerator.next = original
+    return replaced_seeds(lambda number: tf.constant([0, number]))
