@@ -17,7 +17,7 @@ test: $(VENV)/with-test
 	$(PY) -m pytest -n 2 --dist loadfile --durations=10
 
 test-all: $(VENV)/with-test
-	$(PY) -m pytest -n 2 --dist loadfile --durations=20 -m ""
+	HYPOTHESIS_PROFILE=new $(PY) -m pytest -n 2 --dist loadfile --durations=20 -m ""
 
 lint: $(VENV)/with-dev
 	$(PY) -m ruff check

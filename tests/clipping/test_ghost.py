@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import single_records
 import tensorflow as tf
+from hypothesis import Phase
 from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -16,6 +17,8 @@ from keras_dpgan.lipschitz import GradientPenalty
 layers = keras.layers
 IMAGE = (6, 6, 2)
 PENALTY = GradientPenalty(3.0)
+# Each smaller example would be traced anew, for minutes.
+NO_SHRINKING = (Phase.explicit, Phase.reuse, Phase.generate)
 
 
 def randomize(model, seed=0):
@@ -284,14 +287,14 @@ def check_composition(draw, dtype="float64"):
     check(model, (5, 4, 2), draw(st.sampled_from([None, PENALTY])))
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8, deadline=None, phases=NO_SHRINKING)
 @given(data=st.data())
 def test_random_compositions_equal_a_loop_over_single_records(data):
     check_composition(data.draw)
 
 
 @pytest.mark.slow
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, phases=NO_SHRINKING)
 @given(data=st.data())
 def test_many_random_compositions_equal_a_loop_over_single_records(data):
     check_composition(data.draw)
