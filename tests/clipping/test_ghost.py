@@ -253,7 +253,8 @@ def test_half_precision_layers_give_single_precision_sums_below_the_clip(policy)
 
 
 def image_layer(draw, dtype="float64"):
-    filters = draw(st.integers(1, 6))
+    # Normalized over one or two channels, gradients are differences of rounding.
+    filters = draw(st.integers(3, 6))
     kernel = draw(st.integers(1, 3))
     activation = draw(st.sampled_from(["linear", "tanh", "silu", "relu"]))
     common = {"padding": "same", "activation": activation, "dtype": dtype}
@@ -275,7 +276,7 @@ def image_layer(draw, dtype="float64"):
 
 def check_composition(draw, dtype="float64"):
     """One to four random layers, each of them shared or not."""
-    inputs = x = keras.Input((5, 4, 2), dtype=dtype)
+    inputs = x = keras.Input((5, 4, 3), dtype=dtype)
     for _ in range(draw(st.integers(1, 4))):
         layer = image_layer(draw)
         y = layer(x)
@@ -284,7 +285,7 @@ def check_composition(draw, dtype="float64"):
         x = y
     x = layers.Activation("tanh", dtype=dtype)(layers.Flatten(dtype=dtype)(x))
     model = randomize(keras.Model(inputs, layers.Dense(1, dtype=dtype)(x)))
-    check(model, (5, 4, 2), draw(st.sampled_from([None, PENALTY])))
+    check(model, (5, 4, 3), draw(st.sampled_from([None, PENALTY])))
 
 
 @settings(max_examples=8, deadline=None, phases=NO_SHRINKING)
