@@ -3,15 +3,25 @@
 import numpy as np
 
 from keras_dpgan import _validate
+from keras_dpgan.mixture import components as component_releases
+from keras_dpgan.mixture import factors
+from keras_dpgan.mixture import moments
 from keras_dpgan.mixture.class_mixture import ClassMixture
-from keras_dpgan.mixture.moments import noise_edge
-from keras_dpgan.mixture.moments import private_moments
 from keras_dpgan.privacy.history_entry import HistoryEntry
 
-# Directions whose variance is below this share of the noise are left out: they
-# would be noise more than data.
-_KEPT_SHARE_OF_NOISE = 0.5
-_SPLIT_SAMPLES = 2000
+# Of the budget (of `1 / noise_multiplier**2`, in which Gaussian mechanisms add up),
+# what each release has: means of labels, basis, covariances of labels, and where
+# there are components, each of two moves of their centres and their covariances.
+_SHARES_OF_ONE = {"means": 0.02, "basis": 0.28, "labels": 0.7}
+_SHARES_OF_MANY = {
+    "means": 0.01,
+    "basis": 0.15,
+    "labels": 0.15,
+    "moves": 0.04,  # Twice.
+    "components": 0.61,
+}
+# How far a row is taken to be from its label's mean, of `max_norm`.
+_LABEL_RADIUS = 0.6
 
 
 def private_class_mixture(
@@ -28,11 +38,15 @@ def private_class_mixture(
 ):
     """Fits Gaussians to the rows of each label.
 
-    Two releases, or three with several components: a basis of the `rank` largest
-    directions of all rows together; each label's Gaussian in it; and, within each
-    label, Gaussians of the rows that are nearest to each of `components` centres,
-    which k-means finds in rows drawn from the second release. Each is one Gaussian
-    mechanism at `noise_multiplier`; see `private_moments`.
+    Each release is centred on the one before it, so that what is left of a row is
+    short, and the noise with it: the mean of each label; a basis of the `rank`
+    largest directions around these means; each label's covariance in it. Several
+    components begin at centres that k-means finds in rows drawn from these
+    Gaussians, which is free. Two more releases move them to the mean of the rows
+    that are nearest, and one gives each a covariance, drawn towards its label's as
+    far as it is noisy. All together are one Gaussian mechanism at
+    `noise_multiplier`, since Gaussian mechanisms add up by the inverse square of
+    theirs (Dong, Roth and Su 2022).
 
     With a `ledger` the releases are entered there before they are made. Without
     one give the entry to `DPGAN.count_release`.
@@ -42,11 +56,13 @@ def private_class_mixture(
         y: Int labels of shape `(n,)` in `[0, num_classes)`.
         num_classes: Int.
         noise_multiplier: Positive float.
-        rank: Int. Defaults to 64.
+        rank: Int, directions of a Gaussian at most, those between labels among
+            them. Defaults to 64.
         components: Int, Gaussians per label. Defaults to 1.
         max_norm: Positive float: longer rows, measured from black, are shortened
-            to it. It must not depend on the rows. Defaults to `None`: half the
-            norm of a row that is white throughout.
+            to it; what is left of them around a mean, to shares of it. It must not
+            depend on the rows. Defaults to `None`: half the norm of a row that is
+            white throughout.
         pixel_range: Pair of floats, black and white. Defaults to `(-1.0, 1.0)`.
         ledger: A `keras_dpgan.privacy.Ledger` of the data. Defaults to `None`.
 
@@ -65,14 +81,12 @@ def private_class_mixture(
     if max_norm is None:
         max_norm = 0.5 * (high - low) * np.sqrt(rows.shape[1])
     max_norm = _validate.check_positive("max_norm", max_norm)
-    entry = mixture_entry(noise_multiplier, components)
+    entry = mixture_entry(noise_multiplier)
     if ledger is not None:
         ledger.spend(entry, "class mixture")
     rows = (rows - low) / max_norm
-    rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1.0)
-    basis = _basis(rows, rank, noise_multiplier)
-    weights, means, factors = _gaussians(
-        rows @ basis, y, num_classes, components, noise_multiplier
+    weights, means, factors, basis = _fit(
+        rows, y, num_classes, components, rank, noise_multiplier
     )
     mixture = ClassMixture(
         weights.astype(np.float32),
@@ -82,12 +96,11 @@ def private_class_mixture(
     return mixture, entry
 
 
-def mixture_entry(noise_multiplier, components):
+def mixture_entry(noise_multiplier):
     """What `private_class_mixture` costs.
 
     Args:
         noise_multiplier: Positive float.
-        components: Int, Gaussians per label.
 
     Returns:
         A `privacy.HistoryEntry`.
@@ -96,7 +109,7 @@ def mixture_entry(noise_multiplier, components):
         mechanism="gaussian",
         noise_multiplier=noise_multiplier,
         sampling_probability=1.0,
-        count=2 if components == 1 else 3,
+        count=1,
     )
 
 
@@ -116,63 +129,39 @@ def _checked_labels(y, num_classes, n):
     return y.astype(np.int64)
 
 
-def _basis(rows, rank, noise_multiplier):
-    """The largest directions of all rows, their mean's among them."""
-    everyone = np.zeros(len(rows), np.int64)
-    moments = private_moments(rows, everyone, 1, noise_multiplier)
-    mean = moments.means[0]
-    _, vectors = np.linalg.eigh(moments.covariances[0] + np.outer(mean, mean))
-    return vectors[:, ::-1][:, :rank]
-
-
-def _gaussians(rows, y, num_classes, components, noise_multiplier):
-    """Weights, means and factors in the basis, by label and component."""
-    rank = rows.shape[1]
-    moments = private_moments(rows, y, num_classes, noise_multiplier)
-    factors = _factors(moments, noise_multiplier)
-    if components > 1:
-        centres = np.stack(
-            [
-                _centres(mean, factor, components)
-                for mean, factor in zip(moments.means, factors, strict=True)
-            ]
-        )
-        groups = y * components + _nearest(rows, centres[y])
-        groups_in_all = num_classes * components
-        moments = private_moments(rows, groups, groups_in_all, noise_multiplier)
-        factors = _factors(moments, noise_multiplier)
-    shape = (num_classes, components)
-    counts = moments.counts.reshape(shape)
-    return (
-        counts / counts.sum(axis=1, keepdims=True),
-        moments.means.reshape(*shape, rank),
-        factors.reshape(*shape, rank, rank),
+def _fit(rows, y, num_classes, components, rank, noise_multiplier):
+    """Weights, means and factors by label and component, and their basis."""
+    shares = _SHARES_OF_ONE if components == 1 else _SHARES_OF_MANY
+    noise = {name: noise_multiplier / np.sqrt(share) for name, share in shares.items()}
+    counts, means = moments.private_means(rows, y, num_classes, noise["means"], 1.0)
+    basis = _basis(rows - means[y], means, counts.sum(), rank, noise["basis"])
+    rows, means = rows @ basis, means @ basis
+    covariances = moments.private_covariances(
+        rows - means[y], y, counts, noise["labels"], _LABEL_RADIUS
     )
+    spread = moments.covariance_noise(counts, noise["labels"], _LABEL_RADIUS)
+    labels = component_releases.Labels(
+        means, np.stack(list(map(factors.factor, covariances, spread)))
+    )
+    if components == 1:
+        one = (num_classes, 1)
+        return np.ones(one), means[:, None], labels.factors[:, None], basis
+    weights, means, own = component_releases.split(
+        rows, y, labels, components, noise["moves"], noise["components"]
+    )
+    return weights, means, own, basis
 
 
-def _factors(moments, noise_multiplier):
-    """A factor of each covariance: its directions that stand out of the noise."""
-    values, vectors = np.linalg.eigh(moments.covariances)
-    dim = values.shape[1]
-    edges = noise_edge(moments.counts, dim, noise_multiplier)[:, None]
-    kept = np.where(values > _KEPT_SHARE_OF_NOISE * edges, values, 0.0)
-    # Largest first.
-    factors = np.sqrt(kept)[:, :, None] * vectors.transpose(0, 2, 1)
-    return factors[:, ::-1]
-
-
-def _centres(mean, factor, components):
-    """Where k-means puts centres among rows drawn from one Gaussian: public."""
-    from sklearn import cluster
-
-    rng = np.random.default_rng(0)
-    rows = mean + rng.standard_normal((_SPLIT_SAMPLES, len(factor))) @ factor
-    means = cluster.KMeans(components, n_init=1, random_state=0).fit(rows)
-    return means.cluster_centers_
-
-
-def _nearest(rows, centres):
-    """The index of the nearest of each row's own centres."""
-    return np.stack(
-        [np.sum((rows - centres[:, i]) ** 2, axis=1) for i in range(centres.shape[1])]
-    ).argmin(axis=0)
+def _basis(residuals, means, count, rank, noise_multiplier):
+    """The largest directions around the means, after those of the means."""
+    (covariance,) = moments.private_covariances(
+        residuals,
+        np.zeros(len(residuals), np.int64),
+        np.array([count]),
+        noise_multiplier,
+        _LABEL_RADIUS,
+    )
+    _, vectors = np.linalg.eigh(covariance)
+    between = np.linalg.svd(means, full_matrices=False)[2]
+    basis, _ = np.linalg.qr(np.concatenate([between, vectors[:, ::-1].T]).T)
+    return basis[:, :rank]

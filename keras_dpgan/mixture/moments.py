@@ -1,6 +1,4 @@
-"""Counts, means and covariances of groups of rows, as one Gaussian mechanism."""
-
-import collections
+"""Counts, means and covariances of groups of rows, as Gaussian mechanisms."""
 
 import numpy as np
 import tensorflow as tf
@@ -13,70 +11,102 @@ _ROUNDING_MARGIN = 1e-12
 _SMALLEST_COUNT = 1.0
 
 
-class Moments(collections.namedtuple("Moments", ["counts", "means", "covariances"])):
-    """Noisy moments of groups of rows, all in units of the rows.
+def private_means(rows, groups, num_groups, noise_multiplier, radius):
+    """Releases how many rows each group has, and their mean.
 
-    Attributes:
-        counts: Float64 array of shape `(groups,)`, at least one.
-        means: Float64 array of shape `(groups, dim)`.
-        covariances: Float64 array of shape `(groups, dim, dim)`: symmetric, with
-            negative eigenvalues where noise outweighs them.
-    """
-
-    __slots__ = ()
-
-
-def private_moments(rows, groups, num_groups, noise_multiplier):
-    """Releases the first two moments of each group of rows.
-
-    A row `u` enters as the matrix `s s^T` of `s = (1, u) / sqrt(2)`, whose
-    Frobenius norm is at most one. Noise is symmetric: entries above the diagonal
-    stand for two, and have half of its variance. So all groups together are one
-    Gaussian mechanism of sensitivity one, and adding or removing one row costs
-    what one update at `noise_multiplier` and sampling probability one does.
-
-    Source: Dwork, Talwar, Thakurta and Zhang 2014, "Analyze Gauss".
+    A row `u`, shortened to `radius`, enters its group's sum as
+    `(1, u / radius) / sqrt(2)`, of norm at most one. So all groups together are one
+    Gaussian mechanism of sensitivity one: adding or removing one row costs what one
+    update at `noise_multiplier` and sampling probability one does.
 
     Args:
-        rows: Float array of shape `(n, dim)`; rows longer than one are shortened.
+        rows: Float array of shape `(n, dim)`. Rows that are not finite count as
+            zeros.
         groups: Int array of shape `(n,)` in `[0, num_groups)`. A row's group may
             depend on that row and on public numbers alone.
         num_groups: Int.
         noise_multiplier: Non-negative float.
+        radius: Positive float, public.
 
     Returns:
-        `Moments`.
+        `(counts, means)`, float64 arrays of shapes `(num_groups,)` and
+        `(num_groups, dim)`. Counts are at least one; a mean's coordinates have
+        noise of standard deviation `mean_noise(counts, noise_multiplier, radius)`.
     """
-    rows = _within_unit_ball(np.asarray(rows, np.float64))
-    sums = np.stack([_second_moment(rows[groups == g]) for g in range(num_groups)])
+    rows = _within_unit_ball(rows, radius)
+    augmented = np.concatenate([np.ones((len(rows), 1)), rows], axis=1) / np.sqrt(2)
+    sums = np.zeros((num_groups, augmented.shape[1]))
+    np.add.at(sums, groups, augmented)
+    sums += noise_multiplier * _noise(sums.shape)
+    counts = np.maximum(np.sqrt(2) * sums[:, 0], _SMALLEST_COUNT)
+    return counts, radius * np.sqrt(2) * sums[:, 1:] / counts[:, None]
+
+
+def mean_noise(counts, noise_multiplier, radius):
+    """The standard deviation of the noise in each coordinate of a mean."""
+    return np.sqrt(2) * radius * noise_multiplier / counts
+
+
+def private_covariances(rows, groups, counts, noise_multiplier, radius):
+    """Releases the mean of `u u^T` over the rows `u` of each group.
+
+    A row enters as `u u^T / radius^2`, whose Frobenius norm is at most one. Noise is
+    symmetric: entries above the diagonal stand for two, and have half of its
+    variance. So all groups together are one Gaussian mechanism of sensitivity one.
+    The nearer to its centre a row is known to be, the smaller can `radius` be, and
+    the noise falls with its square.
+
+    Source: Dwork, Talwar, Thakurta and Zhang 2014, "Analyze Gauss"; Biswas et al.
+    2020, "CoinPress", for the centring on what was released before.
+
+    Args:
+        rows: Float array of shape `(n, dim)`, less their group's public centre.
+            Rows that are not finite count as zeros.
+        groups: As in `private_means`.
+        counts: Float array of shape `(num_groups,)`, public and positive.
+        noise_multiplier: Non-negative float.
+        radius: Positive float, public.
+
+    Returns:
+        Float64 array of shape `(num_groups, dim, dim)`: symmetric, with negative
+        eigenvalues where noise outweighs them.
+    """
+    rows = _within_unit_ball(rows, radius)
+    sums = np.stack(
+        [_second_moment(rows[groups == group]) for group in range(len(counts))]
+    )
     sums += noise_multiplier * _symmetric_noise(sums.shape)
-    counts = np.maximum(2 * sums[:, 0, 0], _SMALLEST_COUNT)
-    means = 2 * sums[:, 0, 1:] / counts[:, None]
-    seconds = 2 * sums[:, 1:, 1:] / counts[:, None, None]
-    return Moments(counts, means, seconds - means[:, :, None] * means[:, None, :])
+    return radius**2 * sums / counts[:, None, None]
 
 
-def noise_edge(count, dim, noise_multiplier):
-    """The largest eigenvalue that noise alone gives a covariance of a group."""
-    # Off the diagonal a second moment has noise of sqrt(2) z / n; Wigner's
-    # semicircle ends at twice that times sqrt(dim).
-    return 2 * np.sqrt(2 * dim) * noise_multiplier / count
+def covariance_noise(counts, noise_multiplier, radius):
+    """The standard deviation of the noise in entries off a covariance's diagonal."""
+    return radius**2 * noise_multiplier / (np.sqrt(2) * counts)
 
 
-def _within_unit_ball(rows):
+def noise_edge(entry_noise, dim):
+    """The largest eigenvalue of symmetric noise: where Wigner's semicircle ends."""
+    return 2 * np.sqrt(dim) * entry_noise
+
+
+def _within_unit_ball(rows, radius):
+    rows = np.asarray(rows, np.float64) / radius
     rows = np.where(np.isfinite(rows).all(axis=1, keepdims=True), rows, 0.0)
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
     return rows * (1 - _ROUNDING_MARGIN) / np.maximum(norms, 1.0)
 
 
 def _second_moment(rows):
-    augmented = np.concatenate([np.ones((len(rows), 1)), rows], axis=1)
-    return augmented.T @ augmented / 2
+    return rows.T @ rows
+
+
+def _noise(shape):
+    (normals,) = noise.process_stream().normal([shape], tf.float64)
+    return normals.numpy()
 
 
 def _symmetric_noise(shape):
-    (normals,) = noise.process_stream().normal([shape], tf.float64)
-    normals = normals.numpy()
+    normals = _noise(shape)
     # The mean of two independent entries has half of their variance; the
     # diagonal keeps its own.
     symmetric = (normals + normals.transpose(0, 2, 1)) / 2

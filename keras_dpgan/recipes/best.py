@@ -25,7 +25,7 @@ def best(
     delta,
     updates=0,
     batch_size=128,
-    components=4,
+    components=12,
     rank=64,
     width=32,
     max_norm=None,
@@ -53,7 +53,7 @@ def best(
         updates: Int, discriminator updates. Defaults to 0: the mixture has all of
             the budget, otherwise half of epsilon.
         batch_size: Int. Defaults to 128.
-        components: Int, Gaussians per label. Defaults to 4.
+        components: Int, Gaussians per label. Defaults to 12.
         rank: Int, directions of a Gaussian at most. Defaults to 64.
         width: Int, of discriminator and refining network. Defaults to 32.
         max_norm: As in `mixture.private_class_mixture`.
@@ -68,7 +68,7 @@ def best(
         x,
         y,
         num_classes,
-        noise_multiplier=_mixture_noise(share * epsilon, delta, components),
+        noise_multiplier=_mixture_noise(share * epsilon, delta),
         rank=min(rank, x[0].size),
         components=components,
         max_norm=max_norm,
@@ -105,11 +105,11 @@ def best(
     )
 
 
-def _mixture_noise(epsilon, delta, components):
+def _mixture_noise(epsilon, delta):
     """The least noise at which the mixture alone costs at most `epsilon`."""
 
     def spent(noise_multiplier):
-        entry = mixture.mixture_entry(noise_multiplier, components)
+        entry = mixture.mixture_entry(noise_multiplier)
         return privacy.epsilon(privacy.PrivacyHistory([entry]), delta)
 
     high = 1.0

@@ -4,6 +4,8 @@ import pytest
 from keras_dpgan import data
 from keras_dpgan import models
 from keras_dpgan import privacy
+from keras_dpgan.mixture import factors
+from keras_dpgan.mixture import moments
 from keras_dpgan.mixture import private_class_mixture
 
 
@@ -18,7 +20,7 @@ def test_with_little_noise_samples_have_the_moments_of_the_rows(digits, componen
     mixture, entry = private_class_mixture(
         x, y, 10, noise_multiplier=1e-6, rank=64, components=components, max_norm=16.0
     )
-    assert entry.count == (2 if components == 1 else 3)
+    assert entry.count == 1
     labels = np.full(4000, 3)
     samples = mixture.sample(labels, seed=0)
     rows = x[y == 3].reshape(-1, 64)
@@ -36,6 +38,44 @@ def test_the_entry_is_that_of_the_noise_and_enters_the_ledger_first(digits, tmp_
         assert [run.entry for run in ledger.runs] == [entry]
     assert entry.noise_multiplier == 2.0
     assert entry.sampling_probability == 1.0
+
+
+@pytest.mark.parametrize("components", [1, 3])
+def test_the_noise_of_all_releases_adds_up_to_what_the_entry_says(
+    digits, components, monkeypatch
+):
+    spent = []
+
+    def recorded(release):
+        def recording(*arguments):
+            spent.append(arguments[3])
+            return release(*arguments)
+
+        return recording
+
+    for name in ("private_means", "private_covariances"):
+        monkeypatch.setattr(moments, name, recorded(getattr(moments, name)))
+    _, entry = private_class_mixture(
+        *digits, 10, noise_multiplier=2.0, rank=8, components=components
+    )
+    total = sum(noise_multiplier**-2 for noise_multiplier in spent) ** -0.5
+    assert total == pytest.approx(entry.noise_multiplier, rel=1e-9)
+
+
+def test_noise_far_above_the_rows_still_gives_samples(digits):
+    mixture, _ = private_class_mixture(
+        *digits, 10, noise_multiplier=1e3, rank=16, components=3
+    )
+    assert np.all(np.isfinite(mixture.sample(np.arange(10))))
+
+
+def test_a_component_without_signal_has_the_covariance_of_its_label():
+    label = factors.factor(np.diag([4.0, 1.0, 0.01]), 0.0)
+    noisy = np.diag([9.0, 0.1, 5.0])
+    own = factors.component_factor(label, noisy, 1e6)
+    np.testing.assert_allclose(own.T @ own, label.T @ label, atol=1e-6)
+    own = factors.component_factor(label, noisy, 0.0)
+    np.testing.assert_allclose(own.T @ own, noisy, atol=1e-6)
 
 
 @pytest.mark.parametrize("components", [1, 3])

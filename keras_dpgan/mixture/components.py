@@ -1,0 +1,128 @@
+"""Several Gaussians for each label, where one was released before."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from keras_dpgan.mixture import factors
+from keras_dpgan.mixture import moments
+
+_MOVES = 2
+# How far a row is taken to be from its component's centre, of `max_norm`.
+_RADIUS = 0.45
+# Of the variance of a label, how far its centres are expected to move.
+_EXPECTED_MOVE = 0.25
+_SPLIT_SAMPLES = 4000
+
+
+class Labels(NamedTuple):
+    """What is known of labels: means `(labels, dim)`, factors `(labels, dim, dim)`."""
+
+    means: np.ndarray
+    factors: np.ndarray
+
+
+def split(rows, y, labels, components, moves_noise, covariances_noise):
+    """Splits each label into components, by the releases of three mechanisms.
+
+    Args:
+        rows: Float array of shape `(n, dim)`, private.
+        y: Int array of shape `(n,)`, private.
+        labels: `Labels`, released before.
+        components: Int, for each label.
+        moves_noise: Float, the noise multiplier of each of the two releases that
+            move the centres.
+        covariances_noise: Float, that of the release of covariances.
+
+    Returns:
+        Weights of shape `(labels, components)`, means `(labels, components, dim)`
+        and factors `(labels, components, dim, dim)`.
+    """
+    num_classes, dim = labels.means.shape
+    centres = np.stack(
+        [
+            _centres(mean, factor, components)
+            for mean, factor in zip(*labels, strict=True)
+        ]
+    )
+    flat = num_classes * components
+    for _ in range(_MOVES):
+        groups = y * components + _nearest(rows, centres[y])
+        centres = centres.reshape(flat, dim)
+        counts, moves = moments.private_means(
+            rows - centres[groups], groups, flat, moves_noise, _RADIUS
+        )
+        spread = moments.mean_noise(counts, moves_noise, _RADIUS)
+        moves = _without_noise(
+            moves.reshape(num_classes, components, dim),
+            spread.reshape(num_classes, components),
+            labels.factors,
+        )
+        centres = centres.reshape(moves.shape) + moves
+    groups = y * components + _nearest(rows, centres[y])
+    covariances = moments.private_covariances(
+        rows - centres.reshape(flat, dim)[groups],
+        groups,
+        counts,
+        covariances_noise,
+        _RADIUS,
+    )
+    own = _factors(covariances, counts, num_classes, covariances_noise)
+    weights = counts.reshape(num_classes, components)
+    weights = weights / weights.sum(axis=1, keepdims=True)
+    return weights, centres, own.reshape(num_classes, components, dim, dim)
+
+
+def _without_noise(moves, spread, label_factors):
+    """Moves of centres, shortened where they may be noise."""
+    moved = np.empty_like(moves)
+    for label, label_factor in enumerate(label_factors):
+        variances = _EXPECTED_MOVE * np.sum(label_factor**2, axis=1)
+        directions = _directions(label_factor)
+        trust = variances / (variances + spread[label][:, None] ** 2)
+        moved[label] = (trust * (moves[label] @ directions.T)) @ directions
+    return moved
+
+
+def _directions(factor):
+    """The rows of a factor at norm one, or zero where they are."""
+    norms = np.linalg.norm(factor, axis=1, keepdims=True)
+    return factor / np.where(norms > 0, norms, 1.0)
+
+
+def _factors(covariances, counts, num_classes, noise_multiplier):
+    """A factor of each component, drawn towards the mean of its label's."""
+    spread = moments.covariance_noise(counts, noise_multiplier, _RADIUS)
+    own = []
+    for mine, weights, noise in zip(
+        np.split(covariances, num_classes),
+        np.split(counts, num_classes),
+        np.split(spread, num_classes),
+        strict=True,
+    ):
+        weights = weights / weights.sum()
+        pooled = factors.factor(
+            np.tensordot(weights, mine, 1), np.linalg.norm(weights * noise)
+        )
+        own += [
+            factors.component_factor(pooled, covariance, entry_noise)
+            for covariance, entry_noise in zip(mine, noise, strict=True)
+        ]
+    return np.stack(own)
+
+
+def _centres(mean, factor, components):
+    """Where k-means puts centres among rows drawn from one Gaussian: public."""
+    from sklearn import cluster
+
+    rng = np.random.default_rng(0)
+    rows = mean + rng.standard_normal((_SPLIT_SAMPLES, len(factor))) @ factor
+    means = cluster.KMeans(components, n_init=1, random_state=0).fit(rows)
+    return means.cluster_centers_
+
+
+def _nearest(rows, centres):
+    """The index of the nearest of each row's own centres."""
+    return np.stack(
+        [np.sum((rows - centres[:, i]) ** 2, axis=1) for i in range(centres.shape[1])]
+    ).argmin(axis=0)
