@@ -14,6 +14,8 @@ from keras_dpgan.recipes.recipe import planned_noise
 # to less than their sum, and training hardly feels the little more noise.
 _MIXTURE_SHARE = 0.5
 _HALVINGS = 14
+_MOST_COMPONENTS = 12
+_ROWS_PER_NOISE = 500
 
 
 def best(
@@ -25,7 +27,7 @@ def best(
     delta,
     updates=0,
     batch_size=128,
-    components=12,
+    components=None,
     rank=64,
     width=32,
     max_norm=None,
@@ -53,7 +55,8 @@ def best(
         updates: Int, discriminator updates. Defaults to 0: the mixture has all of
             the budget, otherwise half of epsilon.
         batch_size: Int. Defaults to 128.
-        components: Int, Gaussians per label. Defaults to 12.
+        components: Int, Gaussians per label. Defaults to `None`: as many, up to 12,
+            as leave each of them 500 rows for each unit of the noise multiplier.
         rank: Int, directions of a Gaussian at most. Defaults to 64.
         width: Int, of discriminator and refining network. Defaults to 32.
         max_norm: As in `mixture.private_class_mixture`.
@@ -63,12 +66,17 @@ def best(
         A `Recipe`, whose model counts the mixture's releases.
     """
     shape = x.shape[1:]
-    share = _MIXTURE_SHARE if updates else 1.0
+    mixture_noise = _mixture_noise(
+        _MIXTURE_SHARE * epsilon if updates else epsilon, delta
+    )
+    if components is None:
+        affordable = len(x) / (num_classes * _ROWS_PER_NOISE * mixture_noise)
+        components = min(max(int(affordable), 1), _MOST_COMPONENTS)
     start, entry = mixture.private_class_mixture(
         x,
         y,
         num_classes,
-        noise_multiplier=_mixture_noise(share * epsilon, delta),
+        noise_multiplier=mixture_noise,
         rank=min(rank, x[0].size),
         components=components,
         max_norm=max_norm,

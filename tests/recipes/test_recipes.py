@@ -4,6 +4,7 @@ import pytest
 
 from keras_dpgan import data
 from keras_dpgan import recipes
+from keras_dpgan.models.mixture_generator import ClassMixtureLayer
 
 BUDGET = {"epsilon": 5.0, "delta": 1e-4}
 PUBLISHED = ("dpgan", "dp_cgan", "dp_wgan_gp", "revisited", "large_batch")
@@ -67,3 +68,17 @@ def test_a_mixture_that_is_dearer_than_the_budget_is_refused():
 def test_count_release_refuses_what_is_no_entry(digits):
     with pytest.raises(ValueError, match="`entry` must be"):
         make("revisited", digits).gan.count_release(3)
+
+
+def test_the_less_noise_the_more_gaussians_for_each_label(digits):
+    x, y = digits
+    components = []
+    for epsilon in (1.0, 100.0):
+        gan = recipes.best(x, y, 10, epsilon=epsilon, delta=1e-4, rank=8, width=4).gan
+        components += [
+            layer.components
+            for layer in gan.generator.layers
+            if isinstance(layer, ClassMixtureLayer)
+        ]
+    assert components[0] == 1
+    assert 1 < components[1] <= 12
