@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import statistics
 
 INTRODUCTION = """# Quality
 
@@ -9,8 +10,9 @@ Accuracy, on real images, of the CNN of "Private GANs, Revisited" that is traine
 generated images alone (`keras_dpgan.evaluation.classifier_accuracy`). Rows with
 `test` were measured on the official test images, which chose nothing; rows with
 `validation` on the last sixth of the training set, which was then left out of
-training. Each row is one run with one seed: the spread over seeds is not measured
-unless a row says so. [docs/recipes.md](../../docs/recipes.md) has what was tried.
+training. A row is the mean of its seeds, with the least and the largest; a seed is that
+of first weights, latents and classifier, while the noise is another in each run.
+[docs/recipes.md](../../docs/recipes.md) has what was tried.
 
 ```sh
 make quality    # writes this page and results.json
@@ -24,7 +26,7 @@ _COLUMNS = (
     "epsilon",
     "updates",
     "minutes",
-    "seed",
+    "seeds",
     "accuracy",
 )
 
@@ -53,8 +55,11 @@ def page(results):
         f"| {' | '.join(_COLUMNS)} |",
         "| --- " * len(_COLUMNS) + "|",
     ]
-    lines += [_row(results[name]) for name in sorted(results)]
+    groups = {}
     for name in sorted(results):
+        groups.setdefault(_without_seed(results[name]), []).append(name)
+    lines += [_row([results[name] for name in names]) for names in groups.values()]
+    for name, *_ in groups.values():
         run = results[name]
         if run["settings"]["part"] == "test":
             lines.append(
@@ -64,18 +69,27 @@ def page(results):
     return "\n".join(lines) + "\n"
 
 
-def _row(run):
-    settings = run["settings"]
+def _without_seed(run):
+    return json.dumps({**run["settings"], "seed": None}, sort_keys=True)
+
+
+def _row(runs):
+    """The row of runs that differ in their seed."""
+    settings = runs[0]["settings"]
     options = "".join(f", {k}={v}" for k, v in sorted(settings["options"].items()))
+    accuracies = [run["accuracy"] for run in runs]
+    accuracy = f"{statistics.mean(accuracies):.1%}"
+    if len(runs) > 1:
+        accuracy += f" ({min(accuracies):.1%} to {max(accuracies):.1%})"
     cells = (
         settings["dataset"],
         settings["part"],
         settings["recipe"] + options,
-        f"{run['privacy']['epsilon']:.2f}",
-        f"{run['updates']}",
-        f"{run['seconds'] / 60:.1f}",
-        f"{settings['seed']}",
-        f"{run['accuracy']:.1%}",
+        f"{max(run['privacy']['epsilon'] for run in runs):.2f}",
+        f"{runs[0]['updates']}",
+        f"{statistics.mean(run['seconds'] for run in runs) / 60:.1f}",
+        f"{len(runs)}",
+        accuracy,
     )
     return f"| {' | '.join(cells)} |"
 
