@@ -14,7 +14,7 @@ from keras_dpgan.recipes.recipe import planned_noise
 # to less than their sum, and training hardly feels the little more noise.
 _MIXTURE_SHARE = 0.5
 _HALVINGS = 14
-_MOST_COMPONENTS = 12
+_MOST_COMPONENTS = 8
 _ROWS_PER_NOISE = 500
 
 
@@ -28,7 +28,7 @@ def best(
     updates=0,
     batch_size=128,
     components=None,
-    rank=64,
+    rank=128,
     width=32,
     max_norm=None,
     pixel_range=(-1.0, 1.0),
@@ -55,9 +55,9 @@ def best(
         updates: Int, discriminator updates. Defaults to 0: the mixture has all of
             the budget, otherwise half of epsilon.
         batch_size: Int. Defaults to 128.
-        components: Int, Gaussians per label. Defaults to `None`: as many, up to 12,
+        components: Int, Gaussians per label. Defaults to `None`: as many, up to 8,
             as leave each of them 500 rows for each unit of the noise multiplier.
-        rank: Int, directions of a Gaussian at most. Defaults to 64.
+        rank: Int, directions of a Gaussian at most. Defaults to 128.
         width: Int, of discriminator and refining network. Defaults to 32.
         max_norm: As in `mixture.private_class_mixture`.
         pixel_range: Pair of floats; only `(-1.0, 1.0)`, tanh's.

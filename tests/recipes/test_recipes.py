@@ -81,4 +81,4 @@ def test_the_less_noise_the_more_gaussians_for_each_label(digits):
             if isinstance(layer, ClassMixtureLayer)
         ]
     assert components[0] == 1
-    assert 1 < components[1] <= 12
+    assert 1 < components[1] <= 8
