@@ -8,7 +8,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 
 .PHONY: demo test test-all lint format bench-peers bench bench-check quality \
-	federated-demo bench-federated clean
+	federated-demo bench-federated docs clean
 
 demo: $(VENV)/with-plots
 	$(PY) examples/digits/train.py --output_dir=out/digits
@@ -52,8 +52,11 @@ bench-federated: $(VENV)/with-federated
 quality: $(VENV)/with-test
 	$(PY) benchmarks/quality.py
 
+docs: $(VENV)/with-docs
+	$(PY) -m mkdocs build --strict
+
 clean:
-	rm -rf $(VENV) benchmarks/.venv-* out *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) benchmarks/.venv-* build out *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # One stamp for each set of extras, as in `pip install --editable .[test]`.

@@ -35,6 +35,14 @@ TEST = [
     "hypothesis",
     "packaging",
     "setuptools",
+    # Tools that users have: each is run for real.
+    "keras-tuner",
+    "nbclient",
+    "ipykernel",
+    "tf2onnx",
+    "onnxruntime",
+    "ai-edge-litert",
+    *HUB,
     *PLOTS,
     *TENSORBOARD,
 ]

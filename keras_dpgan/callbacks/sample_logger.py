@@ -1,6 +1,5 @@
 """What the generator makes, epoch by epoch."""
 
-import importlib.util
 import pathlib
 
 import keras
@@ -12,6 +11,7 @@ from keras_dpgan._files import complete_file
 from keras_dpgan.callbacks.grid import check_drawable
 from keras_dpgan.callbacks.grid import import_pillow
 from keras_dpgan.callbacks.grid import sample_grid
+from keras_dpgan.callbacks.tensorboard_samples import check_tensorboard
 from keras_dpgan.data.scaling import check_pixel_range
 from keras_dpgan.models.output_range import output_range
 
@@ -60,7 +60,7 @@ class SampleLogger(keras.callbacks.Callback):
         super().__init__()
         import_pillow()
         if log_dir is not None:
-            _check_tensorboard()
+            check_tensorboard("`log_dir` of `SampleLogger`")
         if pixel_range is not None:
             check_pixel_range(pixel_range)
         self.directory = pathlib.Path(directory)
@@ -161,11 +161,3 @@ def _thinned(paths):
     if len(paths) <= _MOST_FRAMES:
         return paths
     return [paths[i] for i in np.linspace(0, len(paths) - 1, _MOST_FRAMES).astype(int)]
-
-
-def _check_tensorboard():
-    if importlib.util.find_spec("tensorboard") is None:
-        raise ImportError(
-            "`log_dir` of `SampleLogger` needs TensorBoard. Install it with "
-            '`pip install "keras-dpgan[tensorboard]"`.'
-        )

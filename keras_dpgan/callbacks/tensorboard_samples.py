@@ -1,0 +1,80 @@
+"""Samples and the privacy statement, in TensorBoard."""
+
+import importlib.util
+import pathlib
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_dpgan import _validate
+
+
+class TensorBoardSamples(keras.callbacks.Callback):
+    """Writes the privacy statement and an embedding of samples for TensorBoard.
+
+    At the end of training the tab "Text" receives `gan.privacy_statement()`, and
+    "Projector" the pixels of generated rows as points, coloured by their labels.
+    Neither costs privacy: both follow from the public generator and the history.
+    Scalars are those of `keras.callbacks.TensorBoard`; grids of images those of
+    `SampleLogger(log_dir=...)`.
+
+    Args:
+        log_dir: Folder for TensorBoard; it is made.
+        num_samples: Positive int, the number of points. Defaults to 500.
+        seed: Non-negative int, which makes the latents. Defaults to 0.
+
+    Raises:
+        ImportError: If TensorBoard is not installed.
+        ValueError: If an argument does not fit.
+    """
+
+    def __init__(self, log_dir, num_samples=500, seed=0):
+        super().__init__()
+        check_tensorboard("TensorBoardSamples")
+        self.log_dir = pathlib.Path(log_dir)
+        self.num_samples = _validate.check_int("num_samples", num_samples, minimum=1)
+        self.seed = _validate.check_int("seed", seed, minimum=0)
+
+    def on_train_end(self, logs=None):
+        self.log_dir.mkdir(parents=True, exist_ok=True)
+        self._write_statement()
+        self._write_embedding()
+
+    def _write_statement(self):
+        # Indented, Markdown shows it as it is.
+        lines = str(self.model.privacy_statement()).splitlines()
+        text = "\n".join(f"    {line}" for line in lines)
+        with tf.summary.create_file_writer(str(self.log_dir)).as_default():
+            tf.summary.text(
+                "privacy_statement", text, step=self.model.num_discriminator_updates
+            )
+
+    def _write_embedding(self):
+        from tensorboard.plugins import projector
+
+        drawn = self.model.sample(self.num_samples, seed=self.seed)
+        rows, labels = drawn if isinstance(drawn, tuple) else (drawn, None)
+        rows = np.reshape(rows, (self.num_samples, -1))
+        np.savetxt(self.log_dir / "samples.tsv", rows, "%.6g", delimiter="\t")
+        config = projector.ProjectorConfig()
+        embedding = config.embeddings.add()
+        embedding.tensor_name = "samples"
+        embedding.tensor_path = "samples.tsv"
+        if labels is not None:
+            np.savetxt(self.log_dir / "labels.tsv", np.asarray(labels), "%d")
+            embedding.metadata_path = "labels.tsv"
+        projector.visualize_embeddings(str(self.log_dir), config)
+
+
+def check_tensorboard(caller):
+    """Raises `ImportError` unless TensorBoard is installed.
+
+    Args:
+        caller: String, what needs it.
+    """
+    if importlib.util.find_spec("tensorboard") is None:
+        raise ImportError(
+            f"{caller} needs TensorBoard. Install it with "
+            '`pip install "keras-dpgan[tensorboard]"`.'
+        )
