@@ -352,6 +352,7 @@ class DPGAN(keras.Model):
                 "`DPGAN(model.discriminator, model.generator)`."
             )
         self.privacy_record.open(self._entry)
+        self.privacy_record.num_examples = self._training_data.num_examples
         if self._reservations is not None:
             self._reservations.agree()
         self._update_epsilon_curve()
@@ -639,7 +640,9 @@ class DPGAN(keras.Model):
     @property
     def num_examples(self):
         """The number of rows given to `fit`, public; `None` if not known."""
-        return self._training_data.num_examples if self._training_data else None
+        if self._training_data is not None:
+            return self._training_data.num_examples
+        return self.privacy_record.num_examples
 
     @property
     def delta(self):

@@ -11,7 +11,7 @@ from keras_dpgan.privacy.history import PrivacyHistory
 from keras_dpgan.privacy.history_entry import check_keys
 
 _COUNTS = ("num_added", "num_resumed", "num_released")
-_KEYS = {"closed", "entry", "ledger_head", *_COUNTS}
+_KEYS = {"closed", "entry", "ledger_head", "num_examples", *_COUNTS}
 
 
 @keras.saving.register_keras_serializable(package="keras_dpgan")
@@ -30,6 +30,8 @@ class PrivacyRecord(keras.layers.Layer):
         num_added: Int, the updates in the history that have no part in the weights.
         num_resumed: Int, how often training went on from weights out of a file.
         num_released: Int, the releases in the history that the weights began at.
+        num_examples: Int, the rows of the data of the last `fit`, public; `None`
+            where that is not known.
     """
 
     def __init__(self, **kwargs):
@@ -44,6 +46,7 @@ class PrivacyRecord(keras.layers.Layer):
         self.num_resumed = 0
         self._is_from_file = False
         self.num_released = 0
+        self.num_examples = None
         self.built = True
 
     def _counter(self, name):
@@ -157,6 +160,7 @@ class PrivacyRecord(keras.layers.Layer):
                 "closed": self._closed.to_json(),
                 "entry": self._entry and self._entry.to_dict(),
                 "ledger_head": self.ledger_head,
+                "num_examples": self.num_examples,
                 "num_added": self.num_added,
                 "num_resumed": self.num_resumed,
                 "num_released": self.num_released,
@@ -185,10 +189,14 @@ def _read_content(stored):
         content = json.loads(np.asarray(stored).tobytes().decode())
         check_keys("content", content, _KEYS)
         entry, head = content["entry"], content["ledger_head"]
+        size = content["num_examples"]
         return {
             "_closed": PrivacyHistory.from_json(content["closed"]),
             "_entry": HistoryEntry.from_dict(entry) if entry else None,
             "ledger_head": _read_head(head) if head else None,
+            "num_examples": size
+            if size is None
+            else _validate.check_int("num_examples", size, minimum=0),
             **{
                 name: _validate.check_int(name, content[name], minimum=0)
                 for name in _COUNTS

@@ -74,7 +74,8 @@ def probe(model, inputs=None):
         List of `Finding`, empty for a model that treats each row by itself.
 
     Raises:
-        ValueError: If `inputs` are needed.
+        ValueError: If `inputs` are needed, or if a model of a distribution
+            strategy cannot be copied.
     """
     if _is_distributed(model):
         return _probe_a_copy(model, inputs)
@@ -95,16 +96,20 @@ def _is_distributed(model):
 def _probe_a_copy(model, inputs):
     """Probes a copy that is under no distribution strategy.
 
-    Mirrored weights cannot be differentiated outside a replica. A model that has
-    no configuration to be copied by is not probed.
+    Mirrored weights cannot be differentiated outside a replica.
     """
     weights = model.get_weights()
 
     def probe_copy():
         try:
             copy = keras.models.clone_model(model)
-        except (NotImplementedError, TypeError):
-            return []
+        except (NotImplementedError, TypeError) as error:
+            raise ValueError(
+                "Under a distribution strategy a copy of the model is probed for "
+                f"mixed rows, and {model.name!r} cannot be copied. Give its class a "
+                "`get_config` and a `from_config` that make an equal one. "
+                f"Received: model of type {type(model).__name__}"
+            ) from error
         if not copy.built:
             copy(inputs)
         copy.set_weights(weights)

@@ -43,7 +43,8 @@ def validate(model, inputs=None):
         List of `Violation`, empty if there is none.
 
     Raises:
-        ValueError: If `model` has no declared inputs and `inputs` is `None`.
+        ValueError: If `model` has no declared inputs and `inputs` is `None`, or if
+            it is one of a distribution strategy and cannot be copied.
     """
     layers = _keras_internals.all_layers(model)
     known = [violation for layer in layers for violation in _judge(layer)]

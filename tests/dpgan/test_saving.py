@@ -79,6 +79,23 @@ def test_a_second_compile_with_other_noise_composes_with_the_first(trained):
     assert trained.epsilon(1e-5) > alone
 
 
+@pytest.mark.parametrize("suffix", [".keras", ".weights.h5"])
+def test_a_file_carries_the_number_of_rows_and_with_it_the_delta(
+    trained, tmp_path, suffix
+):
+    path = tmp_path / f"gan{suffix}"
+    if suffix == ".keras":
+        trained.save(path)
+        loaded = keras.models.load_model(path)
+    else:
+        trained.save_weights(path)
+        loaded = helpers.make_gan()
+        loaded.load_weights(path)
+    assert loaded.num_examples == trained.num_examples == 120
+    assert loaded.delta == trained.delta == 1e-3
+    assert loaded.epsilon() == trained.epsilon()
+
+
 def test_weights_that_come_without_their_history_are_refused(trained):
     fresh = helpers.make_gan()
     fresh.set_weights(trained.get_weights())

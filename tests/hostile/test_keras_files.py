@@ -82,6 +82,7 @@ GOOD = {
     "closed": '{"version": 1, "entries": []}',
     "entry": None,
     "ledger_head": None,
+    "num_examples": None,
     "num_added": 0,
     "num_resumed": 0,
     "num_released": 0,
@@ -106,6 +107,8 @@ GOOD = {
                 {"ledger_head": 7},
                 {"ledger_head": ["a", "b"]},
                 {"ledger_head": [1, 2]},
+                {"num_examples": -1},
+                {"num_examples": "many"},
                 {"num_added": -1},
                 {"num_added": 1e999},
                 {"num_resumed": True},
@@ -113,7 +116,7 @@ GOOD = {
             )
         ),
     ],
-    ids=range(16),
+    ids=range(18),
 )
 def test_a_foreign_history_in_a_weight_file_is_refused(tmp_path, model, content):
     path = tmp_path / "gan.weights.h5"

@@ -110,6 +110,20 @@ def forked_workers_draw_different_batches():
     return len({draw() for _ in range(4)}) == 4
 
 
+def forked_processes_draw_different_noise():
+    noise.process_stream()
+
+    def draw():
+        with multiprocessing.get_context("fork").Pool(1) as pool:
+            return pool.apply_async(_draw_noise).get(timeout=60)
+
+    return draw() != draw()
+
+
+def _draw_noise():
+    return noise.process_stream().normal([(4,)])[0].numpy().tobytes()
+
+
 def two_datasets_draw_different_batches():
     x, y = helpers.make_data()
     first, second = (PoissonDataset(x, y, expected_batch_size=60) for _ in range(2))
@@ -248,6 +262,10 @@ def key_noise_by_a_constant(patch):
     patch.setattr(noise.os, "urandom", bytes)
 
 
+def keep_the_stream_over_a_fork(patch):
+    patch.setattr(noise, "_streams", [noise.NoiseStream()])
+
+
 FAULTS = [
     (an_audit_refutes_nothing, leave_noise_out),
     (an_audit_refutes_nothing, divide_noise_by_ten),
@@ -264,6 +282,7 @@ FAULTS = [
     (each_update_is_in_the_history, reuse_a_batch_and_count_one_use),
     (each_update_is_in_the_history, count_generator_updates),
     (forked_workers_draw_different_batches, hold_a_generator_of_draws),
+    (forked_processes_draw_different_noise, keep_the_stream_over_a_fork),
     (two_datasets_draw_different_batches, key_draws_by_a_constant),
     (two_streams_draw_different_noise, key_noise_by_a_constant),
 ]

@@ -154,6 +154,35 @@ def test_a_normalization_adapted_on_the_data_is_refused_and_constants_are_not():
     assert validation.validate(model) == []
 
 
+@pytest.mark.parametrize(
+    ("layer", "dtype"),
+    [
+        (layers.IntegerLookup(3, output_mode="multi_hot", name="bad"), "int32"),
+    ],
+    ids=lambda v: type(v).__name__,
+)
+def test_what_looks_values_up_in_what_it_has_learnt_is_refused(layer, dtype):
+    layer.adapt(np.arange(12).reshape(2, 6).astype(dtype))
+    model = keras.Sequential([keras.Input((6,), dtype=dtype), layer, layers.Dense(1)])
+    (violation,) = validation.validate(model)
+    assert violation.layer == "bad"
+    assert "`adapt`" in violation.reason
+
+
+def test_a_layer_that_mixes_images_for_augmentation_is_refused():
+    model = keras.Sequential(
+        [
+            keras.Input((4, 4, 1)),
+            layers.MixUp(name="bad"),
+            layers.Flatten(),
+            layers.Dense(1),
+        ]
+    )
+    (violation,) = validation.validate(model)
+    assert violation.layer == "bad"
+    assert "mixes rows" in violation.reason
+
+
 def test_a_stateful_rnn_is_refused_once():
     inputs = keras.Input(batch_shape=(4, 3, 2))
     model = keras.Model(inputs, layers.Dense(1)(layers.GRU(2, stateful=True)(inputs)))
@@ -261,6 +290,20 @@ def test_the_probe_sees_a_model_of_a_distribution_strategy(inside, subclassed):
         assert validation.validate(honest) == []
     assert violation.layer == "bad"
     assert helpers.same(before, helpers.weights_of(mixing))
+
+
+class SubclassedWithoutConfig(Subclassed):
+    def get_config(self):
+        raise NotImplementedError
+
+
+def test_a_model_of_a_strategy_that_cannot_be_copied_is_refused():
+    inputs = row_probe.random_rows((6,))
+    with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
+        model = SubclassedWithoutConfig()
+        model(inputs)
+        with pytest.raises(ValueError, match="cannot be copied"):
+            validation.validate(model, inputs)
 
 
 def test_compile_refuses_a_discriminator_that_mixes_rows():
