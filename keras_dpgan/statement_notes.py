@@ -54,8 +54,9 @@ def _several_runs(record, ledger, num_unused):
 def _released(record):
     if record.num_released:
         yield (
-            f"{record.num_released:,} of the updates that are counted are noisy sums "
-            "over all rows, of sensitivity one, that the networks were made from."
+            f"Of the updates that are counted, {record.num_released:,} stand for the "
+            "noisy sums over all rows, of sensitivity one, that the networks were made "
+            "from."
         )
 
 
