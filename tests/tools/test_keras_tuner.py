@@ -9,6 +9,7 @@ keras_tuner = pytest.importorskip("keras_tuner")
 
 # KerasTuner's own: `threading.currentThread().getName()`.
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.filterwarnings("ignore:currentThread:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:getName:DeprecationWarning"),
 ]
