@@ -9,7 +9,7 @@ import time
 
 import keras
 import numpy as np
-from absl import flags
+import settings_flags
 
 import keras_dpgan as dpgan
 
@@ -77,22 +77,7 @@ def define_flags(defaults):
     Args:
         defaults: `Settings` whose values are the flags' defaults.
     """
-    define = {
-        int: flags.DEFINE_integer,
-        float: flags.DEFINE_float,
-        str: flags.DEFINE_string,
-        bool: flags.DEFINE_bool,
-    }
-    for field in dataclasses.fields(Settings):
-        kind = field.type if isinstance(field.type, type) else float
-        value = getattr(defaults, field.name)
-        define[kind](field.name, value, _HELP[field.name])
-
-
-def settings_from_flags():
-    """The `Settings` that the command line asks for."""
-    names = [field.name for field in dataclasses.fields(Settings)]
-    return Settings(**{name: flags.FLAGS[name].value for name in names})
+    settings_flags.define(defaults, _HELP.get)
 
 
 def train(settings, x, y, networks, verbose="auto"):

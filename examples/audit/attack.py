@@ -1,29 +1,22 @@
 """Attacks what a training run publishes: `python attack.py --help`."""
 
-import dataclasses
 import pathlib
 import sys
 
 from absl import app
 from absl import flags
 
-sys.path.insert(0, str(pathlib.Path(__file__).parent))
+sys.path[:0] = [str(pathlib.Path(__file__).parents[i]) for i in (0, 1)]
 
 import attack_lib
+import settings_flags
 
-_DEFINE = {
-    bool: flags.DEFINE_bool,
-    int: flags.DEFINE_integer,
-    float: flags.DEFINE_float,
-}
-for _field in dataclasses.fields(attack_lib.Settings):
-    _DEFINE[_field.type](_field.name, _field.default, "See attack_lib.Settings.")
+settings_flags.define(attack_lib.Settings(), lambda name: "See attack_lib.Settings.")
+flags.adopt_module_key_flags(settings_flags)
 
 
 def main(_):
-    names = [field.name for field in dataclasses.fields(attack_lib.Settings)]
-    settings = {name: flags.FLAGS[name].value for name in names}
-    for attack in attack_lib.run(attack_lib.Settings(**settings)):
+    for attack in attack_lib.run(settings_flags.read(attack_lib.Settings)):
         print(attack, end="\n\n")
 
 

@@ -1,29 +1,22 @@
 """Audits this implementation in one run of its own: `python audit.py --help`."""
 
-import dataclasses
 import pathlib
 import sys
 
 from absl import app
 from absl import flags
 
-sys.path.insert(0, str(pathlib.Path(__file__).parent))
+sys.path[:0] = [str(pathlib.Path(__file__).parents[i]) for i in (0, 1)]
 
 import audit_lib
+import settings_flags
 
-_DEFINE = {
-    int: flags.DEFINE_integer,
-    float: flags.DEFINE_float,
-    str: flags.DEFINE_string,
-}
-for _field in dataclasses.fields(audit_lib.Settings):
-    _DEFINE[_field.type](_field.name, _field.default, "See audit_lib.Settings.")
+settings_flags.define(audit_lib.Settings(), lambda name: "See audit_lib.Settings.")
+flags.adopt_module_key_flags(settings_flags)
 
 
 def main(_):
-    names = [field.name for field in dataclasses.fields(audit_lib.Settings)]
-    settings = {name: flags.FLAGS[name].value for name in names}
-    print(audit_lib.run(audit_lib.Settings(**settings)))
+    print(audit_lib.run(settings_flags.read(audit_lib.Settings)))
 
 
 if __name__ == "__main__":

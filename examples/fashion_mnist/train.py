@@ -9,15 +9,16 @@ from absl import flags
 sys.path[:0] = [str(pathlib.Path(__file__).parents[i]) for i in (0, 1)]
 
 import experiment
+import settings_flags
 import train_lib
 
 experiment.define_flags(train_lib.DEFAULTS)
-flags.adopt_module_key_flags(experiment)
+flags.adopt_module_key_flags(settings_flags)
 DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of the IDX files.")
 
 
 def main(_):
-    train_lib.train(experiment.settings_from_flags(), DATA_DIR.value)
+    train_lib.train(settings_flags.read(experiment.Settings), DATA_DIR.value)
 
 
 if __name__ == "__main__":

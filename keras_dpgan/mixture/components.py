@@ -39,55 +39,47 @@ def split(rows, y, labels, components, moves_noise, covariances_noise):
         and factors `(labels, components, dim, dim)`.
     """
     num_classes, dim = labels.means.shape
+    shape = (num_classes, components)
     centres = np.stack(
         [
             _centres(mean, factor, components)
             for mean, factor in zip(*labels, strict=True)
         ]
     )
-    flat = num_classes * components
     for _ in range(_MOVES):
-        groups = y * components + _nearest(rows, centres[y])
-        centres = centres.reshape(flat, dim)
+        groups, residuals = _around(centres, rows, y)
         counts, moves = moments.private_means(
-            rows - centres[groups], groups, flat, moves_noise, _RADIUS
+            residuals, groups, num_classes * components, moves_noise, _RADIUS
         )
         spread = moments.mean_noise(counts, moves_noise, _RADIUS)
-        moves = _without_noise(
-            moves.reshape(num_classes, components, dim),
-            spread.reshape(num_classes, components),
-            labels.factors,
+        centres = centres + _without_noise(
+            moves.reshape(*shape, dim), spread.reshape(shape), labels.factors
         )
-        centres = centres.reshape(moves.shape) + moves
-    groups = y * components + _nearest(rows, centres[y])
+    groups, residuals = _around(centres, rows, y)
     covariances = moments.private_covariances(
-        rows - centres.reshape(flat, dim)[groups],
-        groups,
-        counts,
-        covariances_noise,
-        _RADIUS,
+        residuals, groups, counts, covariances_noise, _RADIUS
     )
     own = _factors(covariances, counts, num_classes, covariances_noise)
-    weights = counts.reshape(num_classes, components)
+    weights = counts.reshape(shape)
     weights = weights / weights.sum(axis=1, keepdims=True)
-    return weights, centres, own.reshape(num_classes, components, dim, dim)
+    return weights, centres, own.reshape(*shape, dim, dim)
+
+
+def _around(centres, rows, y):
+    """Each row's group, of the nearest centre of its label, and what is left of it."""
+    nearest = _nearest(rows, centres[y])
+    return y * centres.shape[1] + nearest, rows - centres[y, nearest]
 
 
 def _without_noise(moves, spread, label_factors):
     """Moves of centres, shortened where they may be noise."""
     moved = np.empty_like(moves)
     for label, label_factor in enumerate(label_factors):
-        variances = _EXPECTED_MOVE * np.sum(label_factor**2, axis=1)
-        directions = _directions(label_factor)
+        deviations, directions = factors.principal_axes(label_factor)
+        variances = _EXPECTED_MOVE * deviations**2
         trust = variances / (variances + spread[label][:, None] ** 2)
         moved[label] = (trust * (moves[label] @ directions.T)) @ directions
     return moved
-
-
-def _directions(factor):
-    """The rows of a factor at norm one, or zero where they are."""
-    norms = np.linalg.norm(factor, axis=1, keepdims=True)
-    return factor / np.where(norms > 0, norms, 1.0)
 
 
 def _factors(covariances, counts, num_classes, noise_multiplier):

@@ -31,6 +31,21 @@ def factor(covariance, entry_noise):
     return (np.sqrt(kept)[:, None] * vectors.T)[::-1]
 
 
+def principal_axes(factor):
+    """The directions of a factor that are not left out.
+
+    Args:
+        factor: What `factor` gives, of shape `(dim, dim)`.
+
+    Returns:
+        `(deviations, directions)`: standard deviations of shape `(kept,)`, largest
+        first, and orthonormal rows of shape `(kept, dim)`.
+    """
+    deviations = np.linalg.norm(factor, axis=1)
+    kept = deviations > 0
+    return deviations[kept], factor[kept] / deviations[kept, None]
+
+
 def component_factor(label_factor, covariance, entry_noise):
     """A factor of a component's covariance, drawn towards that of its label.
 
@@ -46,10 +61,8 @@ def component_factor(label_factor, covariance, entry_noise):
     Returns:
         Float array of shape `(dim, dim)`.
     """
-    deviations = np.linalg.norm(label_factor, axis=1)
-    kept = int(np.sum(deviations > 0))
-    deviations = deviations[:kept]
-    directions = label_factor[:kept] / deviations[:, None]
+    deviations, directions = principal_axes(label_factor)
+    kept = len(deviations)
     scales = np.outer(deviations, deviations)
     own = directions @ covariance @ directions.T / scales
     trust = _EXPECTED_SPREAD**2 / (_EXPECTED_SPREAD**2 + (entry_noise / scales) ** 2)

@@ -85,13 +85,13 @@ def private_class_mixture(
     if ledger is not None:
         ledger.spend(entry, "class mixture")
     rows = (rows - low) / max_norm
-    weights, means, factors, basis = _fit(
+    weights, means, spreads, basis = _fit(
         rows, y, num_classes, components, rank, noise_multiplier
     )
     mixture = ClassMixture(
         weights.astype(np.float32),
         (low + max_norm * means @ basis.T).astype(np.float32),
-        (max_norm * factors @ basis.T).astype(np.float32),
+        (max_norm * spreads @ basis.T).astype(np.float32),
     )
     return mixture, entry
 

@@ -72,9 +72,8 @@ def private_covariances(rows, groups, counts, noise_multiplier, radius):
         eigenvalues where noise outweighs them.
     """
     rows = _within_unit_ball(rows, radius)
-    sums = np.stack(
-        [_second_moment(rows[groups == group]) for group in range(len(counts))]
-    )
+    each = [rows[groups == group] for group in range(len(counts))]
+    sums = np.stack([mine.T @ mine for mine in each])
     sums += noise_multiplier * _symmetric_noise(sums.shape)
     return radius**2 * sums / counts[:, None, None]
 
@@ -94,10 +93,6 @@ def _within_unit_ball(rows, radius):
     rows = np.where(np.isfinite(rows).all(axis=1, keepdims=True), rows, 0.0)
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
     return rows * (1 - _ROUNDING_MARGIN) / np.maximum(norms, 1.0)
-
-
-def _second_moment(rows):
-    return rows.T @ rows
 
 
 def _noise(shape):
