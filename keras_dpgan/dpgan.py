@@ -15,7 +15,7 @@ from keras_dpgan import lipschitz
 from keras_dpgan import losses
 from keras_dpgan import networks
 from keras_dpgan import privacy
-from keras_dpgan import public_randomness
+from keras_dpgan import randomness
 from keras_dpgan import statement_notes
 from keras_dpgan import training_data
 from keras_dpgan.data.padding import PaddedDataset
@@ -26,7 +26,7 @@ from keras_dpgan.optimizers import DPOptimizer
 from keras_dpgan.optimizers.optimizer_pair import OptimizerPair
 from keras_dpgan.privacy import row_probe
 from keras_dpgan.privacy_record import PrivacyRecord
-from keras_dpgan.public_randomness import PublicDraws
+from keras_dpgan.randomness import PublicDraws
 from keras_dpgan.reservations import Reservations
 from keras_dpgan.training_limits import TrainingLimits
 from keras_dpgan.training_step import TrainingStep
@@ -148,6 +148,7 @@ class DPGAN(keras.Model):
                 and a weight clip are given, or if the discriminator has a layer
                 that would break the guarantee.
         """
+        _check_strategy(self.distribute_strategy)
         _check_optimizers(d_optimizer, g_optimizer, private)
         _check_noise_source(d_optimizer, jit_compile)
         _check_slope_bounds(gradient_penalty, weight_clip)
@@ -444,7 +445,7 @@ class DPGAN(keras.Model):
 
     def _update_discriminator(self, rows, labels, mask):
         expected = self._training_data.expected_batch_size
-        draws = self._draws(public_randomness.DISCRIMINATOR)
+        draws = self._draws(randomness.DISCRIMINATOR)
         batches = self._training_data.batches
         if isinstance(batches, RemoteRecords):
             batches.update_discriminator(self._step, self._count(), draws)
@@ -454,7 +455,7 @@ class DPGAN(keras.Model):
 
     def _update_generator(self):
         expected = self._training_data.expected_batch_size
-        draws = self._draws(public_randomness.GENERATOR)
+        draws = self._draws(randomness.GENERATOR)
         g_loss, d_loss_fake = self._step.update_generator(expected, draws)
         self.g_loss_metric.update_state(g_loss)
         self.d_loss_fake_metric.update_state(d_loss_fake)
@@ -498,7 +499,7 @@ class DPGAN(keras.Model):
         """Public numbers only: `data` is not looked at."""
         del data
         number = tf.random.uniform((), maxval=tf.int64.max, dtype=tf.int64)
-        draws = PublicDraws(self._public_seed, number, public_randomness.EVALUATION)
+        draws = PublicDraws(self._public_seed, number, randomness.EVALUATION)
         labels = self.generation.labels(_EVALUATION_ROWS, draws)
         g_loss, d_loss_fake = self._step.public_losses(
             _EVALUATION_ROWS, labels, False, draws
@@ -763,6 +764,23 @@ def default_delta(num_examples):
     if not num_examples:
         return 1e-5
     return 10.0 ** -(math.floor(math.log10(num_examples)) + 1)
+
+
+def _check_strategy(strategy):
+    distribute = tf.distribute
+    if isinstance(
+        strategy,
+        distribute.MultiWorkerMirroredStrategy
+        | distribute.experimental.ParameterServerStrategy
+        | distribute.experimental.CentralStorageStrategy
+        | distribute.TPUStrategy,
+    ):
+        raise ValueError(
+            "A `DPGAN` trains on one device or under `tf.distribute.MirroredStrategy`. "
+            "Under another strategy it is not known that a record enters an update "
+            "once and the noise once. For several machines see "
+            f"`keras_dpgan.federated`. Received: {type(strategy).__name__}"
+        )
 
 
 def _check_optimizers(d_optimizer, g_optimizer, private):

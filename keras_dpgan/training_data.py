@@ -121,6 +121,12 @@ def padded(data, multiple):
     """The same data with batches padded to a multiple of `multiple` rows."""
     if multiple == 1:
         return data
+    if isinstance(data.batches, RemoteRecords):
+        raise ValueError(
+            "Records that stay with their owners come in as sums, to one replica and "
+            "without XLA: leave the strategy and `jit_compile` out. Received: x of "
+            f"type {type(data.batches).__name__}"
+        )
     if not isinstance(data.batches, keras.utils.PyDataset):
         raise ValueError(
             "Several replicas and XLA need batches of even size, which `fit` can "

@@ -5,8 +5,11 @@ import math
 import tensorflow as tf
 
 from keras_dpgan import networks
+from keras_dpgan._seeds import replaced_seeds
 from keras_dpgan.clipping.contract import at_least_float32
 from keras_dpgan.lipschitz import scores_and_penalty
+from keras_dpgan.mechanisms import noise
+from keras_dpgan.randomness import SecretDraws
 
 # A fixed, public loss scale for half precision. A dynamic one would branch on
 # what records do, without noise.
@@ -60,7 +63,8 @@ class TrainingStep:
         """
         pool = self.pool(expected_batch_size, draws)
         if self.engine is not None:
-            clipped_sum = self.clipped_sum(rows, labels, mask, pool, draws)
+            own = self._draws_of_records(draws)
+            clipped_sum = self.clipped_sum(rows, labels, mask, pool, own)
             self.apply_clipped_sum(clipped_sum, expected_batch_size)
             return
         records = self._records(rows, labels, pool, draws)
@@ -76,13 +80,22 @@ class TrainingStep:
             labels: As there.
             mask: As there.
             pool: Tensor of fakes, from `pool`.
-            draws: As there.
+            draws: `SecretDraws`.
 
         Returns:
             A `ClippedSum`, not noised.
         """
         records = self._records(rows, labels, pool, draws)
+        # Below 2**32, the seeds of Keras' layers are of 32 bits a word.
+        seeds = draws.integers((tf.shape(rows)[0], 2), 2**32, tf.int64)
+        records["seed"] = seeds
         return self._clipped_sum(self.discriminator.trainable_variables, records, mask)
+
+    def _draws_of_records(self, public_draws):
+        """The draws that belong to records: secret, if a guarantee is claimed."""
+        if self.d_optimizer.has_insecure_noise:
+            return public_draws
+        return SecretDraws(noise.process_stream())
 
     def apply_clipped_sum(self, clipped_sum, expected_batch_size):
         """Noises a sum of clipped gradients and makes the update."""
@@ -129,6 +142,16 @@ class TrainingStep:
             index += labels * per_label
         return tf.gather(pool, index)
 
+    def _losses_of_own_seed(self, records):
+        """`_record_losses`, with random layers that draw from the records' seeds.
+
+        An engine that runs one record at a time gives each its own; one that runs
+        them all gives the layers, which draw for all rows at once, the first's.
+        """
+        seed = records["seed"][0]
+        with replaced_seeds(lambda number: seed + [number, 0]):
+            return self._record_losses(records)
+
     def _record_losses(self, records):
         """One loss per record: all that touches a real row is in it."""
         real, fake, penalties = scores_and_penalty(
@@ -145,7 +168,7 @@ class TrainingStep:
         half_precision = self.discriminator.compute_dtype == "float16"
         scale = _HALF_PRECISION_LOSS_SCALE if half_precision else 1.0
         clipped = self.engine(
-            lambda batch: scale * self._record_losses(batch),
+            lambda batch: scale * self._losses_of_own_seed(batch),
             variables,
             records,
             scale * self.d_optimizer.l2_norm_clip,

@@ -35,9 +35,11 @@ def compile_defaults():
     }
 
 
-def make_d_optimizer(noise_multiplier=1.0, l2_norm_clip=1.0, learning_rate=1e-2):
+def make_d_optimizer(
+    noise_multiplier=1.0, l2_norm_clip=1.0, learning_rate=1e-2, **arguments
+):
     return optimizers.DPKerasSGDOptimizer(
-        l2_norm_clip, noise_multiplier, learning_rate=learning_rate
+        l2_norm_clip, noise_multiplier, learning_rate=learning_rate, **arguments
     )
 
 

@@ -1,15 +1,13 @@
 """What an owner of records does with them for record-level training."""
 
-import secrets
-
 import numpy as np
 import tensorflow as tf
 
-from keras_dpgan import public_randomness
 from keras_dpgan.data import PoissonDataset
 from keras_dpgan.data import check_records
+from keras_dpgan.mechanisms import noise
 from keras_dpgan.models import output_range
-from keras_dpgan.public_randomness import PublicDraws
+from keras_dpgan.randomness import SecretDraws
 
 
 class RecordOwner:
@@ -37,14 +35,12 @@ class RecordOwner:
         self._step = gan.training_step
         self._x, self._y, self._seed = x, y, seed
         self._samples = {}
-        # Of fakes and mixing weights, which need not be those of other owners.
-        self._public_seed = secrets.randbelow(2**31)
         rows = tf.TensorSpec((None, *gan.row_shape), tf.float32)
         labels = None if y is None else tf.TensorSpec((None,), tf.int32)
         # One trace, whatever the sizes of the samples.
         self._sum_of = tf.function(
             self._traced_sum,
-            input_signature=[rows, labels, rows, tf.TensorSpec((), tf.int64)],
+            input_signature=[rows, labels, rows],
         )
 
     @property
@@ -83,7 +79,6 @@ class RecordOwner:
             tf.constant(rows, tf.float32),
             tf.constant(labels[0], tf.int32) if labels else None,
             tf.constant(pool, tf.float32),
-            tf.constant(number, tf.int64),
         )
         finite = all(bool(tf.reduce_all(tf.math.is_finite(s))) for s in sums)
         return [s.numpy() if finite else np.zeros_like(s.numpy()) for s in sums]
@@ -103,6 +98,6 @@ class RecordOwner:
         dataset.epoch = number
         return dataset[0]
 
-    def _traced_sum(self, rows, labels, pool, number):
-        draws = PublicDraws(self._public_seed, number, public_randomness.DISCRIMINATOR)
+    def _traced_sum(self, rows, labels, pool):
+        draws = SecretDraws(noise.process_stream())
         return self._step.clipped_sum(rows, labels, None, pool, draws).sums

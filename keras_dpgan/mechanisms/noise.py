@@ -48,23 +48,37 @@ class NoiseStream:
         """
         sizes = [int(np.prod(shape, dtype=np.int64)) for shape in shapes]
         total = sum(sizes)
-        state = tf.raw_ops.RngReadAndSkip(
-            resource=self._state.handle,
-            alg=tf.constant(_PHILOX),
-            delta=tf.constant(total, tf.uint64),
-        )
-        state = tf.bitcast(state, tf.uint64)
         flat = tf.raw_ops.StatelessRandomNormalV2(
-            shape=[total],
-            key=state[2:],
-            counter=state[:2],
-            alg=tf.constant(_PHILOX),
-            dtype=dtype,
+            shape=[total], dtype=dtype, **self._skip(total)
         )
         return [
             tf.reshape(part, shape)
             for part, shape in zip(tf.split(flat, sizes), shapes, strict=True)
         ]
+
+    def seed(self):
+        """Draws a fresh seed for TensorFlow's stateless functions.
+
+        Returns:
+            Int64 tensor of shape `(2,)`.
+        """
+        return tf.raw_ops.StatelessRandomUniformFullIntV2(
+            shape=[2], dtype=tf.int64, **self._skip(2)
+        )
+
+    def _skip(self, count):
+        """The place of the next `count` numbers, which no other draw gets."""
+        state = tf.raw_ops.RngReadAndSkip(
+            resource=self._state.handle,
+            alg=tf.constant(_PHILOX),
+            delta=tf.constant(count, tf.uint64),
+        )
+        state = tf.bitcast(state, tf.uint64)
+        return {
+            "key": state[2:],
+            "counter": state[:2],
+            "alg": tf.constant(_PHILOX),
+        }
 
 
 _lock = threading.Lock()

@@ -41,7 +41,8 @@ class DPOptimizer(keras.optimizers.Optimizer):
             every bit cannot undo, from a cryptographic generator; see
             `keras_dpgan.mechanisms.secure_noise`. That adds at most 1% to the
             noise, and works on one replica and without XLA.
-        insecure_noise_seed: Int, to repeat the noise while looking for a bug.
+        insecure_noise_seed: Int, to repeat the noise, and with it the fakes that
+            records meet, while looking for a bug.
             Statement and history then say that the noise is insecure. It is
             never saved: an optimizer that is loaded draws fresh noise. Defaults
             to `None`: noise is out of reach of any seed.

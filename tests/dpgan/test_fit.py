@@ -336,3 +336,9 @@ def test_a_physical_batch_size_trains_in_graphs():
     gan = helpers.make_gan(physical_batch_size=5)
     gan.fit(*helpers.make_data(), batch_size=12, epochs=1, verbose=0)
     assert gan.num_discriminator_updates == 10
+
+
+def test_a_strategy_that_was_never_held_against_the_guarantee_is_refused():
+    with tf.distribute.experimental.CentralStorageStrategy().scope():
+        with pytest.raises(ValueError, match="Received: CentralStorageStrategy"):
+            helpers.make_gan()

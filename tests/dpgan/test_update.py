@@ -28,22 +28,24 @@ def captured_sums(gan):
 
 
 def clipped_sum(gan, x, y):
-    """The clipped sum of these records; all public randomness is the same."""
+    """The clipped sum of these records, in an update of the same number."""
     keras.utils.set_random_seed(5)
-    # Fakes are a function of the number of the update.
     gan.privacy_record.num_discriminator_updates.assign(1)
     with captured_sums(gan) as caught:
         gan.train_step((tf.constant(x), tf.constant(y)))
     return np.concatenate([np.ravel(s) for s in caught[0].sums]).astype(np.float64)
 
 
-def gan_with_everything(engine):
+def gan_with_everything(engine, insecure_noise_seed=0):
+    """A GAN whose records keep their own draws, if they keep their places."""
     keras.utils.set_random_seed(0)
     gan = helpers.make_gan(
         # The ghost engine draws one mask for all rows, so that a row more gives
         # every other row another mask: independent, but not the same.
         dropout=engine == "vectorized",
-        d_optimizer=helpers.make_d_optimizer(l2_norm_clip=CLIP),
+        d_optimizer=helpers.make_d_optimizer(
+            l2_norm_clip=CLIP, insecure_noise_seed=insecure_noise_seed
+        ),
         gradient_penalty=GradientPenalty(10.0, on="both"),
         engine=engine,
         run_eagerly=True,
@@ -82,6 +84,38 @@ def test_replacing_one_record_moves_the_clipped_sum_by_at_most_twice_the_clip(en
     gan, x, y = gan_with_everything(engine)
     moved = clipped_sum(gan, *make_hostile(x, y)) - clipped_sum(gan, x, y)
     assert 0 < np.linalg.norm(moved) <= 2 * CLIP * (1 + 1e-5)
+
+
+@pytest.mark.parametrize("engine", ["vectorized", "ghost"])
+def test_who_knows_the_seed_cannot_repeat_what_a_records_draws(engine):
+    # With the draws known, a record put before the others gives all of them
+    # other fakes: the sum moves by more than the clip.
+    gan, x, y = gan_with_everything(engine)
+    moved = clipped_sum(gan, x, y) - clipped_sum(gan, x[1:], y[1:])
+    assert np.linalg.norm(moved) > 1.5 * CLIP
+    assert np.array_equal(clipped_sum(gan, x, y), clipped_sum(gan, x, y))
+
+    gan, x, y = gan_with_everything(engine, insecure_noise_seed=None)
+    assert not np.array_equal(clipped_sum(gan, x, y), clipped_sum(gan, x, y))
+
+
+@pytest.mark.parametrize("engine", ["vectorized", "ghost"])
+def test_who_knows_the_seed_cannot_repeat_dropout(engine):
+    def gradients():
+        keras.utils.set_random_seed(0)
+        gan = helpers.make_gan(
+            dropout=True,
+            d_optimizer=helpers.make_d_optimizer(l2_norm_clip=1e9, learning_rate=0.0),
+            engine=engine,
+            run_eagerly=True,
+            discriminator_steps=10**6,
+        )
+        helpers.ignore_latents(gan.generator)
+        x, y = helpers.make_data()
+        gan.fit(x, y, batch_size=12, epochs=1, steps_per_epoch=1, verbose=0)
+        return clipped_sum(gan, x[:12], y[:12])
+
+    assert not np.array_equal(gradients(), gradients())
 
 
 def trained_generator(x, y, d_learning_rate):

@@ -192,3 +192,9 @@ def test_an_adaptive_clip_is_refused():
     server = make_gan(d_optimizer=DPOptimizer(optimizer, dp_sum_query=adaptive))
     with pytest.raises(ValueError, match="fixed clip"):
         server.fit(OwnersHere(make_owners(make_gan)), verbose=0)
+
+
+def test_owners_records_are_refused_under_xla():
+    gan = make_gan(jit_compile=True, run_eagerly=False)
+    with pytest.raises(ValueError, match="leave the strategy and `jit_compile` out"):
+        gan.fit(OwnersHere(make_owners(make_gan)), verbose=0)

@@ -15,7 +15,7 @@ import tensorflow as tf
 from examples.audit import audit_lib
 from keras_dpgan import DPGAN
 from keras_dpgan import lipschitz
-from keras_dpgan import public_randomness
+from keras_dpgan import randomness
 from keras_dpgan.data import PoissonDataset
 from keras_dpgan.mechanisms import noise
 from keras_dpgan.optimizers import DPOptimizer
@@ -38,7 +38,10 @@ def one_record_moves_the_update_by_at_most_the_clip():
     """Of the weights themselves, whatever it is that moves them."""
     keras.utils.set_random_seed(0)
     gan = helpers.make_gan(
-        d_optimizer=helpers.make_d_optimizer(0.0, CLIP, learning_rate=1.0),
+        # With draws of fakes that can be repeated.
+        d_optimizer=helpers.make_d_optimizer(
+            0.0, CLIP, learning_rate=1.0, insecure_noise_seed=0
+        ),
         gradient_penalty=10.0,
         run_eagerly=True,
         discriminator_steps=10**6,
@@ -50,7 +53,7 @@ def one_record_moves_the_update_by_at_most_the_clip():
 
     def update(n):
         gan.set_weights(weights)
-        # Public draws are a function of the number of the update.
+        # They are a function of the number of the update.
         gan.privacy_record.num_discriminator_updates.assign(1)
         gan.train_step((tf.constant(x[:n]), tf.constant(y[:n])))
         after = helpers.weights_of(gan.discriminator)
@@ -230,7 +233,7 @@ def reuse_a_batch_and_count_one_use(patch):
 
 
 def update_without_counting(gan, *batch):
-    draws = gan._draws(public_randomness.DISCRIMINATOR)
+    draws = gan._draws(randomness.DISCRIMINATOR)
     gan._step.update_discriminator(*batch, 20.0, draws)
 
 

@@ -5,8 +5,8 @@ import secrets
 import tensorflow as tf
 
 from keras_dpgan import _validate
-from keras_dpgan import public_randomness
-from keras_dpgan.public_randomness import PublicDraws
+from keras_dpgan import randomness
+from keras_dpgan.randomness import PublicDraws
 
 
 def train_rounds(gan, source, rounds, generator_steps, batch_size, on_round=None):
@@ -61,7 +61,7 @@ def _generator_step(gan, batch_size):
 
     @tf.function
     def step(number):
-        draws = PublicDraws(seed, number, public_randomness.GENERATOR)
+        draws = PublicDraws(seed, number, randomness.GENERATOR)
         g_loss, _ = gan.training_step.update_generator(batch_size, draws)
         return g_loss
 

@@ -1,0 +1,84 @@
+"""Randomness of the training step, but for the noise and the sampling."""
+
+import abc
+
+import numpy as np
+import tensorflow as tf
+
+DISCRIMINATOR, GENERATOR, EVALUATION = range(3)
+
+_DRAWS_PER_PURPOSE = 2**14
+_DRAWS_PER_REPLICA = 2**16
+
+
+class Draws(abc.ABC):
+    """Random numbers, each from a seed that is used for one draw alone."""
+
+    @abc.abstractmethod
+    def seed(self):
+        """The seed of a draw, an int64 tensor of shape `(2,)`."""
+
+    def normal(self, shape):
+        """Standard normal numbers, float32."""
+        return tf.random.stateless_normal(shape, self.seed())
+
+    def uniform(self, shape, dtype):
+        """Numbers in [0, 1)."""
+        return tf.random.stateless_uniform(shape, self.seed(), dtype=dtype)
+
+    def integers(self, shape, maxval, dtype=tf.int32):
+        """Whole numbers in [0, maxval)."""
+        return tf.random.stateless_uniform(
+            shape, self.seed(), minval=0, maxval=maxval, dtype=dtype
+        )
+
+    def categories(self, probabilities, n):
+        """`n` indices of `probabilities`, int32."""
+        # By hand: XLA has no `stateless_categorical`.
+        cumulated = np.cumsum(probabilities)
+        is_past = self.uniform((n, 1), tf.float64) >= cumulated / cumulated[-1]
+        return tf.reduce_sum(tf.cast(is_past, tf.int32), axis=1)
+
+
+class PublicDraws(Draws):
+    """What may be known to everyone: latents, labels, pools of fakes.
+
+    They are a function of a seed and of the step's number. So a run that goes on
+    from a checkpoint makes the fakes of a run that never stopped, with no state
+    of a generator in the checkpoint.
+
+    Args:
+        seed: Non-negative int below 2**31.
+        number: Int64 scalar tensor.
+        purpose: `DISCRIMINATOR`, `GENERATOR` or `EVALUATION`.
+    """
+
+    def __init__(self, seed, number, purpose):
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        self._key = (seed << 32) + _DRAWS_PER_REPLICA * tf.cast(replica, tf.int64)
+        self._number = number
+        self._next = purpose * _DRAWS_PER_PURPOSE
+
+    def seed(self):
+        seed = tf.stack([self._key + self._next, self._number])
+        self._next += 1
+        return seed
+
+
+class SecretDraws(Draws):
+    """What belongs to a record: which fake it meets, how it is mixed, dropout.
+
+    A record has these by its place in the batch, which depends on the other
+    records. To who could repeat the draws, one record more would give every later
+    one another fake, and so move the clipped sum by far more than the clip. To
+    who cannot they are independent of everything, as the proof needs them.
+
+    Args:
+        stream: A `NoiseStream`.
+    """
+
+    def __init__(self, stream):
+        self._stream = stream
+
+    def seed(self):
+        return self._stream.seed()
