@@ -45,6 +45,7 @@ def add(home, folder):
     path.write_text(json.dumps(results, indent=2, sort_keys=True) + "\n")
     if results[folder.name]["settings"]["part"] == "test":
         shutil.copy(folder / "samples.png", home / f"{folder.name}.png")
+    draw_curves(results, home / "curves.png")
     (home / "README.md").write_text(page(results))
 
 
@@ -55,11 +56,10 @@ def page(results):
         f"| {' | '.join(_COLUMNS)} |",
         "| --- " * len(_COLUMNS) + "|",
     ]
-    groups = {}
-    for name in sorted(results):
-        groups.setdefault(_without_seed(results[name]), []).append(name)
-    lines += [_row([results[name] for name in names]) for names in groups.values()]
-    for name, *_ in groups.values():
+    groups = _rows(results)
+    lines += [_row([results[name] for name in names]) for names in groups]
+    lines.append("\n![Accuracy against epsilon, and against minutes](curves.png)")
+    for name, *_ in groups:
         run = results[name]
         if run["settings"]["part"] == "test":
             lines.append(
@@ -69,25 +69,92 @@ def page(results):
     return "\n".join(lines) + "\n"
 
 
-def _without_seed(run):
-    return json.dumps({**run["settings"], "seed": None}, sort_keys=True)
+def _rows(results):
+    """Lists of the names of runs that differ in their seed, least epsilon first."""
+    groups = {}
+    for name in sorted(results):
+        groups.setdefault(_without(results[name], "seed"), []).append(name)
+    return sorted(groups.values(), key=lambda names: _order(results[names[0]]))
+
+
+def _order(run):
+    settings = run["settings"]
+    return settings["dataset"], settings["part"], _title(run), settings["epsilon"]
+
+
+def _without(run, *keys):
+    settings = {**run["settings"], **dict.fromkeys(keys)}
+    return json.dumps(settings, sort_keys=True)
+
+
+def _title(run):
+    """The recipe of a run and what was asked of it."""
+    settings = run["settings"]
+    return settings["recipe"] + "".join(
+        f", {k}={v}" for k, v in sorted(settings["options"].items())
+    )
+
+
+def draw_curves(results, path):
+    """Draws accuracy on test images against epsilon and against minutes."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3.4), layout="constrained")
+    FigureCanvasAgg(figure)
+    curves = {}
+    for names in _rows(results):
+        runs = [results[name] for name in names]
+        if runs[0]["settings"]["part"] == "test":
+            curve = curves.setdefault(_without(runs[0], "seed", "epsilon"), [])
+            curve.append(runs)
+    left, right = figure.subplots(1, 2, sharey=True)
+    for curve in curves.values():
+        accuracies = [_spread(runs) for runs in curve]
+        for axes, numbers in (
+            (left, [_epsilon(runs) for runs in curve]),
+            (right, [_minutes(runs) for runs in curve]),
+        ):
+            mean, below, above = zip(*accuracies, strict=True)
+            axes.errorbar(numbers, mean, (below, above), fmt="o-", capsize=3)
+            axes.set_xscale("log")
+            axes.grid(alpha=0.3)
+        left.lines[-1].set_label(_title(curve[0][0]))
+    left.set(xlabel="epsilon", ylabel="accuracy on real images")
+    right.set(xlabel="minutes of training")
+    figure.legend(loc="outside lower center", ncols=3)
+    figure.savefig(path, dpi=110)
+
+
+def _spread(runs):
+    """The mean accuracy, and how far the least and the largest are from it."""
+    accuracies = [run["accuracy"] for run in runs]
+    mean = statistics.mean(accuracies)
+    return mean, mean - min(accuracies), max(accuracies) - mean
+
+
+def _epsilon(runs):
+    return max(run["privacy"]["epsilon"] for run in runs)
+
+
+def _minutes(runs):
+    return statistics.mean(run["seconds"] for run in runs) / 60
 
 
 def _row(runs):
     """The row of runs that differ in their seed."""
     settings = runs[0]["settings"]
-    options = "".join(f", {k}={v}" for k, v in sorted(settings["options"].items()))
-    accuracies = [run["accuracy"] for run in runs]
-    accuracy = f"{statistics.mean(accuracies):.1%}"
+    mean, below, above = _spread(runs)
+    accuracy = f"{mean:.1%}"
     if len(runs) > 1:
-        accuracy += f" ({min(accuracies):.1%} to {max(accuracies):.1%})"
+        accuracy += f" ({mean - below:.1%} to {mean + above:.1%})"
     cells = (
         settings["dataset"],
         settings["part"],
-        settings["recipe"] + options,
-        f"{max(run['privacy']['epsilon'] for run in runs):.2f}",
+        _title(runs[0]),
+        f"{_epsilon(runs):.2f}",
         f"{runs[0]['updates']}",
-        f"{statistics.mean(run['seconds'] for run in runs) / 60:.1f}",
+        f"{_minutes(runs):.1f}",
         f"{len(runs)}",
         accuracy,
     )

@@ -263,6 +263,15 @@ def test_a_model_brings_its_own_past_into_the_ledger(ledger):
     assert gan.privacy_history.total_updates == 30 == ledger.total_updates
 
 
+def test_a_ledger_and_a_model_that_had_other_noise_count_each_others_past(ledger):
+    fit(helpers.make_gan(), ledger, epochs=2)
+    gan = helpers.make_gan(d_optimizer=helpers.make_d_optimizer(3.0))
+    fit(gan, None, epochs=1)
+    fit(gan, ledger, epochs=1)
+    assert gan.privacy_history.total_updates == 40 == ledger.total_updates
+    assert gan.epsilon(1e-5) == pytest.approx(ledger.epsilon(1e-5))
+
+
 def test_weights_set_back_do_not_set_the_count_back(ledger):
     gan = helpers.make_gan()
     stopping = keras.callbacks.EarlyStopping(
