@@ -12,13 +12,15 @@ import numpy as np
 import settings_flags
 
 import keras_dpgan as dpgan
+from keras_dpgan.callbacks.grid import sample_grid
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
     """Everything that a run depends on; each field is a flag of its name.
 
-    `epsilon` finds the noise, unless `noise_multiplier` gives it.
+    `epsilon` finds the noise, unless `noise_multiplier` gives it. With
+    `recipe="best"` budget and seed are all that matters.
     """
 
     output_dir: str
@@ -32,6 +34,7 @@ class Settings:
     latent_dim: int
     d_width: int
     g_width: int
+    recipe: str = "gan"
     epsilon: float = 10.0
     noise_multiplier: float | None = None
     l2_norm_clip: float = 1.0
@@ -57,6 +60,7 @@ _HELP = {
     "latent_dim": "Size of a latent vector.",
     "d_width": "Channels of the discriminator's first layer.",
     "g_width": "Channels of the generator's last layers.",
+    "recipe": "gan: the one that the other flags describe. best: recipes.best.",
     "epsilon": "Privacy budget; finds the noise unless noise_multiplier is given.",
     "noise_multiplier": "Noise on the clipped sum, in units of the clip.",
     "l2_norm_clip": "Largest gradient norm of one record.",
@@ -96,6 +100,36 @@ def train(settings, x, y, networks, verbose="auto"):
     output_dir = pathlib.Path(settings.output_dir)
     output_dir.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(settings.seed)
+    start = time.perf_counter()
+    if settings.recipe == "best":
+        gan, history = _train_best(settings, x, y, output_dir), {}
+    else:
+        gan, history = _train_gan(settings, x, y, networks, output_dir, verbose)
+    seconds = time.perf_counter() - start
+    gan.export(output_dir / "generator", overwrite=True)
+    _write_run(gan, settings, history, seconds, output_dir)
+    return gan
+
+
+def _train_best(settings, x, y, output_dir):
+    """Makes the recipe's model, and a grid of its samples."""
+    if not settings.dpsgd or settings.noise_multiplier is not None:
+        raise SystemExit(
+            "--nodpsgd and --noise_multiplier go with --recipe=gan; --recipe=best "
+            "takes --epsilon."
+        )
+    recipe = dpgan.recipes.best(
+        x, y, int(y.max()) + 1, epsilon=settings.epsilon, delta=settings.delta
+    )
+    gan = recipe.fit(x, y)
+    labels = np.repeat(np.arange(gan.num_classes), 10)
+    images, _ = gan.sample(len(labels), labels, seed=settings.seed)
+    sample_grid(images, labels, columns=10).save(output_dir / "samples.png")
+    return gan
+
+
+def _train_gan(settings, x, y, networks, output_dir, verbose):
+    """Trains the networks; gives the model and the logs of its epochs."""
     noise_multiplier = _noise_multiplier(settings, len(x))
     gan = dpgan.DPGAN(*networks(settings))
     gan.compile(
@@ -110,7 +144,6 @@ def train(settings, x, y, networks, verbose="auto"):
     )
     callbacks = _callbacks(settings, output_dir)
     steps = max(1, settings.updates // settings.epochs)
-    start = time.perf_counter()
     history = gan.fit(
         x,
         y,
@@ -120,11 +153,8 @@ def train(settings, x, y, networks, verbose="auto"):
         callbacks=callbacks,
         verbose=verbose,
     ).history
-    seconds = time.perf_counter() - start
     draw_curve(history, output_dir / "curve.png")
-    gan.export(output_dir / "generator", overwrite=True)
-    _write_run(gan, settings, noise_multiplier, history, seconds, output_dir)
-    return gan
+    return gan, history
 
 
 def _noise_multiplier(settings, num_examples):
@@ -193,12 +223,11 @@ def draw_curve(history, path):
     pyplot.close(figure)
 
 
-def _write_run(gan, settings, noise_multiplier, history, seconds, output_dir):
+def _write_run(gan, settings, history, seconds, output_dir):
     statement = gan.privacy_statement(delta=settings.delta)
     packages = ("keras", "tensorflow", "dp-accounting", "numpy")
     run = {
         "settings": dataclasses.asdict(settings),
-        "noise_multiplier": noise_multiplier,
         "updates": gan.num_discriminator_updates,
         "seconds": round(seconds, 1),
         "history": history,

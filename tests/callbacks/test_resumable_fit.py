@@ -98,8 +98,9 @@ def everything(gan):
 @pytest.mark.parametrize(
     ("steps_per_execution", "kills"),
     [
+        (1, (4, 13)),
         # In the middle of a block, at its end, at an epoch's, twice in one place.
-        (1, (2, 4, 10, 13, 13)),
+        pytest.param(1, (2, 4, 10, 13, 13), marks=pytest.mark.slow),
         pytest.param(3, (7, 12, 20, 29), marks=pytest.mark.slow),
     ],
 )

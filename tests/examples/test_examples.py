@@ -76,6 +76,7 @@ def test_fashion_mnist_trains_with_a_penalty(tiny_fashion_mnist, tmp_path):
         "fashion_mnist",
         f"--data_dir={tiny_fashion_mnist}",
         f"--output_dir={output_dir}",
+        "--recipe=gan",
         "--updates=2",
         "--epochs=1",
         "--batch_size=8",
@@ -85,3 +86,19 @@ def test_fashion_mnist_trains_with_a_penalty(tiny_fashion_mnist, tmp_path):
     )
     settings = check_written(output_dir)["settings"]
     assert settings["gradient_penalty"] == 10
+
+
+def test_fashion_mnist_makes_the_best_recipe_unless_told_otherwise(
+    tiny_fashion_mnist, tmp_path
+):
+    output_dir = tmp_path / "out"
+    run(
+        "fashion_mnist",
+        f"--data_dir={tiny_fashion_mnist}",
+        f"--output_dir={output_dir}",
+        "--epsilon=5",
+    )
+    assert (output_dir / "samples.png").exists()
+    assert (output_dir / "generator" / "saved_model.pb").exists()
+    written = json.loads((output_dir / "run.json").read_text())
+    assert 4.9 < written["privacy"]["epsilon"] <= 5
