@@ -33,6 +33,9 @@ TEST = [
     "pytest>=8",
     "pytest-xdist",
     "hypothesis",
+    # Has wheels for nothing else.
+    'atheris; sys_platform == "linux" and platform_machine == "x86_64"'
+    ' and python_version < "3.14"',
     "packaging",
     "setuptools",
     # Tools that users have: each is run for real.
