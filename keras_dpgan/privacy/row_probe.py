@@ -204,6 +204,13 @@ def _random_inputs(model):
         )
     rows = []
     for seed, tensor in enumerate(declared):
+        if tensor.dtype == "string":
+            raise ValueError(
+                "`model` must take numbers, as a discriminator does: its input "
+                f"{tensor.name!r} takes strings. Encode them before `fit`, by a "
+                "vocabulary that does not come from the data. Received: "
+                f"model={model.name!r}"
+            )
         shape = [_FREE_DIMENSION if d is None else d for d in tensor.shape[1:]]
         integers = "int" in tensor.dtype
         row = random_rows(shape, seed=seed)

@@ -158,6 +158,7 @@ def test_a_normalization_adapted_on_the_data_is_refused_and_constants_are_not():
     ("layer", "dtype"),
     [
         (layers.IntegerLookup(3, output_mode="multi_hot", name="bad"), "int32"),
+        (layers.Discretization(num_bins=3, name="bad"), "float32"),
     ],
     ids=lambda v: type(v).__name__,
 )
@@ -167,6 +168,16 @@ def test_what_looks_values_up_in_what_it_has_learnt_is_refused(layer, dtype):
     (violation,) = validation.validate(model)
     assert violation.layer == "bad"
     assert "`adapt`" in violation.reason
+
+
+@pytest.mark.parametrize("layer", [layers.StringLookup, layers.TextVectorization])
+def test_a_model_of_strings_is_refused_with_what_to_do(layer):
+    lookup = layer(output_mode="multi_hot")
+    lookup.adapt(np.array(["a", "b"]))
+    rows = keras.Input((1,), dtype="string")
+    model = keras.Model(rows, layers.Dense(1)(lookup(rows)))
+    with pytest.raises(ValueError, match="takes strings. Encode them"):
+        validation.validate(model)
 
 
 def test_a_layer_that_mixes_images_for_augmentation_is_refused():
