@@ -119,6 +119,17 @@ def growth():
     )
 
 
+def secure_noise():
+    """Noise by Philox, and on a grid by ChaCha20."""
+    return driver.compare(
+        {
+            name: own("--engine=ghost", f"--noise_source={name}")
+            for name in ("default", "secure")
+        },
+        ROUNDS.value,
+    )
+
+
 def large_batch():
     """A batch of 8192 in parts of 512."""
     flags = ["--engine=ghost", "--batch_size=8192", "--physical_batch_size=512"]
@@ -137,6 +148,7 @@ def loop():
 
 OTHERS = {
     "growth": growth,
+    "secure noise": secure_noise,
     "batch 8192": large_batch,
     "fit": loop,
     "startup": lambda: startup.measure(3),

@@ -65,6 +65,11 @@ FIGURES = [
         lambda r: f"{r['batch 8192']['ghost']['peak_mib'] / 1024:.2f} GiB",
     ),
     (
+        '`noise_source="secure"`, of the default',
+        "at most 1.3x",
+        lambda r: times(r["secure noise"], "secure", "default"),
+    ),
+    (
         "`fit`, of bare updates",
         "at most 1.05x",
         lambda r: times(r["fit"], "fit", "bare"),

@@ -10,6 +10,9 @@ ENGINE = flags.DEFINE_enum(
     ["plain", "ghost", "vectorized", "tf_privacy"],
     "How gradients are clipped; `plain` is the same model without privacy.",
 )
+NOISE = flags.DEFINE_enum(
+    "noise_source", "default", ["default", "secure"], "Of a DP optimizer."
+)
 CRITIC = flags.DEFINE_enum("critic", "conv28", ["conv28", "conv32", "mlp"], "Network.")
 LOSS = flags.DEFINE_enum(
     "loss", "wasserstein", ["wasserstein", "non_saturating", "wasserstein_gp"], "Loss."
@@ -59,7 +62,7 @@ def make_update():
     else:
         engine = clipping.get_engine(ENGINE.value, CHUNK.value)
         optimizer = optimizers.DPKerasAdamOptimizer(
-            1.0, 0.6, learning_rate=5e-4, beta_1=0.5
+            1.0, 0.6, learning_rate=5e-4, beta_1=0.5, noise_source=NOISE.value
         )
         optimizer.build(variables)
 

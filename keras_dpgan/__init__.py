@@ -12,6 +12,9 @@ from keras_dpgan import optimizers as optimizers
 from keras_dpgan import privacy as privacy
 from keras_dpgan import recipes as recipes
 from keras_dpgan._version import __version__ as __version__
+from keras_dpgan.discriminator_schedule import (
+    AdaptiveDiscriminatorSteps as AdaptiveDiscriminatorSteps,
+)
 from keras_dpgan.dpgan import DPGAN as DPGAN
 from keras_dpgan.lipschitz import GradientPenalty as GradientPenalty
 from keras_dpgan.lipschitz import WeightClipping as WeightClipping

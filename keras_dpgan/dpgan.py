@@ -20,6 +20,7 @@ from keras_dpgan import statement_notes
 from keras_dpgan import training_data
 from keras_dpgan.data.padding import PaddedDataset
 from keras_dpgan.data.remote import RemoteRecords
+from keras_dpgan.discriminator_schedule import AdaptiveDiscriminatorSteps
 from keras_dpgan.generation import PublicGeneration
 from keras_dpgan.models.output_range import output_range
 from keras_dpgan.optimizers import DPOptimizer
@@ -128,8 +129,8 @@ class DPGAN(keras.Model):
             gradient_penalty: A weight, or a `GradientPenalty`. Defaults to
                 `None`.
             weight_clip: A limit, or a `WeightClipping`. Defaults to `None`.
-            discriminator_steps: Int, discriminator updates per generator step.
-                Defaults to `1`.
+            discriminator_steps: Int, discriminator updates per generator step, or
+                an `AdaptiveDiscriminatorSteps`. Defaults to `1`.
             engine: How records are clipped: `"ghost"`, `"vectorized"`,
                 `"tf_privacy"`, or `"auto"`, which is `"ghost"` where that can be.
                 See `keras_dpgan.clipping.get_engine`. Defaults to `"auto"`.
@@ -152,7 +153,9 @@ class DPGAN(keras.Model):
         _check_optimizers(d_optimizer, g_optimizer, private)
         _check_noise_source(d_optimizer, jit_compile)
         _check_slope_bounds(gradient_penalty, weight_clip)
-        _validate.check_int("discriminator_steps", discriminator_steps, minimum=1)
+        is_adaptive = isinstance(discriminator_steps, AdaptiveDiscriminatorSteps)
+        if not is_adaptive:
+            _validate.check_int("discriminator_steps", discriminator_steps, minimum=1)
         if physical_batch_size is not None:
             _validate.check_int("physical_batch_size", physical_batch_size, minimum=1)
         if private:
@@ -178,6 +181,7 @@ class DPGAN(keras.Model):
         super().compile(optimizer=None, loss=None, jit_compile=jit_compile, **kwargs)
         self.private = private
         self.discriminator_steps = discriminator_steps
+        self._schedule = discriminator_steps if is_adaptive else None
         self.d_optimizer = d_optimizer
         self.g_optimizer = _scaled_if_half_precision(g_optimizer, self.generator)
         # Built here: a weight file loaded into an optimizer that is not built
@@ -200,6 +204,12 @@ class DPGAN(keras.Model):
             if private
             else None,
         )
+        if is_adaptive and self._step.loss.boundary is None:
+            raise ValueError(
+                "`discriminator_steps` can be adaptive where a score says whether a "
+                'row is generated: with loss "non_saturating", "minimax" or "hinge". '
+                f"Received: loss={loss!r}"
+            )
         self.g_loss_metric = keras.metrics.Mean(name="g_loss")
         self.d_loss_fake_metric = keras.metrics.Mean(name="d_loss_fake")
 
@@ -433,8 +443,7 @@ class DPGAN(keras.Model):
 
         def update():
             run(self._update_discriminator, args=batch)
-            due = tf.equal(self._count() % self.discriminator_steps, 0)
-            tf.cond(due, generate, _nothing)
+            tf.cond(self._generator_is_due(), generate, _nothing)
             return _nothing()
 
         def generate():
@@ -442,6 +451,11 @@ class DPGAN(keras.Model):
             return _nothing()
 
         tf.cond(self._limits.take_step(self._count()), update, _nothing)
+
+    def _generator_is_due(self):
+        if self._schedule is not None:
+            return self._schedule.is_due(self._count())
+        return tf.equal(self._count() % self.discriminator_steps, 0)
 
     def _update_discriminator(self, rows, labels, mask):
         expected = self._training_data.expected_batch_size
@@ -456,7 +470,10 @@ class DPGAN(keras.Model):
     def _update_generator(self):
         expected = self._training_data.expected_batch_size
         draws = self._draws(randomness.GENERATOR)
-        g_loss, d_loss_fake = self._step.update_generator(expected, draws)
+        g_loss, d_loss_fake, scores = self._step.update_generator(expected, draws)
+        if self._schedule is not None:
+            is_told = scores < self._step.loss.boundary
+            self._schedule.observe(is_told, self._count())
         self.g_loss_metric.update_state(g_loss)
         self.d_loss_fake_metric.update_state(d_loss_fake)
 
@@ -501,7 +518,7 @@ class DPGAN(keras.Model):
         number = tf.random.uniform((), maxval=tf.int64.max, dtype=tf.int64)
         draws = PublicDraws(self._public_seed, number, randomness.EVALUATION)
         labels = self.generation.labels(_EVALUATION_ROWS, draws)
-        g_loss, d_loss_fake = self._step.public_losses(
+        g_loss, d_loss_fake, _ = self._step.public_losses(
             _EVALUATION_ROWS, labels, False, draws
         )
         self.g_loss_metric.update_state(g_loss)

@@ -15,9 +15,12 @@ class AdversarialLoss:
     Attributes:
         takes_probabilities: Whether the loss is defined through probabilities,
             so that a discriminator that ends in a sigmoid needs `from_logits`.
+        boundary: The score below which the discriminator takes a row for
+            generated, a float; `None` where there is none.
     """
 
     takes_probabilities = False
+    boundary = None
 
     def discriminator(self, real_scores, fake_scores):
         """The discriminator's loss.
@@ -57,6 +60,10 @@ class _LogLoss(AdversarialLoss):
 
     def __init__(self, from_logits=None):
         self.from_logits = from_logits
+
+    @property
+    def boundary(self):
+        return 0.5 if self.from_logits is False else 0.0
 
     def _log_sigmoid(self, scores):
         if self.from_logits is False:
@@ -128,6 +135,8 @@ class Wasserstein(AdversarialLoss):
 @keras.saving.register_keras_serializable(package="keras_dpgan")
 class Hinge(AdversarialLoss):
     """The hinge loss. Source: Lim and Ye 2017, "Geometric GAN"."""
+
+    boundary = 0.0
 
     def on_real(self, scores):
         return tf.nn.relu(1.0 - scores)

@@ -193,28 +193,32 @@ class TrainingStep:
             draws: `PublicDraws` of this step.
 
         Returns:
-            `(g_loss, d_loss_fake)`: scalar tensors that may be published.
+            `(g_loss, d_loss_fake, fake_scores)`: two scalar tensors and one of
+            shape `(n,)`, which may all be published.
         """
         n = _rows_per_replica(expected_batch_size)
         labels = self.generation.labels(n, draws)
         generator = self.generation.generator
         variables = generator.trainable_variables
         with tf.GradientTape() as tape:
-            g_loss, d_loss_fake = self.public_losses(n, labels, True, draws)
+            g_loss, d_loss_fake, fake_scores = self.public_losses(
+                n, labels, True, draws
+            )
             objective = tf.add_n([g_loss, *generator.losses]) / _num_replicas()
             objective = self.g_optimizer.scale_loss(objective)
         gradients = tape.gradient(objective, variables)
         self.g_optimizer.apply_gradients(zip(gradients, variables, strict=True))
-        return g_loss, d_loss_fake
+        return g_loss, d_loss_fake, fake_scores
 
     def public_losses(self, n, labels, training, draws):
-        """The two losses on `n` generated rows, as scalar tensors."""
+        """The two losses on `n` generated rows, scalar tensors, and their scores."""
         fake = self.generation.rows(n, labels, training, draws)
         scores = networks.call(self.discriminator, fake, labels, training)
         scores = at_least_float32(tf.reshape(scores, [-1]))
         return (
             tf.reduce_mean(self.loss.generator(scores)),
             tf.reduce_mean(self.loss.on_fake(scores)),
+            scores,
         )
 
 

@@ -161,10 +161,9 @@ def revisited(
 ):
     """Many discriminator updates per generator step, without further ado.
 
-    Both Adams at 2e-4 with beta_1 0.5. The number of updates per generator step is
-    fixed; the schedule that adapts it is not implemented. The original has networks
-    of 1.7 and 2.3 million weights, and took eight hours on a large GPU. Source: Bie,
-    Kamath and Zhang 2023, "Private GANs, Revisited".
+    Both Adams at 2e-4 with beta_1 0.5. The original has networks of 1.7 and 2.3
+    million weights, and took eight hours on a large GPU. Source: Bie, Kamath and
+    Zhang 2023, "Private GANs, Revisited".
 
     Args:
         shape: As in `dpgan`.
@@ -174,8 +173,9 @@ def revisited(
         delta: As in `dpgan`.
         updates: Int. Defaults to 450,000.
         batch_size: Int. Defaults to 128.
-        discriminator_steps: Int. Defaults to 50; the paper has 100 for
-            Fashion-MNIST at epsilon 10, and 200 at epsilon 1.
+        discriminator_steps: Int, or `AdaptiveDiscriminatorSteps()`, which the paper
+            has with batches of 512 and 174,000 updates. Defaults to 50; the paper
+            has 100 for Fashion-MNIST at epsilon 10, and 200 at epsilon 1.
         width: As in `dpgan`. Defaults to 64.
 
     Returns:

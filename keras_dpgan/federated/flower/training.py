@@ -62,7 +62,7 @@ def _generator_step(gan, batch_size):
     @tf.function
     def step(number):
         draws = PublicDraws(seed, number, randomness.GENERATOR)
-        g_loss, _ = gan.training_step.update_generator(batch_size, draws)
+        g_loss, *_ = gan.training_step.update_generator(batch_size, draws)
         return g_loss
 
     return step
