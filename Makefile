@@ -7,8 +7,17 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 VENV := .venv
 PY := $(VENV)/bin/python
 
-.PHONY: demo test test-all lint format bench-peers bench bench-check quality \
-	federated-demo bench-federated docs clean
+# Pythons for which there is no TensorFlow Privacy, and what is tested there: each
+# room that touches Keras, TensorFlow or dp_accounting.
+NEWER := python3.12 python3.13
+OLDEST := "keras==3.12.*" "tensorflow==2.20.*"
+SHORT := tests/clipping/test_engines.py tests/dpgan/test_saving.py \
+	tests/dpgan/test_update.py tests/export/test_saved_model.py tests/mechanisms \
+	tests/optimizers tests/privacy/test_accountant.py tests/test_keras_internals.py \
+	tests/test_packaging.py
+
+.PHONY: demo test test-all test-short test-pythons lint format package bench-peers \
+	bench bench-check quality federated-demo bench-federated docs clean
 
 demo: $(VENV)/with-plots
 	$(PY) examples/digits/train.py --output_dir=out/digits
@@ -18,6 +27,24 @@ test: $(VENV)/with-test
 
 test-all: $(VENV)/with-test
 	HYPOTHESIS_PROFILE=new $(PY) -m pytest -n 2 --dist loadfile --durations=20 -m ""
+
+test-short: $(VENV)/with-test
+	$(PY) -m pytest -n 2 --dist loadfile $(SHORT)
+
+test-pythons:
+	@for python in $(NEWER); do \
+		"$$python" -c "" 2>/dev/null || { echo "No $$python: left out."; continue; }; \
+		$(MAKE) PYTHON=$$python VENV=.venv-$$python test-short || exit 1; \
+	done
+	$(MAKE) VENV=.venv-oldest .venv-oldest/with-test
+	.venv-oldest/bin/python -m pip install -qq $(OLDEST)
+	$(MAKE) VENV=.venv-oldest test-short
+
+package: $(VENV)/with-dev
+	rm -rf dist
+	$(PY) -m build
+	$(PY) -m twine check --strict dist/*
+	$(VENV)/bin/check-wheel-contents dist/*.whl
 
 lint: $(VENV)/with-dev
 	$(PY) -m ruff check
@@ -56,7 +83,7 @@ docs: $(VENV)/with-docs
 	$(PY) -m mkdocs build --strict
 
 clean:
-	rm -rf $(VENV) benchmarks/.venv-* build out *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-* benchmarks/.venv-* build dist out *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # One stamp for each set of extras, as in `pip install --editable .[test]`.

@@ -66,10 +66,10 @@ setuptools.setup(
         "dp-accounting>=0.4.3",
         # tensorflow-datasets needs it on Python 3.11 without declaring it.
         "importlib_resources",
-        "keras>=3.15",
+        "keras>=3.12",
         "numpy",
         "scikit-learn",
-        "tensorflow>=2.21",
+        "tensorflow>=2.20",
         "tensorflow-datasets",
         # Its metadata stops below Python 3.12; later sources cap TensorFlow at 2.15.
         'tensorflow-privacy==0.9.0; python_version < "3.12"',
@@ -83,7 +83,7 @@ setuptools.setup(
         "secure": SECURE,
         "test": TEST,
         "docs": DOCS,
-        "dev": [*TEST, "ruff"],
+        "dev": [*TEST, "ruff", "build", "twine", "check-wheel-contents"],
         "all": [*PLOTS, *TENSORBOARD, *HUB, *FEDERATED, *SECURE],
     },
     keywords="differential privacy, GAN, Keras, TensorFlow, synthetic data, DP-SGD",

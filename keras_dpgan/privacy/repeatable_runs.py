@@ -56,7 +56,7 @@ def _recorded(layer, made):
         outputs = call(*args, **kwargs)
         for tensor in tf.nest.flatten(outputs):
             if tf.is_tensor(tensor) and tensor.dtype.is_floating:
-                made.append((layer, np.array(tf.cast(tensor, tf.float64))))
+                made.append((layer, tf.cast(tensor, tf.float64).numpy()))
         return outputs
 
     layer.call = call_and_record
@@ -69,12 +69,12 @@ def _recorded(layer, made):
 @contextlib.contextmanager
 def _restored(variables):
     """Gives the variables back the values that they had."""
-    values = [np.array(v) for v in variables]
+    values = [v.numpy() for v in variables]
     try:
         yield
     finally:
         for variable, value in zip(variables, values, strict=True):
-            if not np.array_equal(np.array(variable), value):
+            if not np.array_equal(variable.numpy(), value):
                 variable.assign(value)
 
 

@@ -176,7 +176,7 @@ def _observe(model, inputs, training):
             outputs = tf.nest.flatten(model(inputs, training=training))
             outputs = [tf.gather(tf.cast(o, tf.float64), _OTHERS) for o in outputs]
             total = tf.add_n([tf.reduce_sum(o * _coefficients(o)) for o in outputs])
-        state = [np.array(v) for v in variables]
+        state = [v.numpy() for v in variables]
         with_losses = culprits.layers_with_losses(model)
         of_rows, of_weights = tape.gradient(
             total,
