@@ -77,7 +77,8 @@ bench-federated: $(VENV)/with-federated
 	$(PY) benchmarks/federated.py
 
 quality: $(VENV)/with-test
-	$(PY) benchmarks/quality.py
+	$(PY) benchmarks/quality.py --seed=0 --seed=1 --seed=2
+	$(PY) benchmarks/quality.py --epsilon=1e7 --options='{"components": 64, "rank": 256}'
 
 docs: $(VENV)/with-docs
 	$(PY) -m mkdocs build --strict

@@ -19,6 +19,9 @@ make quality    # writes this page and results.json
 ```
 """
 
+# Beyond it there is no guarantee to speak of.
+_LARGEST_EPSILON = 1000.0
+
 _COLUMNS = (
     "data",
     "part",
@@ -43,7 +46,7 @@ def add(home, folder):
     results = json.loads(path.read_text()) if path.exists() else {}
     results[folder.name] = json.loads((folder / "run.json").read_text())
     path.write_text(json.dumps(results, indent=2, sort_keys=True) + "\n")
-    if results[folder.name]["settings"]["part"] == "test":
+    if any(folder.name == row[0] for row in _rows(results)):
         shutil.copy(folder / "samples.png", home / f"{folder.name}.png")
     draw_curves(results, home / "curves.png")
     (home / "README.md").write_text(page(results))
@@ -60,12 +63,11 @@ def page(results):
     lines += [_row([results[name] for name in names]) for names in groups]
     lines.append("\n![Accuracy against epsilon, and against minutes](curves.png)")
     for name, *_ in groups:
-        run = results[name]
-        if run["settings"]["part"] == "test":
-            lines.append(
-                f"\n![Samples of {name}]({name}.png)\n\n*{name}: epsilon "
-                f"{run['privacy']['epsilon']:.2f}, a row per label.*"
-            )
+        guarantee = _guarantee([results[name]])
+        lines.append(
+            f"\n![Samples of {name}]({name}.png)\n\n*{name}: {guarantee}, a row per "
+            "label.*"
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -111,6 +113,12 @@ def draw_curves(results, path):
     left, right = figure.subplots(1, 2, sharey=True)
     for curve in curves.values():
         accuracies = [_spread(runs) for runs in curve]
+        title = _title(curve[0][0])
+        if _epsilon(curve[0]) >= _LARGEST_EPSILON:
+            for axes in (left, right):
+                axes.axhline(accuracies[0][0], linestyle="--", color="gray")
+            left.lines[-1].set_label(f"{title}, no privacy")
+            continue
         for axes, numbers in (
             (left, [_epsilon(runs) for runs in curve]),
             (right, [_minutes(runs) for runs in curve]),
@@ -119,7 +127,7 @@ def draw_curves(results, path):
             axes.errorbar(numbers, mean, (below, above), fmt="o-", capsize=3)
             axes.set_xscale("log")
             axes.grid(alpha=0.3)
-        left.lines[-1].set_label(_title(curve[0][0]))
+        left.containers[-1].set_label(title)
     left.set(xlabel="epsilon", ylabel="accuracy on real images")
     right.set(xlabel="minutes of training")
     figure.legend(loc="outside lower center", ncols=3)
@@ -137,6 +145,11 @@ def _epsilon(runs):
     return max(run["privacy"]["epsilon"] for run in runs)
 
 
+def _guarantee(runs):
+    epsilon = _epsilon(runs)
+    return f"epsilon {epsilon:.2f}" if epsilon < _LARGEST_EPSILON else "no privacy"
+
+
 def _minutes(runs):
     return statistics.mean(run["seconds"] for run in runs) / 60
 
@@ -152,7 +165,7 @@ def _row(runs):
         settings["dataset"],
         settings["part"],
         _title(runs[0]),
-        f"{_epsilon(runs):.2f}",
+        _guarantee(runs).removeprefix("epsilon "),
         f"{runs[0]['updates']}",
         f"{_minutes(runs):.1f}",
         f"{len(runs)}",

@@ -33,44 +33,45 @@ def train(noise_multiplier, discriminator_steps, empty):
     )
     helpers.ignore_latents(gan.generator)
     x, y = helpers.make_data()
-    before = helpers.weights_of(gan.discriminator)
+    weights = [flat_weights(gan)]
+    collecting = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: weights.append(flat_weights(gan))
+    )
     probability = 1e-12 if empty else 0.1
     data = PoissonDataset(
         x, y, sampling_probability=probability, steps_per_epoch=UPDATES, seed=1
     )
-    gan.fit(data, verbose=0)
-    after = helpers.weights_of(gan.discriminator)
-    moved = [np.ravel(a - b) for a, b in zip(after, before, strict=True)]
-    return gan, np.concatenate(moved)
+    gan.fit(data, verbose=0, callbacks=[collecting])
+    return gan, np.diff(weights, axis=0)
 
 
-def main(replicas, mode):
+def flat_weights(gan):
+    return np.concatenate([np.ravel(w) for w in gan.discriminator.get_weights()])
+
+
+def main(replicas, mode, noise_multiplier="1"):
     strategy = use_logical_devices(int(replicas))
     with strategy.scope():
         if mode == "zero_noise":
             gan, moved = train(0.0, 10**6, empty=False)
         elif mode == "noise":
-            gan, moved = train(1.0, 10**6, empty=True)
+            gan, moved = train(float(noise_multiplier), 10**6, empty=True)
         else:
             gan, moved = train(1.0, 3, empty=False)
     local = [
-        np.asarray(component)
+        [c.numpy() for c in strategy.experimental_local_results(weight.value)]
         for weight in gan.discriminator.trainable_variables
-        for component in strategy.experimental_local_results(weight.value)
     ]
     print(
         json.dumps(
             {
-                "moved": moved.tolist(),
+                "moved_by_update": moved.tolist(),
                 "updates": gan.num_discriminator_updates,
                 "generator_steps": int(gan.g_optimizer.iterations.numpy()),
                 "epsilon": gan.privacy_history.to_json(),
                 "replicas_agree": all(
-                    np.array_equal(a, b)
-                    for a, b in zip(local[::2], local[1::2], strict=True)
-                )
-                if int(replicas) == 2
-                else True,
+                    np.array_equal(ours[0], other) for ours in local for other in ours
+                ),
                 "finite": bool(np.all(np.isfinite(moved))),
                 "expected_batch_size": gan._training_data.expected_batch_size,
             }

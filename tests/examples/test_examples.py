@@ -70,6 +70,7 @@ def test_digits_compares_real_private_and_plain(tmp_path):
     assert "of real" in output
 
 
+@pytest.mark.slow
 def test_fashion_mnist_trains_with_a_penalty(tiny_fashion_mnist, tmp_path):
     output_dir = tmp_path / "out"
     run(

@@ -7,7 +7,8 @@ from keras_dpgan import recipes
 from keras_dpgan.models.mixture_generator import ClassMixtureLayer
 
 BUDGET = {"epsilon": 5.0, "delta": 1e-4}
-PUBLISHED = ("dpgan", "dp_cgan", "dp_wgan_gp", "revisited", "large_batch")
+QUICK = ("dp_wgan_gp",)
+SLOW = ("dpgan", "dp_cgan", "revisited", "large_batch", "best")
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +27,9 @@ def make(name, digits, updates=2):
     )
 
 
-@pytest.mark.parametrize("name", [*PUBLISHED, "best"])
+@pytest.mark.parametrize(
+    "name", [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)]
+)
 def test_each_makes_its_updates_within_the_budget(name, digits):
     recipe = make(name, digits)
     gan = recipe.fit(*digits, verbose=0)
