@@ -10,6 +10,9 @@ from keras_dpgan.privacy.curve import EpsilonCurve as EpsilonCurve
 from keras_dpgan.privacy.history import PrivacyHistory as PrivacyHistory
 from keras_dpgan.privacy.history_entry import HistoryEntry as HistoryEntry
 from keras_dpgan.privacy.ledger import Ledger as Ledger
+from keras_dpgan.privacy.paid_search import SearchResult as SearchResult
+from keras_dpgan.privacy.paid_search import search as search
+from keras_dpgan.privacy.paid_search import search_epsilon as search_epsilon
 from keras_dpgan.privacy.plan import Plan as Plan
 from keras_dpgan.privacy.plan import plan as plan
 from keras_dpgan.privacy.rdp import rdp_curve as rdp_curve

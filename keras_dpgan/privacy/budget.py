@@ -1,7 +1,7 @@
 """How many updates a budget allows."""
 
 from keras_dpgan import _validate
-from keras_dpgan.privacy import search
+from keras_dpgan.privacy import root_finding
 from keras_dpgan.privacy.accountant import ACCOUNTANTS
 from keras_dpgan.privacy.accountant import epsilon
 from keras_dpgan.privacy.curve import EpsilonCurve
@@ -46,4 +46,4 @@ def max_updates(history, entry, delta, target_epsilon, accountant="pld"):
         allowed = curve.max_updates(target)
         return max(0, (allowed or 0) - entry.count)
 
-    return search.largest_within(spent, target_epsilon, by_rdp) or 0
+    return root_finding.largest_within(spent, target_epsilon, by_rdp) or 0

@@ -4,7 +4,7 @@ import math
 
 from keras_dpgan.privacy import composition
 from keras_dpgan.privacy import rdp
-from keras_dpgan.privacy import search
+from keras_dpgan.privacy import root_finding
 from keras_dpgan.privacy.accountant import group_epsilon
 from keras_dpgan.privacy.history import PrivacyHistory
 from keras_dpgan.privacy.history_entry import HistoryEntry
@@ -60,7 +60,7 @@ class PlanSolver:
             return _round_up(min(max(noise, _MIN_NOISE), _MAX_NOISE))
 
         start = epsilon / self._group_size
-        found = search.solve(exact, guide, settle, epsilon, start)
+        found = root_finding.solve(exact, guide, settle, epsilon, start)
         if found is None:
             raise ValueError(
                 "No `noise_multiplier` is large enough. The smallest `epsilon` "
@@ -78,7 +78,7 @@ class PlanSolver:
                 target / self._group_size,
             )
 
-        epochs = search.largest_within(exact, epsilon, guide)
+        epochs = root_finding.largest_within(exact, epsilon, guide)
         if epochs == 0:
             raise ValueError(
                 "Not one epoch is within the budget. The smallest `epsilon` "
@@ -110,7 +110,7 @@ class PlanSolver:
                 f"epsilon={epsilon}."
             )
         start = epsilon / self._group_size
-        found = search.solve(exact, guide, settle, epsilon, start)
+        found = root_finding.solve(exact, guide, settle, epsilon, start)
         size, spent = found or (1, smallest)
         return {"expected_batch_size": size, "epsilon": spent}
 

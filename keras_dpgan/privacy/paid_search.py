@@ -1,0 +1,122 @@
+"""A search for hyper-parameters at a price that is known beforehand."""
+
+import dataclasses
+import math
+
+import numpy as np
+
+from keras_dpgan import _validate
+from keras_dpgan.privacy import rdp
+from keras_dpgan.privacy.composition import compose
+
+# How much above what was declared a trial's divergence may lie: rounding.
+_TOLERANCE = 1e-9
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchResult:
+    """The best trial of a `search`: all of it that may be published.
+
+    Attributes:
+        best: What that trial gave.
+        score: Its score, a float.
+        epsilon: Float, the privacy loss of the whole search, losers included.
+        delta: Float.
+    """
+
+    best: object
+    score: float
+    epsilon: float
+    delta: float
+
+
+def search(trial, history, *, mean_trials, delta):
+    """Makes a secret, random number of trials and gives the best one alone.
+
+    That costs little more than two or three trials, whatever the number: who
+    sees the winner does not learn how many losers there were. Everything that
+    the trials make, the number of them and the time that they take must be kept
+    secret; nothing of it goes into a ledger. For further runs on the same data
+    add up epsilons and deltas. Source: Papernot and Steinke 2022,
+    "Hyperparameter Tuning with Renyi Differential Privacy", theorem 2 for a
+    geometric number of trials.
+
+    ```python
+    def trial(rng):
+        gan = make_gan(l2_norm_clip=rng.choice([0.3, 1.0, 3.0]))
+        gan.fit(x, y, batch_size=256, epochs=20)
+        samples, labels = gan.sample(10_000)
+        return score_on_public_data(samples, labels), gan
+
+    found = privacy.search(trial, history_of_one_run, mean_trials=10, delta=1e-5)
+    found.best.export("export/generator")
+    ```
+
+    Args:
+        trial: Callable of a `numpy.random.Generator`, from which it draws its
+            hyper-parameters, by odds that do not depend on the data. Returns
+            `(score, result)`: the higher score wins, and it must be computed from
+            what is private already, or be paid for within `history`.
+        history: `PrivacyHistory`, the most that one trial costs. A result with a
+            `privacy_history` of its own (a `DPGAN`) is held against it.
+        mean_trials: Float, at least one.
+        delta: Float in (0, 1).
+
+    Returns:
+        A `SearchResult`.
+
+    Raises:
+        ValueError: If an argument is wrong, a trial has cost more than `history`
+            says, or a score is no number.
+    """
+    spent = search_epsilon(history, mean_trials=mean_trials, delta=delta)
+    rng = np.random.default_rng()
+    best = None
+    for _ in range(rng.geometric(1.0 / mean_trials)):
+        score, result = trial(rng)
+        score = float(score)
+        if math.isnan(score):
+            raise ValueError(
+                "A trial's score must be a number: give -inf to what went wrong. "
+                f"Received: score={score}"
+            )
+        _check_cost(result, history)
+        if best is None or score > best[0]:
+            best = score, result
+    return SearchResult(best[1], best[0], spent, float(delta))
+
+
+def search_epsilon(history, *, mean_trials, delta):
+    """The privacy loss of a `search`, before it is made.
+
+    Args:
+        history: As in `search`.
+        mean_trials: As in `search`.
+        delta: As in `search`.
+
+    Returns:
+        Float, an upper bound by Renyi differential privacy.
+    """
+    delta = _validate.check_delta(delta)
+    mean_trials = _validate.check_positive("mean_trials", mean_trials)
+    if mean_trials < 1:
+        raise ValueError(
+            f"`mean_trials` must be at least 1. Received: mean_trials={mean_trials}"
+        )
+    orders = rdp.ORDERS
+    one = rdp.composition_rdp(compose(history))
+    price = 2 * np.min((1 - 1 / orders) * one + math.log(mean_trials) / orders)
+    total = one + price + math.log(mean_trials) / (orders - 1)
+    return float(rdp.to_epsilon(total, delta))
+
+
+def _check_cost(result, history):
+    made = getattr(result, "privacy_history", None)
+    if made is None:
+        return
+    allowed = rdp.composition_rdp(compose(history))
+    if np.any(rdp.composition_rdp(compose(made)) > allowed * (1 + _TOLERANCE)):
+        raise ValueError(
+            "`history` must be the most that a trial costs, but one has cost more: "
+            f"its updates are {[entry.to_dict() for entry in made.entries]}"
+        )
