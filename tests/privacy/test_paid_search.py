@@ -25,7 +25,9 @@ def test_the_price_is_that_of_dp_accounting(one, mean_trials):
     accountant = dp_accounting.rdp.RdpAccountant()
     # A geometric number of trials is its shape 1.
     accountant.compose(
-        dp_accounting.dp_event.RepeatAndSelectDpEvent(event, mean=mean_trials, shape=1.0)
+        dp_accounting.dp_event.RepeatAndSelectDpEvent(
+            event, mean=mean_trials, shape=1.0
+        )
     )
     found = privacy.search_epsilon(one, mean_trials=mean_trials, delta=1e-5)
     assert found == pytest.approx(accountant.get_epsilon(1e-5), rel=0.02)
