@@ -5,10 +5,11 @@ from flwr.app import Message
 from flwr.clientapp import ClientApp
 
 from keras_dpgan.federated.flower import client_updates
-from keras_dpgan.federated.flower import encrypted_updates
+from keras_dpgan.federated.flower import contributions
+from keras_dpgan.federated.flower import encrypted_sums
 from keras_dpgan.federated.flower import local_records
 from keras_dpgan.federated.flower import record_level
-from keras_dpgan.federated.flower.masked_updates import MaskedUpdateClient
+from keras_dpgan.federated.flower.masked_sums import MaskedSumClient
 
 app = ClientApp()
 
@@ -66,7 +67,7 @@ def masked_shares(message, context):
 def masked_update(message, context):
     content = _masked(context).answer_update(
         message.content,
-        task.local_training(context, private=False),
+        contribution(context),
         task.round_budget(context, task.mechanism(context)),
     )
     return Message(content, reply_to=message)
@@ -78,17 +79,25 @@ def masked_reveal(message, context):
 
 
 def _masked(context):
-    task.check_mode(context, "masked-sums")
-    return MaskedUpdateClient(context.state, task.mechanism(context))
+    task.check_mode(context, "masked-sums", "masked-records")
+    return MaskedSumClient(context.state, task.mechanism(context))
+
+
+def contribution(context):
+    """What this client hands to a hidden sum, by the mode that it has agreed to."""
+    if task.agreed_mode(context) in task.MODES_OF_HIDDEN_RECORDS:
+        owner = task.record_owner(context)
+        return contributions.of_records(owner, task.mechanism(context))
+    return contributions.of_training(task.local_training(context, private=False))
 
 
 @app.train("encrypted_update")
 def encrypted_update(message, context):
-    task.check_mode(context, "encrypted-sums")
+    task.check_mode(context, "encrypted-sums", "encrypted-records")
     mechanism = task.mechanism(context)
-    content = encrypted_updates.answer_encrypted_update(
+    content = encrypted_sums.answer_encrypted_update(
         message.content,
-        task.local_training(context, private=False),
+        contribution(context),
         mechanism,
         task.public_context(context),
         task.signing_key(context),
@@ -99,7 +108,7 @@ def encrypted_update(message, context):
 
 @app.query("is_key_holder")
 def is_key_holder(message, context):
-    content = encrypted_updates.answer_is_key_holder(task.is_key_holder(context))
+    content = encrypted_sums.answer_is_key_holder(task.is_key_holder(context))
     return Message(content, reply_to=message)
 
 
@@ -107,5 +116,5 @@ def is_key_holder(message, context):
 def open_sum(message, context):
     holder = task.key_holder(context)
     return Message(
-        encrypted_updates.answer_open_sum(message.content, holder), reply_to=message
+        encrypted_sums.answer_open_sum(message.content, holder), reply_to=message
     )

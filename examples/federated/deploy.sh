@@ -4,9 +4,10 @@
 #
 #   ./deploy.sh OUTPUT_DIR [MODE] [RUN_CONFIG...]
 #
-# MODE is record-level (the default), local-records, local-clients, masked-sums or
-# encrypted-sums, which has the key holder as a fourth node. RUN_CONFIG are settings
-# of pyproject.toml, such as rounds=5. BASE_PORT moves the ports.
+# MODE is record-level (the default), masked-records, encrypted-records,
+# local-records, local-clients, masked-sums or encrypted-sums. Encrypted ones have the
+# key holder as a fourth node. RUN_CONFIG are settings of pyproject.toml, such as
+# rounds=5. BASE_PORT moves the ports.
 set -eu
 
 APP=$(cd "$(dirname "$0")" && pwd)
@@ -37,7 +38,7 @@ start() {
 }
 
 NODES="0 1 2"
-[ "$MODE" = encrypted-sums ] && NODES="0 1 2 3"
+case $MODE in encrypted-*) NODES="0 1 2 3" ;; esac
 python -m keras_dpgan.federated.keys "$OUT/keys" --num-clients 3
 
 start superlink flower-superlink \

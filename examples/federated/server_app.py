@@ -15,11 +15,13 @@ from keras_dpgan import data
 from keras_dpgan import privacy
 from keras_dpgan.callbacks import grid as grid_of
 from keras_dpgan.federated.flower.client_updates import ClientUpdates
-from keras_dpgan.federated.flower.encrypted_updates import EncryptedUpdates
-from keras_dpgan.federated.flower.encrypted_updates import split_off_key_holder
+from keras_dpgan.federated.flower.encrypted_sums import EncryptedSums
+from keras_dpgan.federated.flower.encrypted_sums import split_off_key_holder
 from keras_dpgan.federated.flower.group import ClientGroup
+from keras_dpgan.federated.flower.hidden_records import HiddenRecords
+from keras_dpgan.federated.flower.hidden_updates import HiddenUpdates
 from keras_dpgan.federated.flower.local_records import LocalRecords
-from keras_dpgan.federated.flower.masked_updates import MaskedUpdates
+from keras_dpgan.federated.flower.masked_sums import MaskedSums
 from keras_dpgan.federated.flower.record_level import FlowerRecords
 from keras_dpgan.federated.flower.training import train_rounds
 from keras_dpgan.federated.rounds import rounds_epsilon
@@ -33,13 +35,15 @@ def main(grid, context):
     began = time.monotonic()
     output_dir = pathlib.Path(config["output-dir"])
     output_dir.mkdir(parents=True, exist_ok=True)
-    if config["mode"] == "encrypted-sums":
+    if config["mode"] in task.MODES_WITH_KEY_HOLDER:
         group, holder = split_off_key_holder(grid, config["num-clients"])
     else:
         group, holder = ClientGroup(grid, config["num-clients"]), None
     gan = task.make_gan(config, discriminator_steps=config["discriminator-steps"])
     if config["mode"] == "record-level":
         run = train_record_level(gan, group, config, output_dir)
+    elif config["mode"] in task.MODES_OF_HIDDEN_RECORDS:
+        run = train_hidden_records(gan, group, holder, config, output_dir)
     else:
         run = train_by_rounds(gan, group, holder, config)
     run |= {
@@ -83,6 +87,42 @@ def train_record_level(gan, group, config, output_dir):
     }
 
 
+def train_hidden_records(gan, group, holder, config, output_dir):
+    """The same, with a server that sees noised sums alone; see `HiddenRecords`."""
+    mechanism = task.mechanism_of(config)
+    records = HiddenRecords(
+        gan,
+        hidden_sums(group, holder, mechanism),
+        mechanism,
+        task.num_records(),
+        steps_per_epoch=min(50, config["rounds"]),
+    )
+    with privacy.Ledger(output_dir / "ledger", "federated digits") as ledger:
+        history = gan.fit(
+            records,
+            epochs=config["rounds"] // len(records),
+            ledger=ledger,
+            verbose=2,
+        )
+    updates = gan.num_discriminator_updates
+    statement = records.privacy_statement(updates, config["delta"])
+    (output_dir / "privacy.txt").write_text(statement)
+    return {
+        "unit": "record",
+        "epsilon": records.epsilon(updates, config["delta"]),
+        "rounds": updates,
+        "lost_rounds": records.num_unopened,
+        "g_loss": history.history["g_loss"],
+    }
+
+
+def hidden_sums(group, holder, mechanism):
+    """Sums under masks or, where there is a key holder, encrypted for it."""
+    if holder is None:
+        return MaskedSums(group, mechanism)
+    return EncryptedSums(group, holder, mechanism)
+
+
 def train_by_rounds(gan, group, holder, config):
     """In each round clients train for themselves; see the classes of the modes."""
     mode = config["mode"]
@@ -93,10 +133,8 @@ def train_by_rounds(gan, group, holder, config):
         )
     elif mode == "local-clients":
         source = ClientUpdates(group, mechanism)
-    elif mode == "masked-sums":
-        source = MaskedUpdates(group, mechanism)
-    elif mode == "encrypted-sums":
-        source = EncryptedUpdates(group, holder, mechanism)
+    elif mode in ("masked-sums", "encrypted-sums"):
+        source = HiddenUpdates(hidden_sums(group, holder, mechanism), mechanism)
     else:
         raise ValueError(f"`mode` is unknown. Received: mode={mode!r}")
     losses = []

@@ -35,7 +35,7 @@ def parse_flags():
 def main():
     flags = parse_flags()
     num_nodes = flags["num-clients"]
-    if flags["mode"] == "encrypted-sums":
+    if flags["mode"] in task.MODES_WITH_KEY_HOLDER:
         keys.make_keys(pathlib.Path(flags["output-dir"], "keys"), num_nodes)
         num_nodes += 1
     # Before Flower starts the processes that are to see it.

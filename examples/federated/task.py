@@ -19,6 +19,7 @@ from keras_dpgan.federated.key_holder import KeyHolder
 from keras_dpgan.federated.laplace_update import LaplaceUpdate
 from keras_dpgan.federated.local_training import LocalTraining
 from keras_dpgan.federated.record_owner import RecordOwner
+from keras_dpgan.federated.record_sum_noise import RecordSumNoise
 from keras_dpgan.federated.round_budget import RoundBudget
 from keras_dpgan.federated.shared_noise import SharedNoise
 
@@ -27,6 +28,11 @@ NUM_CLASSES = 10
 LATENT_DIM = 16
 # No round has so many updates: the generator is the server's.
 NEVER = 2**31
+
+# Sums of record-level training that the server does not see.
+MODES_OF_HIDDEN_RECORDS = ("masked-records", "encrypted-records")
+# Those with a key holder beside the clients.
+MODES_WITH_KEY_HOLDER = ("encrypted-sums", "encrypted-records")
 
 # By which simulate.py hands its flags to the processes of simulated clients.
 FLAGS = "KERAS_DPGAN_FEDERATED_FLAGS"
@@ -66,11 +72,16 @@ def own_settings(context):
     return own
 
 
-def check_mode(context, mode):
+def agreed_mode(context):
+    """The mode that a client has agreed to."""
+    return own_settings(context).get("mode", config_of(context)["mode"])
+
+
+def check_mode(context, *modes):
     """A client is in no other mode than it has agreed to."""
-    agreed = own_settings(context).get("mode", config_of(context)["mode"])
-    if mode != agreed:
-        raise PermissionError(f"This client has agreed to {agreed}, not to {mode}.")
+    agreed = agreed_mode(context)
+    if agreed not in modes:
+        raise PermissionError(f"This client has agreed to {agreed}, not to {modes}.")
 
 
 def make_gan(config, private=True, discriminator_steps=NEVER):
@@ -87,8 +98,11 @@ def make_gan(config, private=True, discriminator_steps=NEVER):
     learning = {"learning_rate": config["d-learning-rate"], "beta_1": 0.0}
     d_optimizer = keras.optimizers.Adam(**learning)
     if private:
+        # Where sums are hidden, clients have added the noise.
+        hidden = config["mode"] in MODES_OF_HIDDEN_RECORDS
+        noise = 0.0 if hidden else config["noise-multiplier"]
         d_optimizer = dpgan.optimizers.DPKerasAdamOptimizer(
-            config["l2-norm-clip"], config["noise-multiplier"], **learning
+            config["l2-norm-clip"], noise, **learning
         )
     gan.compile(
         d_optimizer=d_optimizer,
@@ -149,7 +163,7 @@ def _training(number, num_clients, config_items, private):
 
 
 def mechanism(context):
-    """How a client's update is privatised, where the whole client is the unit."""
+    """How what a client sends is privatised, where its model is not."""
     return mechanism_of(config_of(context))
 
 
@@ -162,8 +176,29 @@ def mechanism_of(config):
     cohort = Cohort(
         config["num-clients"], config["max-dropouts"], config["max-colluders"]
     )
-    modulus = encryption.MODULUS if config["mode"] == "encrypted-sums" else 2**32
+    encrypted = config["mode"] in MODES_WITH_KEY_HOLDER
+    modulus = encryption.MODULUS if encrypted else 2**32
+    if config["mode"] in MODES_OF_HIDDEN_RECORDS:
+        clip = config["l2-norm-clip"]
+        return RecordSumNoise(
+            cohort,
+            clip,
+            config["noise-multiplier"],
+            _num_parameters(),
+            modulus,
+            growth=config["growth"],
+            sampling_probability=config["expected-batch-size"] / num_records(),
+            # No sum is so long, but of a client with most of the records.
+            largest_sum=config["expected-batch-size"] * clip,
+        )
     return SharedNoise(cohort, clip, noise, _num_parameters(), modulus)
+
+
+@functools.cache
+def num_records():
+    """The records of all clients, which is public."""
+    (x, _), _ = dpgan.data.load_digits()
+    return len(x)
 
 
 @functools.cache

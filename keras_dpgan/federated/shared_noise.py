@@ -62,7 +62,7 @@ class SharedNoise:
                 "a step. Give a larger `noise_multiplier` or a smaller `growth`. "
                 f"Received: {self.share_stddev:.3g} steps"
             )
-        largest = self.cohort.num_clients * (self.l2_norm_clip / self.step + 1)
+        largest = self.cohort.num_clients * (self.largest_norm / self.step + 1)
         shares = math.sqrt(self.cohort.num_clients)
         largest += _NOISE_REACH * self.share_stddev * shares
         if 2 * largest >= self.modulus:
@@ -71,6 +71,11 @@ class SharedNoise:
                 "Give a larger `growth` or `modulus`, or fewer clients. Received: "
                 f"modulus={self.modulus} for sums up to {largest:.3g} on either side"
             )
+
+    @property
+    def largest_norm(self):
+        """The largest norm of what one client hands in."""
+        return self.l2_norm_clip
 
     @property
     def step(self):

@@ -1,7 +1,6 @@
 """Rounds of all modes between a server and clients in one process."""
 
-import types
-
+import grid_here
 import helpers
 import keras
 import numpy as np
@@ -16,12 +15,14 @@ from keras_dpgan import privacy
 from keras_dpgan.federated.client_budget import ClientBudget
 from keras_dpgan.federated.cohort import Cohort
 from keras_dpgan.federated.flower import client_updates
+from keras_dpgan.federated.flower import contributions
 from keras_dpgan.federated.flower import local_records
-from keras_dpgan.federated.flower import masked_updates
+from keras_dpgan.federated.flower import masked_sums
 from keras_dpgan.federated.flower import messages
 from keras_dpgan.federated.flower import record_level
 from keras_dpgan.federated.flower import robust
 from keras_dpgan.federated.flower.group import ClientGroup
+from keras_dpgan.federated.flower.hidden_updates import HiddenUpdates
 from keras_dpgan.federated.flower.training import train_rounds
 from keras_dpgan.federated.gaussian_update import GaussianUpdate
 from keras_dpgan.federated.local_training import LocalTraining
@@ -29,47 +30,6 @@ from keras_dpgan.federated.record_owner import RecordOwner
 from keras_dpgan.federated.shared_noise import SharedNoise
 
 NUM_CLIENTS = 4
-
-
-class GridHere:
-    """A grid whose nodes are functions; `tamper` changes replies on their way."""
-
-    def __init__(self, nodes):
-        self.nodes = dict(enumerate(nodes, 100))
-        self.tamper = {}
-        self.sent = []
-
-    def get_node_ids(self):
-        return self.nodes
-
-    def send_and_receive(self, sent, timeout=None):
-        del timeout
-        replies = []
-        for message in sent:
-            node, action = message.metadata.dst_node_id, message.metadata.message_type
-            self.sent.append((node, action, message.content))
-            try:
-                content = self.nodes[node](action, message.content)
-                content = self.tamper.get((node, action), lambda c: c)(content)
-                failed = False
-            except Exception:  # noqa: BLE001
-                content, failed = None, True
-            if content is not None or failed:
-                replies.append(_reply(node, content, failed))
-        return replies
-
-
-def _reply(node, content, failed):
-    return types.SimpleNamespace(
-        metadata=types.SimpleNamespace(src_node_id=node),
-        content=content,
-        has_error=lambda: failed,
-    )
-
-
-def drop_out(content):
-    """A reply that does not come."""
-    del content
 
 
 def part_of(number):
@@ -117,7 +77,7 @@ TAMPERING = {
     "wrong model": (changed_facts(model_hash="0" * 64), "wrong model_hash"),
     "scaled": (changed_arrays(lambda a: 1e5 * a), "norm too large"),
     "unreadable": (lambda content: RecordDict(), "unreadable"),
-    "no reply": (drop_out, "no reply"),
+    "no reply": (grid_here.drop_out, "no reply"),
 }
 
 
@@ -137,7 +97,9 @@ def record_grid(owners, budgets=None):
 
         return answer
 
-    return GridHere([node(o, b) for o, b in zip(owners, budgets, strict=True)])
+    return grid_here.GridHere(
+        [node(o, b) for o, b in zip(owners, budgets, strict=True)]
+    )
 
 
 def train_on_records(grid, updates=2):
@@ -223,7 +185,7 @@ def test_private_weights_are_averaged_and_charged(private_trainings):
     replies = []
     gan = make_gan()
     generator = helpers.weights_of(gan.generator)
-    group = ClientGroup(GridHere(map(node, private_trainings)), NUM_CLIENTS)
+    group = ClientGroup(grid_here.GridHere(map(node, private_trainings)), NUM_CLIENTS)
     source = local_records.LocalRecords(gan, group, 8.0, 3)
     assert train_rounds(gan, source, 2, generator_steps=2, batch_size=8) == 0
     (entry,) = gan.privacy_history.entries
@@ -253,7 +215,7 @@ def test_noised_updates_are_averaged_and_charged(plain_trainings):
     mechanism = GaussianUpdate(0.5, 2.0)
     nodes = [client_node(t, mechanism) for t in plain_trainings]
     gan = make_gan()
-    group = ClientGroup(GridHere(nodes), NUM_CLIENTS)
+    group = ClientGroup(grid_here.GridHere(nodes), NUM_CLIENTS)
     source = client_updates.ClientUpdates(group, mechanism)
     assert train_rounds(gan, source, 2, generator_steps=1, batch_size=8) == 0
     (entry,) = gan.privacy_history.entries
@@ -264,7 +226,7 @@ def test_noised_updates_are_averaged_and_charged(plain_trainings):
 def test_a_client_refuses_another_mechanism_than_its_own(plain_trainings):
     weak, own = GaussianUpdate(0.5, 0.1), GaussianUpdate(0.5, 2.0)
     nodes = [client_node(t, own) for t in plain_trainings]
-    group = ClientGroup(GridHere(nodes), NUM_CLIENTS)
+    group = ClientGroup(grid_here.GridHere(nodes), NUM_CLIENTS)
     gan = make_gan()
     before = helpers.weights_of(gan.discriminator)
     source = client_updates.ClientUpdates(group, weak)
@@ -274,10 +236,10 @@ def test_a_client_refuses_another_mechanism_than_its_own(plain_trainings):
 
 
 MASKED_ACTIONS = (
-    masked_updates.KEYS,
-    masked_updates.SHARES,
-    masked_updates.UPDATE,
-    masked_updates.REVEAL,
+    masked_sums.KEYS,
+    masked_sums.SHARES,
+    masked_sums.UPDATE,
+    masked_sums.REVEAL,
 )
 
 
@@ -287,15 +249,21 @@ def masked_grid(trainings, mechanism):
 
         def answer(action, content):
             # A new object for each message, as in Flower.
-            client = masked_updates.MaskedUpdateClient(state, mechanism)
-            if action == masked_updates.UPDATE:
-                return client.answer_update(content, training)
+            client = masked_sums.MaskedSumClient(state, mechanism)
+            if action == masked_sums.UPDATE:
+                return client.answer_update(
+                    content, contributions.of_training(training)
+                )
             name = action.removeprefix("train.masked_")
             return getattr(client, f"answer_{name}")(content)
 
         return answer
 
-    return GridHere(map(node, trainings))
+    return grid_here.GridHere(map(node, trainings))
+
+
+def hidden_updates_of(group, mechanism):
+    return HiddenUpdates(masked_sums.MaskedSums(group, mechanism), mechanism)
 
 
 def masked_mechanism(gan, noise_multiplier=0.01):
@@ -309,10 +277,10 @@ def test_masked_updates_are_added_whoever_drops_out(plain_trainings, drops_out_a
     mechanism = masked_mechanism(gan)
     grid = masked_grid(plain_trainings, mechanism)
     if drops_out_at:
-        grid.tamper[102, drops_out_at] = drop_out
+        grid.tamper[102, drops_out_at] = grid_here.drop_out
     before = [v.numpy() for v in gan.discriminator.trainable_variables]
     group = ClientGroup(grid, NUM_CLIENTS)
-    source = masked_updates.MaskedUpdates(group, mechanism)
+    source = hidden_updates_of(group, mechanism)
     new = source.next_weights(0, before, gan.generator.get_weights())
     moved = np.sqrt(sum(np.sum((a - b) ** 2) for a, b in zip(new, before, strict=True)))
     # Updates of a few clients, each of norm 0.5 at most, over a public number.
@@ -329,9 +297,9 @@ def test_what_masked_clients_send_looks_random(plain_trainings):
         seen.append(messages.read(content)[0][0])
         return content
 
-    grid.tamper = {(100 + n, masked_updates.UPDATE): listen for n in range(NUM_CLIENTS)}
+    grid.tamper = {(100 + n, masked_sums.UPDATE): listen for n in range(NUM_CLIENTS)}
     group = ClientGroup(grid, NUM_CLIENTS)
-    source = masked_updates.MaskedUpdates(group, mechanism)
+    source = hidden_updates_of(group, mechanism)
     weights = [v.numpy() for v in gan.discriminator.trainable_variables]
     source.next_weights(0, weights, gan.generator.get_weights())
     assert len(seen) == NUM_CLIENTS
@@ -345,11 +313,11 @@ def test_a_masked_round_with_too_few_clients_is_not_opened(plain_trainings):
     mechanism = masked_mechanism(gan)
     grid = masked_grid(plain_trainings, mechanism)
     for node in (101, 102):
-        grid.tamper[node, masked_updates.UPDATE] = drop_out
+        grid.tamper[node, masked_sums.UPDATE] = grid_here.drop_out
     group = ClientGroup(grid, NUM_CLIENTS)
-    source = masked_updates.MaskedUpdates(group, mechanism)
+    source = hidden_updates_of(group, mechanism)
     assert train_rounds(gan, source, 1, generator_steps=0, batch_size=8) == 1
-    assert masked_updates.REVEAL not in {action for _, action, _ in grid.sent}
+    assert masked_sums.REVEAL not in {action for _, action, _ in grid.sent}
 
 
 def test_a_server_that_would_open_a_round_twice_is_refused_by_the_clients(
@@ -359,19 +327,19 @@ def test_a_server_that_would_open_a_round_twice_is_refused_by_the_clients(
     honest = masked_mechanism(gan)
     grid = masked_grid(plain_trainings, honest)
     group = ClientGroup(grid, NUM_CLIENTS)
-    source = masked_updates.MaskedUpdates(group, honest)
+    source = hidden_updates_of(group, honest)
     weights = [v.numpy() for v in gan.discriminator.trainable_variables]
     source.next_weights(0, weights, gan.generator.get_weights())
     again = messages.write([np.array([0, 1, 2], np.int64)], round=0)
     with pytest.raises(ValueError, match="opened once"):
-        grid.nodes[100](masked_updates.REVEAL, again)
+        grid.nodes[100](masked_sums.REVEAL, again)
 
 
 def test_a_model_trained_with_shared_noise_claims_nothing_by_itself(plain_trainings):
     gan = make_gan()
     mechanism = masked_mechanism(gan, noise_multiplier=1.0)
     grid = masked_grid(plain_trainings, mechanism)
-    source = masked_updates.MaskedUpdates(ClientGroup(grid, NUM_CLIENTS), mechanism)
+    source = hidden_updates_of(ClientGroup(grid, NUM_CLIENTS), mechanism)
     train_rounds(gan, source, 1, generator_steps=0, batch_size=8)
     assert gan.epsilon(1e-5) == float("inf")
 
@@ -381,7 +349,7 @@ def test_robust_aggregation_leaves_out_a_client_that_sends_nonsense(
     plain_trainings, combine
 ):
     mechanism = GaussianUpdate(0.5, 0.01)
-    grid = GridHere([client_node(t, mechanism) for t in plain_trainings])
+    grid = grid_here.GridHere([client_node(t, mechanism) for t in plain_trainings])
     scaled = changed_arrays(lambda a: 1000 * a)
     grid.tamper[101, client_updates.CLIENT_UPDATE] = scaled
     gan = make_gan()

@@ -40,6 +40,8 @@ def simulate(output_dir, **flags):
     ("mode", "unit"),
     [
         ("record-level", "record"),
+        ("masked-records", "record"),
+        ("encrypted-records", "record"),
         ("local-records", "record"),
         ("local-clients", "client"),
         ("masked-sums", "client"),

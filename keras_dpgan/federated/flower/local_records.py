@@ -67,8 +67,7 @@ def read_weights(content):
         InvalidMessageError: If they are not those of the hash.
     """
     weights, facts = messages.read(content)
-    if messages.model_hash(weights) != facts["model_hash"]:
-        raise messages.InvalidMessageError("wrong model_hash")
+    messages.check_hash(weights, facts)
     split = facts["num_d_weights"]
     return weights[:split], weights[split:], facts
 

@@ -80,6 +80,12 @@ def model_hash(weights):
     return digest.hexdigest()
 
 
+def check_hash(arrays, facts):
+    """Raises an `InvalidMessageError` where arrays are not those of their hash."""
+    if model_hash(arrays) != facts["model_hash"]:
+        raise InvalidMessageError("wrong model_hash")
+
+
 @dataclasses.dataclass(frozen=True)
 class Form:
     """What a valid reply looks like, as far as its receiver can see.

@@ -1,4 +1,4 @@
-"""Mode 2 over Flower by homomorphic encryption, with a separate key holder."""
+"""Sums over Flower by homomorphic encryption, with a separate key holder."""
 
 import numpy as np
 
@@ -6,22 +6,18 @@ from keras_dpgan.federated import encryption
 from keras_dpgan.federated import key_holder
 from keras_dpgan.federated.flower import messages
 from keras_dpgan.federated.flower.client_updates import check_mechanism
-from keras_dpgan.federated.flower.client_updates import history_entry
-from keras_dpgan.federated.flower.client_updates import update_of
 from keras_dpgan.federated.flower.group import ClientGroup
-from keras_dpgan.federated.flower.local_records import read_weights
 
 ENCRYPTED_UPDATE = "train.encrypted_update"
 OPEN_SUM = "query.open_sum"
 IS_KEY_HOLDER = "query.is_key_holder"
 
 
-class EncryptedUpdates:
-    """Adds the mean of updates that the server cannot read.
+class EncryptedSums:
+    """Opens the sum, and nothing else, of what clients encrypt.
 
-    Clients encrypt their updates for the key holder, another Flower client,
-    which sends back the decrypted sum alone. The sum is divided by the number of
-    clients that a round should have, whoever has dropped out.
+    They encrypt it for the key holder, another Flower client, which sends back
+    the decrypted sum alone.
 
     Args:
         group: A `ClientGroup` of as many clients as the cohort has.
@@ -36,30 +32,18 @@ class EncryptedUpdates:
                 f"{mechanism}"
             )
         self._group, self._holder, self._mechanism = group, holder, mechanism
-        self.entry = history_entry(mechanism)
 
-    def next_weights(self, number, d_weights, g_weights):
-        """One round; see `train_rounds`."""
-        cohort = self._mechanism.cohort
-        all_weights = [*d_weights, *g_weights]
-        facts = {"round": number, "model_hash": messages.model_hash(all_weights)}
+    def total(self, number, arrays, **facts):
+        """Plays one round; see `MaskedSums.total`."""
+        expected = {"round": number, "model_hash": messages.model_hash(arrays)}
         request = messages.write(
-            all_weights,
-            num_d_weights=len(d_weights),
-            mechanism=repr(self._mechanism),
-            **facts,
+            arrays, mechanism=repr(self._mechanism), **expected, **facts
         )
-        form = messages.Form(None, np.uint8, facts)
+        form = messages.Form(None, np.uint8, expected)
         answers = self._group.ask(ENCRYPTED_UPDATE, request, lambda node: form)
-        if len(answers) < cohort.threshold:
+        if len(answers) < self._mechanism.cohort.threshold:
             return None
-        total = self._open(number, list(answers.values()))
-        if total is None:
-            return None
-        update = self._mechanism.open(total, d_weights)
-        return [
-            w + u / cohort.num_clients for w, u in zip(d_weights, update, strict=True)
-        ]
+        return self._open(number, list(answers.values()))
 
     def _open(self, number, answers):
         request = messages.write(
@@ -106,13 +90,13 @@ def answer_is_key_holder(is_key_holder):
 
 
 def answer_encrypted_update(
-    content, training, mechanism, context, signing_key, budget=None
+    content, contribution, mechanism, context, signing_key, budget=None
 ):
     """What a client answers to `ENCRYPTED_UPDATE`.
 
     Args:
         content: The content of the request.
-        training: A `LocalTraining` of a `DPGAN` compiled with `private=False`.
+        contribution: A function of `flower.contributions`.
         mechanism: The `SharedNoise` that the client has agreed to.
         context: Bytes, the key holder's public context.
         signing_key: Bytes, the client's own private key.
@@ -122,11 +106,12 @@ def answer_encrypted_update(
     Returns:
         The content of the reply: who, signature and ciphertexts.
     """
-    d_weights, g_weights, facts = read_weights(content)
+    arrays, facts = messages.read(content)
+    messages.check_hash(arrays, facts)
     check_mechanism(facts, mechanism)
     if budget is not None and not budget.pay():
         return messages.abstention()
-    vector = mechanism.privatise(update_of(training, d_weights, g_weights))
+    vector = mechanism.privatise(contribution(arrays, facts))
     ciphertexts = encryption.encrypt(context, vector)
     signature = key_holder.sign(signing_key, facts["round"], ciphertexts)
     parts = [key_holder.verifying_key(signing_key), signature, *ciphertexts]

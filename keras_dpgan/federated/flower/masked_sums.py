@@ -1,12 +1,9 @@
-"""Mode 2 over Flower by secure aggregation: the server sees sums alone."""
+"""Secure aggregation over Flower: the server sees sums alone."""
 
 import numpy as np
 
 from keras_dpgan.federated.flower import messages
 from keras_dpgan.federated.flower.client_updates import check_mechanism
-from keras_dpgan.federated.flower.client_updates import history_entry
-from keras_dpgan.federated.flower.client_updates import update_of
-from keras_dpgan.federated.flower.local_records import read_weights
 from keras_dpgan.federated.masked_sum import open_sum
 from keras_dpgan.federated.masking_client import MaskingClient
 from keras_dpgan.federated.masking_client import ProtocolError
@@ -15,12 +12,11 @@ KEYS, SHARES = "train.masked_keys", "train.masked_shares"
 UPDATE, REVEAL = "train.masked_update", "train.masked_reveal"
 
 
-class MaskedUpdates:
-    """Adds the mean of updates of which the server sees the noised sum alone.
+class MaskedSums:
+    """Opens the sum, and nothing else, of what clients hand in under masks.
 
-    A round has four messages: public keys, shares of secrets, masked updates,
-    and what opens their sum; see `MaskingClient`. The sum is divided by the
-    number of clients that a round should have, whoever has dropped out.
+    A round has four messages: public keys, shares of secrets, masked vectors,
+    and what opens their sum; see `MaskingClient`.
 
     Args:
         group: A `ClientGroup` of as many clients as the cohort has.
@@ -30,27 +26,31 @@ class MaskedUpdates:
     def __init__(self, group, mechanism):
         self._group, self._mechanism = group, mechanism
         self._numbers = {node: i for i, node in enumerate(group.node_ids)}
-        self.entry = history_entry(mechanism)
 
-    def next_weights(self, number, d_weights, g_weights):
-        """One round; see `train_rounds`."""
-        cohort = self._mechanism.cohort
+    def total(self, number, arrays, **facts):
+        """Plays one round.
+
+        Args:
+            number: Int, the round; clients answer to none before their last.
+            arrays: List of arrays, what clients are asked about.
+            **facts: What else their contribution depends on.
+
+        Returns:
+            uint32 array, the sum of the vectors; `None` where it is not opened.
+        """
+        threshold = self._mechanism.cohort.threshold
         try:
             directory = self._directory(number)
             parcels = self._parcels(number, directory)
-            masked = self._masked(number, parcels, d_weights, g_weights)
-            if len(masked) < cohort.threshold:
+            masked = self._masked(number, parcels, arrays, facts)
+            if len(masked) < threshold:
                 return None
             revealed = self._revealed(number, masked)
-            total = open_sum(
-                number, directory, set(parcels), masked, revealed, cohort.threshold
+            return open_sum(
+                number, directory, set(parcels), masked, revealed, threshold
             )
         except ProtocolError:
             return None
-        update = self._mechanism.open(total, d_weights)
-        return [
-            w + u / cohort.num_clients for w, u in zip(d_weights, update, strict=True)
-        ]
 
     def _ask(self, action, number, requests, dtype, shapes=None):
         form = messages.Form(shapes, dtype, {"round": number})
@@ -81,22 +81,21 @@ class MaskedUpdates:
             if len(parcels) == len(directory) - 1
         }
 
-    def _masked(self, number, parcels, d_weights, g_weights):
-        weights = [*d_weights, *g_weights]
+    def _masked(self, number, parcels, arrays, facts):
         requests = {}
         for client in parcels:
             others = [other for other in parcels if other != client]
             requests[self._node(client)] = messages.write(
                 [
-                    *weights,
+                    *arrays,
                     np.array(others, np.int64),
                     *(parcels[other][client] for other in others),
                 ],
                 round=number,
-                model_hash=messages.model_hash(weights),
-                num_d_weights=len(d_weights),
-                num_weights=len(weights),
+                model_hash=messages.model_hash(arrays),
+                num_arrays=len(arrays),
                 mechanism=repr(self._mechanism),
+                **facts,
             )
         size = self._mechanism.num_parameters
         answers = self._ask(UPDATE, number, requests, np.uint32, [(size,)])
@@ -127,7 +126,7 @@ def _read_shares(arrays):
     return shares
 
 
-class MaskedUpdateClient:
+class MaskedSumClient:
     """What a client answers to the four messages of a round.
 
     The secrets of a round are kept between messages in the context's state,
@@ -164,25 +163,24 @@ class MaskedUpdateClient:
         ordered = [messages.from_bytes(parcels[n]) for n in sorted(parcels)]
         return messages.write(ordered, round=client.number)
 
-    def answer_update(self, content, training, budget=None):
-        """The update, clipped, rounded, noised and masked.
+    def answer_update(self, content, contribution, budget=None):
+        """The client's contribution: clipped, rounded, noised and masked.
 
         Args:
             content: The content of the request.
-            training: A `LocalTraining` of a `DPGAN` compiled with
-                `private=False`.
+            contribution: A function of `flower.contributions`.
             budget: A `RoundBudget`; the client abstains where it is used up.
                 Defaults to `None`.
         """
         arrays, facts = messages.read(content)
-        split = facts["num_weights"]
-        weights, (numbers, *parcels) = arrays[:split], arrays[split:]
-        d_weights, g_weights, _ = read_weights(messages.write(weights, **facts))
+        split = facts["num_arrays"]
+        arrays, (numbers, *parcels) = arrays[:split], arrays[split:]
+        messages.check_hash(arrays, facts)
         check_mechanism(facts, self._mechanism)
         client = self._load_round(facts)
         if budget is not None and not budget.pay():
             return messages.abstention()
-        vector = self._mechanism.privatise(update_of(training, d_weights, g_weights))
+        vector = self._mechanism.privatise(contribution(arrays, facts))
         masked = client.mask(
             {
                 int(number): parcel.tobytes()

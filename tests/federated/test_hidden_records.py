@@ -1,0 +1,201 @@
+"""Record-level training in which the server sees noised sums alone."""
+
+import importlib.util
+
+import grid_here
+import helpers
+import keras
+import numpy as np
+import pytest
+
+pytest.importorskip("flwr")
+pytest.importorskip("cryptography")
+
+from flwr.app import RecordDict
+
+from keras_dpgan import GradientPenalty
+from keras_dpgan.federated.cohort import Cohort
+from keras_dpgan.federated.flower import contributions
+from keras_dpgan.federated.flower import masked_sums
+from keras_dpgan.federated.flower.group import ClientGroup
+from keras_dpgan.federated.flower.hidden_records import HiddenRecords
+from keras_dpgan.federated.record_owner import RecordOwner
+from keras_dpgan.federated.record_sum_noise import RecordSumNoise
+
+NUM_CLIENTS = 3
+CLIP = 0.5
+UPDATE = masked_sums.UPDATE
+
+
+def make_gan(noise_multiplier=0.0, l2_norm_clip=CLIP):
+    """Fakes of one label are all the same: sums depend on the records alone."""
+    keras.utils.set_random_seed(1)
+    gan = helpers.make_gan(
+        d_optimizer=helpers.make_d_optimizer(noise_multiplier, l2_norm_clip),
+        gradient_penalty=GradientPenalty(on="fakes"),
+        run_eagerly=True,
+        discriminator_steps=10**6,
+    )
+    helpers.ignore_latents(gan.generator)
+    return gan
+
+
+def num_parameters():
+    return sum(v.numpy().size for v in make_gan().discriminator.trainable_variables)
+
+
+def mechanism_of(noise_multiplier=1.0, **options):
+    return RecordSumNoise(
+        Cohort(NUM_CLIENTS),
+        CLIP,
+        noise_multiplier,
+        num_parameters(),
+        **{"sampling_probability": 0.3, "largest_sum": 40 * CLIP, **options},
+    )
+
+
+@pytest.fixture(scope="module")
+def owners():
+    return [
+        RecordOwner(make_gan(), *helpers.make_data(30, seed=n))
+        for n in range(NUM_CLIENTS)
+    ]
+
+
+def masked(owners, mechanism, servers=None):
+    """The server's end of masked sums of owners in this process, and its grid."""
+
+    def node(owner):
+        state = RecordDict()
+
+        def answer(action, content):
+            client = masked_sums.MaskedSumClient(state, mechanism)
+            if action == UPDATE:
+                contribution = contributions.of_records(owner, mechanism)
+                return client.answer_update(content, contribution)
+            name = action.removeprefix("train.masked_")
+            return getattr(client, f"answer_{name}")(content)
+
+        return answer
+
+    grid = grid_here.GridHere(map(node, owners))
+    group = ClientGroup(grid, NUM_CLIENTS)
+    return masked_sums.MaskedSums(group, servers or mechanism), grid
+
+
+def encrypted(owners, mechanism, tmp_path):
+    if importlib.util.find_spec("tenseal") is None:
+        pytest.skip("needs TenSEAL")
+    from keras_dpgan.federated import encryption
+    from keras_dpgan.federated import key_holder
+    from keras_dpgan.federated.flower import encrypted_sums
+
+    context = encryption.new_context()
+    public = encryption.public_part(context)
+    keys = [key_holder.new_signing_key() for _ in owners]
+    verifying = {k: k for k in map(key_holder.verifying_key, keys)}
+    size = mechanism.num_parameters
+    holder = key_holder.KeyHolder(context, verifying, 3, size, tmp_path / "opened")
+
+    def node(owner, key):
+        contribution = contributions.of_records(owner, mechanism)
+
+        def answer(action, content):
+            del action
+            return encrypted_sums.answer_encrypted_update(
+                content, contribution, mechanism, public, key
+            )
+
+        return answer
+
+    def open_sum(action, content):
+        del action
+        return encrypted_sums.answer_open_sum(content, holder)
+
+    nodes = [node(o, k) for o, k in zip(owners, keys, strict=True)]
+    everyone = ClientGroup(grid_here.GridHere([*nodes, open_sum]), NUM_CLIENTS + 1)
+    *clients, last = everyone.node_ids
+    return encrypted_sums.EncryptedSums(
+        everyone.only(clients), everyone.only([last]), mechanism
+    )
+
+
+def plain_sum(owners, weights, pool):
+    sums = [o.clipped_sums(0, weights, pool, CLIP, 1.0) for o in owners]
+    return [sum(parts) for parts in zip(*sums, strict=True)]
+
+
+@pytest.mark.parametrize("hidden_by", ["masks", "encryption"])
+def test_the_opened_sum_is_the_plain_sum(owners, tmp_path, hidden_by):
+    options = {"sampling_probability": 1.0}
+    if hidden_by == "masks":
+        mechanism = mechanism_of(0.01, growth=1e-3, **options)
+        sums, _ = masked(owners, mechanism)
+    else:
+        mechanism = mechanism_of(0.05, modulus=1032193, **options)
+        sums = encrypted(owners, mechanism, tmp_path)
+    weights = [v.numpy() for v in make_gan().discriminator.trainable_variables]
+    pool = np.zeros((30, *helpers.SHAPE), np.float32)
+    opened = mechanism.open(sums.total(0, [pool, *weights]), weights)
+    noise = mechanism.share_stddev * np.sqrt(NUM_CLIENTS)
+    largest_error = mechanism.step * (NUM_CLIENTS / 2 + 6 * noise)
+    norm = 0.0
+    for here, there in zip(opened, plain_sum(owners, weights, pool), strict=True):
+        np.testing.assert_allclose(here, there, rtol=0, atol=largest_error)
+        norm = max(norm, np.max(np.abs(there)))
+    assert norm > 10 * largest_error
+
+
+def test_training_says_who_makes_the_noise_and_what_it_costs(owners):
+    gan = make_gan()
+    mechanism = mechanism_of()
+    sums, _ = masked(owners, mechanism)
+    records = HiddenRecords(gan, sums, mechanism, 90, steps_per_epoch=2)
+    before = helpers.weights_of(gan.discriminator)
+    gan.fit(records, verbose=0)
+    assert gan.num_discriminator_updates == 2
+    assert records.num_unopened == 0
+    assert not helpers.same(before, helpers.weights_of(gan.discriminator))
+    assert 0 < records.epsilon(2, 1e-5) < 20
+    statement = records.privacy_statement(2, 1e-5)
+    assert f"epsilon = {records.epsilon(2, 1e-5):.3f}" in statement
+    assert "TRUSTED SERVER" not in statement
+    # The history counts noise that a server has added: here none.
+    assert gan.epsilon(1e-5) == float("inf")
+    assert "! NOISE OF THE CLIENTS" in str(gan.privacy_statement())
+
+
+@pytest.mark.parametrize("action", [masked_sums.KEYS, UPDATE, masked_sums.REVEAL])
+def test_an_update_below_the_threshold_is_not_opened(owners, action):
+    gan = make_gan()
+    mechanism = mechanism_of()
+    sums, grid = masked(owners, mechanism)
+    grid.tamper[101, action] = grid_here.drop_out
+    records = HiddenRecords(gan, sums, mechanism, 90, steps_per_epoch=2)
+    before = helpers.weights_of(gan.discriminator)
+    gan.fit(records, verbose=0)
+    assert records.num_unopened == 2
+    assert helpers.same(before, helpers.weights_of(gan.discriminator))
+    assert gan.num_discriminator_updates == 2
+
+
+@pytest.mark.parametrize("changed", [{"sampling_probability": 0.9}, {"growth": 0.5}])
+def test_clients_refuse_what_they_have_not_agreed_to(owners, changed):
+    own = mechanism_of()
+    sums, _ = masked(owners, own, servers=mechanism_of(**changed))
+    weights = [v.numpy() for v in make_gan().discriminator.trainable_variables]
+    assert sums.total(0, [np.zeros((3, *helpers.SHAPE), np.float32), *weights]) is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"noise_multiplier": 1.0}, "clients add the noise"),
+        ({"l2_norm_clip": 1.0}, "clip"),
+    ],
+)
+def test_an_optimizer_that_does_not_fit_is_refused(owners, arguments, message):
+    mechanism = mechanism_of()
+    sums, _ = masked(owners, mechanism)
+    with pytest.raises(ValueError, match=message):
+        HiddenRecords(make_gan(**arguments), sums, mechanism, 90)
