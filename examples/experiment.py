@@ -97,6 +97,8 @@ def train(settings, x, y, networks, verbose="auto"):
     Returns:
         The trained `DPGAN`.
     """
+    if settings.recipe not in ("best", "gan"):
+        raise SystemExit(f"--recipe is best or gan. Received: {settings.recipe!r}")
     output_dir = pathlib.Path(settings.output_dir)
     output_dir.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(settings.seed)

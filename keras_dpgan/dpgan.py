@@ -154,7 +154,9 @@ class DPGAN(keras.Model):
         _check_noise_source(d_optimizer, jit_compile)
         _check_slope_bounds(gradient_penalty, weight_clip)
         is_adaptive = isinstance(discriminator_steps, AdaptiveDiscriminatorSteps)
-        if not is_adaptive:
+        if is_adaptive:
+            _check_boundary(losses.get(loss))
+        else:
             _validate.check_int("discriminator_steps", discriminator_steps, minimum=1)
         if physical_batch_size is not None:
             _validate.check_int("physical_batch_size", physical_batch_size, minimum=1)
@@ -204,12 +206,6 @@ class DPGAN(keras.Model):
             if private
             else None,
         )
-        if is_adaptive and self._step.loss.boundary is None:
-            raise ValueError(
-                "`discriminator_steps` can be adaptive where a score says whether a "
-                'row is generated: with loss "non_saturating", "minimax" or "hinge". '
-                f"Received: loss={loss!r}"
-            )
         self.g_loss_metric = keras.metrics.Mean(name="g_loss")
         self.d_loss_fake_metric = keras.metrics.Mean(name="d_loss_fake")
 
@@ -797,6 +793,15 @@ def _check_strategy(strategy):
             "Under another strategy it is not known that a record enters an update "
             "once and the noise once. For several machines see "
             f"`keras_dpgan.federated`. Received: {type(strategy).__name__}"
+        )
+
+
+def _check_boundary(loss):
+    if loss.boundary is None:
+        raise ValueError(
+            "`discriminator_steps` can be adaptive where a score says whether a row is "
+            'generated: with loss "non_saturating", "minimax" or "hinge". Received: '
+            f"loss={type(loss).__name__}"
         )
 
 

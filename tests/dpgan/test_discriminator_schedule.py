@@ -84,7 +84,7 @@ def test_probabilities_have_their_own_boundary():
 
 
 def test_a_loss_without_a_boundary_is_refused():
-    with pytest.raises(ValueError, match="Received: loss='wasserstein'"):
+    with pytest.raises(ValueError, match="Received: loss=Wasserstein"):
         helpers.make_gan(discriminator_steps=AdaptiveDiscriminatorSteps())
 
 

@@ -36,6 +36,14 @@ def test_replicas_train_with_penalty_and_generator_steps(replicas):
     assert result["generator_steps"] == 6
 
 
+@SLOW
+def test_an_adaptive_schedule_is_one_for_all_replicas():
+    result = run(2, "adaptive")
+    assert result["replicas_agree"]
+    # After 2, 4, 7, 10, 13, 16 and 19 of 20 updates.
+    assert result["generator_steps"] == 7
+
+
 @pytest.fixture(scope="module")
 def of_one():
     return run(1, "zero_noise")

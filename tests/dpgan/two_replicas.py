@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_dpgan import AdaptiveDiscriminatorSteps
 from keras_dpgan.data import PoissonDataset
 
 UPDATES = 20
@@ -24,12 +25,12 @@ def use_logical_devices(count):
     return tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(count)])
 
 
-def train(noise_multiplier, discriminator_steps, empty):
+def train(noise_multiplier, empty, discriminator_steps=10**6, **compile_arguments):
     keras.utils.set_random_seed(0)
     gan = helpers.make_gan(
         d_optimizer=helpers.make_d_optimizer(noise_multiplier),
-        gradient_penalty=None if discriminator_steps > UPDATES else 10.0,
         discriminator_steps=discriminator_steps,
+        **compile_arguments,
     )
     helpers.ignore_latents(gan.generator)
     x, y = helpers.make_data()
@@ -53,11 +54,15 @@ def main(replicas, mode, noise_multiplier="1"):
     strategy = use_logical_devices(int(replicas))
     with strategy.scope():
         if mode == "zero_noise":
-            gan, moved = train(0.0, 10**6, empty=False)
+            gan, moved = train(0.0, empty=False)
         elif mode == "noise":
-            gan, moved = train(float(noise_multiplier), 10**6, empty=True)
+            gan, moved = train(float(noise_multiplier), empty=True)
+        elif mode == "adaptive":
+            # Always behind: two updates, then three for each generator step.
+            schedule = AdaptiveDiscriminatorSteps(1.0, (2, 3), patience=2)
+            gan, moved = train(1.0, False, schedule, loss="non_saturating")
         else:
-            gan, moved = train(1.0, 3, empty=False)
+            gan, moved = train(1.0, False, 3, gradient_penalty=10.0)
     local = [
         [c.numpy() for c in strategy.experimental_local_results(weight.value)]
         for weight in gan.discriminator.trainable_variables
