@@ -69,22 +69,28 @@ def train_record_level(gan, group, config, output_dir):
         config["expected-batch-size"],
         steps_per_epoch=min(50, config["rounds"]),
     )
-    with privacy.Ledger(output_dir / "ledger", "federated digits") as ledger:
-        history = gan.fit(
-            records,
-            epochs=config["rounds"] // len(records),
-            ledger=ledger,
-            verbose=2,
-            callbacks=[callbacks.EpsilonTracker(delta=config["delta"])],
-        )
+    tracker = callbacks.EpsilonTracker(delta=config["delta"])
+    logs = fit(gan, records, config, output_dir, tracker)
     statement = gan.privacy_statement(config["delta"])
     (output_dir / "privacy.txt").write_text(str(statement))
     return {
         "unit": "record",
         "epsilon": statement.epsilon,
         "rounds": gan.num_discriminator_updates,
-        "g_loss": history.history["g_loss"],
+        "g_loss": logs["g_loss"],
     }
+
+
+def fit(gan, records, config, output_dir, *more):
+    """All rounds, entered in a ledger before they are made; gives their logs."""
+    with privacy.Ledger(output_dir / "ledger", "federated digits") as ledger:
+        return gan.fit(
+            records,
+            epochs=config["rounds"] // len(records),
+            ledger=ledger,
+            verbose=2,
+            callbacks=list(more),
+        ).history
 
 
 def train_hidden_records(gan, group, holder, config, output_dir):
@@ -97,13 +103,7 @@ def train_hidden_records(gan, group, holder, config, output_dir):
         task.num_records(),
         steps_per_epoch=min(50, config["rounds"]),
     )
-    with privacy.Ledger(output_dir / "ledger", "federated digits") as ledger:
-        history = gan.fit(
-            records,
-            epochs=config["rounds"] // len(records),
-            ledger=ledger,
-            verbose=2,
-        )
+    logs = fit(gan, records, config, output_dir)
     updates = gan.num_discriminator_updates
     statement = records.privacy_statement(updates, config["delta"])
     (output_dir / "privacy.txt").write_text(statement)
@@ -112,7 +112,7 @@ def train_hidden_records(gan, group, holder, config, output_dir):
         "epsilon": records.epsilon(updates, config["delta"]),
         "rounds": updates,
         "lost_rounds": records.num_unopened,
-        "g_loss": history.history["g_loss"],
+        "g_loss": logs["g_loss"],
     }
 
 
