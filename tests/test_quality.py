@@ -46,4 +46,6 @@ def test_a_run_is_measured_once_and_rows_add_up_to_a_page(tmp_path):
         assert 0 <= result["accuracy"] <= 1
     page = (tmp_path / "page" / "README.md").read_text()
     assert page.count("| digits | test |") == 3
-    assert len(list((tmp_path / "page").glob("*.png"))) == 3
+    pictures = {path.name for path in (tmp_path / "page").glob("*.png")}
+    assert len(pictures) == 4
+    assert "curves.png" in pictures
