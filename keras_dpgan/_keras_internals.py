@@ -55,6 +55,11 @@ def initial_epoch(model):
     return max(getattr(model, "_initial_epoch", None) or 0, model.initial_epoch)
 
 
+def resumed_epoch(model):
+    """The epoch at which a resumed `fit` goes on; `None` where none was resumed."""
+    return model._initial_epoch
+
+
 def set_initial_epoch(model, epoch):
     """Makes the `fit` that is about to begin start at an epoch.
 
@@ -86,3 +91,15 @@ def has_random_state(layer):
     """Whether a layer, or one inside it, draws random numbers."""
     # Seed generators are the one kind of variable that is not a weight.
     return len(layer.variables) > len(layer.weights)
+
+
+class BuiltTrainer(keras.Model):
+    """A model that is built when it is made, and need not see a batch for it.
+
+    Under a distribution strategy Keras averages a batch over the replicas for
+    its shapes: it fails where these differ, and shows records of one worker to
+    the others.
+    """
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        del iterator, data_batch

@@ -86,6 +86,9 @@ class AdaptiveDiscriminatorSteps(keras.layers.Layer):
             updates: As in `is_due`.
         """
         share = tf.reduce_mean(tf.cast(is_told, tf.float32))
+        # Replicas that went on by shares of their own would part.
+        context = tf.distribute.get_replica_context()
+        share = context.all_reduce(tf.distribute.ReduceOp.MEAN, share)
         share = self.decay * self._share + (1.0 - self.decay) * share
         waited = self._steps_since_change + 1
         is_behind = (waited >= self.patience) & (share <= self.threshold)

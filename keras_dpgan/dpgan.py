@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from keras_dpgan import _keras_internals
 from keras_dpgan import _validate
+from keras_dpgan import checkpoint
 from keras_dpgan import clipping
 from keras_dpgan import export
 from keras_dpgan import lipschitz
@@ -18,6 +19,8 @@ from keras_dpgan import privacy
 from keras_dpgan import randomness
 from keras_dpgan import statement_notes
 from keras_dpgan import training_data
+from keras_dpgan import workers
+from keras_dpgan.chief import FollowChief
 from keras_dpgan.data.padding import PaddedDataset
 from keras_dpgan.data.remote import RemoteRecords
 from keras_dpgan.discriminator_schedule import AdaptiveDiscriminatorSteps
@@ -36,7 +39,7 @@ _EVALUATION_ROWS = 256
 
 
 @keras.saving.register_keras_serializable(package="keras_dpgan")
-class DPGAN(keras.Model):
+class DPGAN(_keras_internals.BuiltTrainer):
     """A GAN whose generator may be published.
 
     The discriminator learns from private records through clipped and noised
@@ -149,9 +152,10 @@ class DPGAN(keras.Model):
                 and a weight clip are given, or if the discriminator has a layer
                 that would break the guarantee.
         """
-        _check_strategy(self.distribute_strategy)
+        workers.check_strategy(self.distribute_strategy)
         _check_optimizers(d_optimizer, g_optimizer, private)
         _check_noise_source(d_optimizer, jit_compile)
+        _check_compilation(jit_compile, self.distribute_strategy)
         _check_slope_bounds(gradient_penalty, weight_clip)
         is_adaptive = isinstance(discriminator_steps, AdaptiveDiscriminatorSteps)
         if is_adaptive:
@@ -257,8 +261,9 @@ class DPGAN(keras.Model):
             max_participations: For such data, the most updates that one record
                 takes part in. Defaults to `None`: every one.
             ledger: A `privacy.Ledger` of the data, in which each update is entered
-                before it is made. Defaults to `None`: the model alone keeps count,
-                and what a kill loses is not counted.
+                before it is made. Of several workers the chief alone has it.
+                Defaults to `None`: the model alone keeps count, and what a kill
+                loses is not counted.
 
         Returns:
             A `keras.callbacks.History` with `g_loss`, `d_loss_fake` and, if
@@ -280,20 +285,23 @@ class DPGAN(keras.Model):
             expected_batch_size,
             max_participations,
         )
-        self._use(data, ledger)
-        self.initial_epoch = initial_epoch
-        history = super().fit(
-            self._training_data.batches,
-            epochs=epochs,
-            verbose=verbose,
-            callbacks=[_OpenPrivacyEntry(), *(callbacks or [])],
-            validation_data=validation_data,
-            initial_epoch=initial_epoch,
-            steps_per_epoch=None if training_data.is_array(x) else steps_per_epoch,
-            validation_steps=validation_steps,
-            validation_freq=validation_freq,
-            shuffle=False,
-        )
+        with workers.explained_losses(self.distribute_strategy):
+            data = self._use(data, ledger)
+            self.initial_epoch = initial_epoch
+            history = super().fit(
+                data.batches,
+                epochs=epochs,
+                verbose=verbose,
+                callbacks=self._callbacks(callbacks),
+                validation_data=validation_data,
+                initial_epoch=initial_epoch,
+                steps_per_epoch=data.steps_per_epoch,
+                validation_steps=validation_steps,
+                validation_freq=validation_freq,
+                shuffle=False,
+            )
+        if data.hidden is not None:
+            data.pass_over(epochs - initial_epoch)
         if ledger is not None:
             self._reservations.release()
         self.optimizer.finalize(
@@ -317,24 +325,68 @@ class DPGAN(keras.Model):
             "what was declared."
         )
 
+    def _callbacks(self, callbacks):
+        callbacks = [_OpenPrivacyEntry(), *(callbacks or [])]
+        if workers.are_several(self.distribute_strategy):
+            callbacks.append(FollowChief())
+        return callbacks
+
     def _use(self, data, ledger):
-        """Makes the public facts about `data` those of the updates to come."""
+        """Makes the public facts about `data` those of the updates to come.
+
+        Returns:
+            The data in the form that the devices need.
+        """
+        if ledger is not None:
+            self._check_ledger(ledger)
         if self._training_data is not None and (
             data.expected_batch_size != self._training_data.expected_batch_size
         ):
             self.train_function = None  # Traced for other shapes.
-        self._training_data = training_data.padded(data, self._row_multiple(data))
         self._entry = self._history_entry(data)
+        multiple = self._row_multiple(data) if self.jit_compile else 1
+        self._training_data = training_data.for_devices(
+            data, self.distribute_strategy, multiple
+        )
+        if workers.are_several(self.distribute_strategy):
+            self._check_workers(self._training_data)
         self.ledger = ledger
         self._limits.begin()
         # Keras keeps it from a `fit` that was resumed.
         _keras_internals.set_initial_epoch(self, None)
         self._reservations = None
         if ledger is not None:
-            self._check_ledger(ledger)
             self._reservations = Reservations(ledger, self.privacy_record, self._limits)
+        return self._training_data
+
+    def _check_workers(self, data):
+        """Checks that several workers are about to do the same."""
+        if tf.distribute.has_strategy():
+            raise ValueError(
+                "Call `fit` outside of the scope of a strategy of several workers, in "
+                "which the chief would wait for the others whenever it saves "
+                "something. Build and compile the model in the scope."
+            )
+        strategy = self.distribute_strategy
+        facts = {
+            **checkpoint.facts_of(self),
+            "privacy facts": self._entry.to_dict(),
+            "num_examples": data.num_examples,
+            "expected_batch_size": data.expected_batch_size,
+            "steps_per_epoch": data.steps_per_epoch,
+            "steps_per_execution": self.steps_per_execution,
+            "replicas in a worker": workers.num_local_replicas(strategy),
+        }
+        workers.check_equal(strategy, facts)
 
     def _check_ledger(self, ledger):
+        if not workers.is_chief(self.distribute_strategy):
+            raise ValueError(
+                "`ledger` must be None in a worker that is not the chief: one "
+                "process counts the updates, which all make together. Write "
+                "`ledger=Ledger(...) if keras_dpgan.workers.is_chief(strategy) else "
+                f"None`. Received: ledger={type(ledger).__name__}"
+            )
         if not self.private or not isinstance(ledger, privacy.Ledger):
             raise ValueError(
                 "`ledger` must be a `keras_dpgan.privacy.Ledger`, and goes with "
@@ -351,7 +403,7 @@ class DPGAN(keras.Model):
         """
         if self.privacy_record.entry is self._entry:
             return
-        if self.ledger is None and self.privacy_record.ledger_head is not None:
+        if self.ledger is None and self._lacks_ledger():
             raise ValueError(
                 "This model's updates are kept in a ledger, and `fit` was given "
                 "none, so that further ones would be missing there. Give `fit` the "
@@ -363,6 +415,10 @@ class DPGAN(keras.Model):
         if self._reservations is not None:
             self._reservations.agree()
         self._update_epsilon_curve()
+
+    def _lacks_ledger(self):
+        is_chief = workers.is_chief(self.distribute_strategy)
+        return is_chief and self.privacy_record.ledger_head is not None
 
     @property
     def needs_reservation(self):
@@ -381,6 +437,12 @@ class DPGAN(keras.Model):
         _keras_internals.set_initial_epoch(self, epoch)
         self._limits.skip(step)
         self._training_data.pass_over(epoch)
+
+    @property
+    def place(self):
+        """Where the `fit` that is about to begin starts: what `resume_at` takes."""
+        epoch = _keras_internals.resumed_epoch(self) or 0
+        return epoch, self._limits.num_steps_to_skip
 
     def make_train_function(self, force=False):
         """Lets no step run before its updates are counted."""
@@ -413,14 +475,10 @@ class DPGAN(keras.Model):
 
     def _row_multiple(self, data):
         """What the number of rows of a batch has to be divisible by."""
-        replicas = self.distribute_strategy.num_replicas_in_sync
-        if not self.jit_compile:
-            return replicas
         expected = data.expected_batch_size
         # Four standard deviations of a Poisson draw: longer ones are rare, and
         # cost a compilation, no record.
-        rows = math.ceil(expected + 4.0 * math.sqrt(expected))
-        return -(-rows // replicas) * replicas
+        return math.ceil(expected + 4.0 * math.sqrt(expected))
 
     def train_step(self, data):
         """One discriminator update and, when due, one generator step.
@@ -501,12 +559,16 @@ class DPGAN(keras.Model):
         return rows, tf.reshape(labels, [-1]), mask
 
     def _logs(self):
-        logs = {
-            m.name: m.result() for m in (self.g_loss_metric, self.d_loss_fake_metric)
-        }
+        logs = {m.name: m.result() for m in self.metrics}
         if self.private:
             logs["epsilon"] = self._limits.epsilon(self._count())
-        return logs
+        return self._reducible(logs)
+
+    def _reducible(self, logs):
+        """Logs as Keras takes means of them: over workers along an axis."""
+        if not workers.are_several(self.distribute_strategy):
+            return logs
+        return {name: tf.reshape(value, (1,)) for name, value in logs.items()}
 
     def test_step(self, data):
         """Public numbers only: `data` is not looked at."""
@@ -519,7 +581,7 @@ class DPGAN(keras.Model):
         )
         self.g_loss_metric.update_state(g_loss)
         self.d_loss_fake_metric.update_state(d_loss_fake)
-        return {m.name: m.result() for m in self.metrics}
+        return self._reducible({m.name: m.result() for m in self.metrics})
 
     def evaluate(self, x=None, y=None, steps=None, **kwargs):
         """Losses on fresh generated rows: numbers that may be published.
@@ -779,23 +841,6 @@ def default_delta(num_examples):
     return 10.0 ** -(math.floor(math.log10(num_examples)) + 1)
 
 
-def _check_strategy(strategy):
-    distribute = tf.distribute
-    if isinstance(
-        strategy,
-        distribute.MultiWorkerMirroredStrategy
-        | distribute.experimental.ParameterServerStrategy
-        | distribute.experimental.CentralStorageStrategy
-        | distribute.TPUStrategy,
-    ):
-        raise ValueError(
-            "A `DPGAN` trains on one device or under `tf.distribute.MirroredStrategy`. "
-            "Under another strategy it is not known that a record enters an update "
-            "once and the noise once. For several machines see "
-            f"`keras_dpgan.federated`. Received: {type(strategy).__name__}"
-        )
-
-
 def _check_boundary(loss):
     if loss.boundary is None:
         raise ValueError(
@@ -833,6 +878,15 @@ def _check_noise_source(d_optimizer, jit_compile):
         raise ValueError(
             '`jit_compile` must be False with `noise_source="secure"`, whose noise '
             f"XLA cannot compile. Received: jit_compile={jit_compile}"
+        )
+
+
+def _check_compilation(jit_compile, strategy):
+    if jit_compile and strategy.num_replicas_in_sync > 1:
+        raise ValueError(
+            "`jit_compile` must be False on several replicas: XLA compiles for one "
+            f"device. Received: jit_compile={jit_compile} with "
+            f"{strategy.num_replicas_in_sync} replicas"
         )
 
 

@@ -84,6 +84,10 @@ class PrivacyRecord(keras.layers.Layer):
         self._fingerprint.assign(entry.fingerprint())
         self._entry = entry
 
+    def continue_run(self):
+        """Tells that the file just read was of the run that goes on."""
+        self._is_from_file = False
+
     def add(self, entry):
         """Counts updates that have no part in these weights.
 

@@ -1,6 +1,7 @@
 """What `fit` was given, and what may be claimed about how it was sampled."""
 
 import dataclasses
+import math
 import weakref
 
 import keras
@@ -8,6 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_dpgan import _validate
+from keras_dpgan import workers
+from keras_dpgan.data import sharded
 from keras_dpgan.data.checks import check_records
 from keras_dpgan.data.padding import PaddedDataset
 from keras_dpgan.data.poisson import PoissonDataset
@@ -29,6 +32,9 @@ class TrainingData:
         seeded: Whether draws can be repeated by who knows a seed.
         max_participations: For sampling that is not Poisson, the declared most
             updates that one record takes part in; `None` means every one.
+        hidden: The `PoissonDataset` that replicas draw `batches` from, which Keras
+            does not see.
+        steps_per_epoch: Int, the batches that make an epoch; `None` for all.
     """
 
     batches: object
@@ -37,11 +43,13 @@ class TrainingData:
     num_examples: int | None = None
     seeded: bool = False
     max_participations: int | None = None
+    hidden: PoissonDataset | None = None
+    steps_per_epoch: int | None = None
 
     def pass_over(self, epochs):
         """Leaves out the draws of the first epochs, where they are seeded."""
         if self.seeded:
-            dataset = self.batches
+            dataset = self.hidden or self.batches
             if isinstance(dataset, PaddedDataset):
                 dataset = dataset.dataset
             dataset.epoch += epochs
@@ -65,8 +73,8 @@ def from_fit_arguments(
         y: Labels, with arrays only.
         batch_size: Int, with arrays only: the expected batch size. Defaults to
             256, or to the number of rows if that is less.
-        steps_per_epoch: Int, with arrays only: the updates that make an epoch.
-            Defaults to `None`: 1/q.
+        steps_per_epoch: Int, the updates that make an epoch. Defaults to `None`:
+            1/q with arrays, the batches of other data.
         row_shape: The shape of a row that the discriminator takes.
         num_classes: Int or `None`.
         value_range: `(low, high)` of the generator's output, or `None`.
@@ -88,6 +96,7 @@ def from_fit_arguments(
         x = PoissonDataset(
             x, y, expected_batch_size=size, steps_per_epoch=steps_per_epoch
         )
+        steps_per_epoch = None
     else:
         _refuse(
             "a data set, which has its own labels and batches",
@@ -109,30 +118,60 @@ def from_fit_arguments(
             x.sampling_probability,
             x.num_examples,
             x.seeded,
+            steps_per_epoch=steps_per_epoch,
         )
     if max_participations is not None:
         _validate.check_int("max_participations", max_participations, minimum=1)
     size = _static_batch_size(x) if expected_batch_size is None else expected_batch_size
     _validate.check_positive("expected_batch_size", size)
-    return TrainingData(x, float(size), max_participations=max_participations)
+    return TrainingData(
+        x,
+        float(size),
+        max_participations=max_participations,
+        steps_per_epoch=steps_per_epoch,
+    )
 
 
-def padded(data, multiple):
-    """The same data with batches padded to a multiple of `multiple` rows."""
-    if multiple == 1:
+def for_devices(data, strategy, row_multiple):
+    """The same data in the form that replicas and XLA need.
+
+    Args:
+        data: `TrainingData`.
+        strategy: The `tf.distribute.Strategy` that trains.
+        row_multiple: Int, what XLA needs the rows of a batch to be a multiple of;
+            1 without XLA.
+
+    Raises:
+        ValueError: If the data cannot be brought into that form.
+    """
+    num_replicas = strategy.num_replicas_in_sync
+    if num_replicas == 1 and row_multiple == 1:
         return data
+    given = type(data.batches).__name__
     if isinstance(data.batches, RemoteRecords):
         raise ValueError(
             "Records that stay with their owners come in as sums, to one replica and "
             "without XLA: leave the strategy and `jit_compile` out. Received: x of "
-            f"type {type(data.batches).__name__}"
+            f"type {given}"
+        )
+    if num_replicas > 1 and data.sampling_probability is not None:
+        steps = data.steps_per_epoch or len(data.batches)
+        batches = sharded.distribute(data.batches, strategy, steps)
+        return dataclasses.replace(
+            data, batches=batches, hidden=data.batches, steps_per_epoch=steps
+        )
+    if workers.are_several(strategy):
+        raise ValueError(
+            "Several workers need records that can be parted among them: arrays or "
+            f"a `PoissonDataset`, the same in each worker. Received: {given}"
         )
     if not isinstance(data.batches, keras.utils.PyDataset):
         raise ValueError(
             "Several replicas and XLA need batches of even size, which `fit` can "
             "give to arrays and to a `keras.utils.PyDataset` only. Received: "
-            f"{type(data.batches).__name__}"
+            f"{given}"
         )
+    multiple = math.lcm(num_replicas, row_multiple)
     return dataclasses.replace(data, batches=PaddedDataset(data.batches, multiple))
 
 

@@ -43,6 +43,11 @@ class TrainingLimits:
         """Makes the next steps do nothing: a resumed epoch has done them."""
         self._steps_to_skip.assign(steps)
 
+    @property
+    def num_steps_to_skip(self):
+        """The number of coming steps that do nothing."""
+        return int(self._steps_to_skip.numpy())
+
     def set_max_updates(self, max_updates):
         """Sets the count at which updates stop; `None` for no limit."""
         self._max_updates.assign(UNLIMITED if max_updates is None else max_updates)

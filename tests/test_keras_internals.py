@@ -1,6 +1,8 @@
 """Each private name of Keras that is used, on the installed Keras."""
 
 import keras
+import numpy as np
+import tensorflow as tf
 
 from keras_dpgan import _keras_internals
 
@@ -36,3 +38,48 @@ def test_random_state_is_told_from_weights():
     dropout.build((None, 3))
     assert _keras_internals.has_random_state(dropout)
     assert not _keras_internals.has_random_state(keras.layers.Flatten())
+
+
+def draws_of_one_step(model_class):
+    with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
+        model = model_class()
+        model.compile()
+    batches = Batches()
+    model.fit(batches, verbose=0)
+    return batches.num_drawn
+
+
+def test_a_built_trainer_takes_no_batch_for_its_shapes():
+    # One for the types, and one to train on; under a strategy Keras asks for more.
+    assert draws_of_one_step(Trainer) == 2
+    assert draws_of_one_step(StockTrainer) > 2
+
+
+def test_the_epoch_of_a_resumed_fit_is_read():
+    model = nested_model()
+    assert _keras_internals.resumed_epoch(model) is None
+    _keras_internals.set_initial_epoch(model, 3)
+    assert _keras_internals.resumed_epoch(model) == 3
+
+
+class Batches(keras.utils.PyDataset):
+    num_drawn = 0
+
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, index):
+        self.num_drawn += 1
+        return (np.zeros((2, 1), np.float32),)
+
+
+class StockTrainer(keras.Model):
+    def call(self, inputs):
+        return inputs
+
+    def train_step(self, data):
+        return {"number": tf.constant(0.0)}
+
+
+class Trainer(_keras_internals.BuiltTrainer, StockTrainer):
+    pass

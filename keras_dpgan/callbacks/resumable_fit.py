@@ -4,7 +4,8 @@ import os
 
 import keras
 
-from keras_dpgan.callbacks import checkpoint
+from keras_dpgan import checkpoint
+from keras_dpgan import workers
 
 
 class ResumableFit(keras.callbacks.Callback):
@@ -32,6 +33,9 @@ class ResumableFit(keras.callbacks.Callback):
     since the last backup; and another generator optimizer gets a mere warning.
     Without a `ledger` those lost updates are not counted.
 
+    Where several workers train together, the chief alone has the ledger, and reads
+    and writes the checkpoint; the others follow it.
+
     Args:
         directory: Where the checkpoint is kept; made where there is none. One for
             each run.
@@ -45,7 +49,13 @@ class ResumableFit(keras.callbacks.Callback):
         self._step = 0
         self._saved_count = None
 
+    @property
+    def _is_idle(self):
+        return not workers.is_chief(self.model.distribute_strategy)
+
     def on_train_begin(self, logs=None):
+        if self._is_idle:
+            return
         if getattr(self.model, "ledger", None) is None:
             raise ValueError(
                 "`ResumableFit` needs a `DPGAN` that trains under a ledger, or what "
@@ -75,6 +85,8 @@ class ResumableFit(keras.callbacks.Callback):
         self._epoch, self._step = epoch + 1, 0
 
     def on_train_end(self, logs=None):
+        if self._is_idle:
+            return
         self._saved_count = None
         self._save()
 

@@ -132,17 +132,40 @@ class PoissonDataset(keras.utils.PyDataset):
             raise IndexError(
                 f"`index` must be in [0, {self._num_batches}). Received: index={index}"
             )
-        return self.records.take(self._draw(int(index)))
+        return self.draw_shard(0, int(index), 0, 1)
 
-    def _draw(self, index):
-        entropy = None if self._seed is None else (self._seed, self.epoch, index)
-        # A generator kept on the object would be copied into each forked worker
-        # and repeat itself there.
-        rng = np.random.default_rng(entropy)
-        size = rng.binomial(self.num_examples, self._sampling_probability)
-        indices = rng.choice(self.num_examples, size, replace=False, shuffle=False)
+    def draw_shard(self, epoch, index, shard, num_shards):
+        """Draws a batch from one of several disjoint parts of the records.
+
+        At the common q, so that the batches of all parts are together a batch of
+        all records.
+
+        Args:
+            epoch: Int, the epochs that lie between now and the draw.
+            index: Int, which batch of that epoch. Without a seed neither changes
+                anything.
+            shard: Int in [0, num_shards): the part that has the records `shard`,
+                `shard + num_shards`, `shard + 2 * num_shards` and so on.
+            num_shards: Positive int.
+
+        Returns:
+            As `__getitem__`.
+        """
+        if self._seed is None:
+            indices = self._draw(shard, num_shards, np.random.default_rng())
+        else:
+            # Of all records, so that the number of parts changes no draw.
+            rng = np.random.default_rng((self._seed, self.epoch + epoch, index))
+            indices = self._draw(0, 1, rng)
+            indices = indices[indices % num_shards == shard]
+        return self.records.take(indices)
+
+    def _draw(self, shard, num_shards, rng):
+        num_records = len(range(shard, self.num_examples, num_shards))
+        size = rng.binomial(num_records, self._sampling_probability)
+        places = rng.choice(num_records, size, replace=False, shuffle=False)
         # In the order of storage, which disks and caches like.
-        return np.sort(indices)
+        return np.sort(places) * num_shards + shard
 
     def on_epoch_end(self):
         """Moves on to the next epoch of the seeded draws; Keras calls it."""

@@ -10,6 +10,9 @@ import sys
 import numpy as np
 import pytest
 
+from keras_dpgan import export
+from keras_dpgan import privacy
+
 EXAMPLES = pathlib.Path(__file__).parents[2] / "examples"
 
 
@@ -103,3 +106,25 @@ def test_fashion_mnist_makes_the_best_recipe_unless_told_otherwise(
     assert (output_dir / "generator" / "saved_model.pb").exists()
     written = json.loads((output_dir / "run.json").read_text())
     assert 4.9 < written["privacy"]["epsilon"] <= 5
+
+
+def test_two_workers_train_and_the_chief_exports(tmp_path):
+    result = subprocess.run(
+        [
+            sys.executable,
+            str(EXAMPLES / "multi_worker" / "launch.py"),
+            "--workers=2",
+            f"--output_dir={tmp_path}",
+            "--epochs=2",
+        ],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+    )
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert result.stdout.count("Differentially private with epsilon = ") == 1
+    card = export.read_card(tmp_path / "generator")
+    ledger = privacy.Ledger.read(tmp_path / "digits.ledger")
+    assert ledger.total_updates == 22
+    assert card["guarantee"]["epsilon"] == pytest.approx(ledger.epsilon(1e-4), rel=1e-6)
+    assert np.isfinite(export.load(tmp_path / "generator").sample(3)[0]).all()

@@ -1,0 +1,163 @@
+"""The processes that train one model together."""
+
+import contextlib
+import json
+
+import numpy as np
+import tensorflow as tf
+
+_STRATEGIES = (
+    tf.distribute.MirroredStrategy,
+    tf.distribute.MultiWorkerMirroredStrategy,
+    tf.distribute.OneDeviceStrategy,
+)
+
+# What TensorFlow raises where another worker does not answer.
+_LOSSES = (
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.FailedPreconditionError,
+    tf.errors.InternalError,
+)
+_WORD = 8  # Bytes of an int64, as which bytes travel.
+
+
+def check_strategy(strategy):
+    """Refuses a strategy under which noise might not enter once.
+
+    Args:
+        strategy: A `tf.distribute.Strategy`.
+
+    Raises:
+        ValueError: For a `ParameterServerStrategy`, and for one that is not known.
+    """
+    if isinstance(strategy, _STRATEGIES) or not tf.distribute.has_strategy():
+        return
+    if isinstance(strategy, tf.distribute.experimental.ParameterServerStrategy):
+        raise ValueError(
+            "A `ParameterServerStrategy` cannot train a `DPGAN`: each of its workers "
+            "updates the weights by itself, so that there is no sum over all of them "
+            "to which noise could be added once; nor does the `fit` of Keras 3 "
+            "know it. Use `tf.distribute.MultiWorkerMirroredStrategy`."
+        )
+    raise ValueError(
+        "A `DPGAN` trains on one device, under `tf.distribute.MirroredStrategy` or "
+        "under `tf.distribute.MultiWorkerMirroredStrategy`. Under another strategy it "
+        "is not known that a record enters an update once and the noise once. "
+        f"Received: {type(strategy).__name__}"
+    )
+
+
+def are_several(strategy):
+    """Whether several processes train together."""
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return False
+    return strategy.num_replicas_in_sync > num_local_replicas(strategy)
+
+
+def num_local_replicas(strategy):
+    """The number of replicas in this worker, an int."""
+    return len(strategy.extended.worker_devices)
+
+
+def is_chief(strategy=None):
+    """Whether this process is the one that writes ledger, samples and export.
+
+    ```python
+    strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    ledger = None
+    if workers.is_chief(strategy):
+        ledger = privacy.Ledger("my.ledger", data_name="my data")
+    ```
+
+    Args:
+        strategy: A `tf.distribute.Strategy`. Defaults to `None`: the one in whose
+            scope the call is.
+
+    Returns:
+        Bool; `True` where there is one process.
+    """
+    strategy = strategy or tf.distribute.get_strategy()
+    if not are_several(strategy):
+        return True
+    resolver = strategy.cluster_resolver
+    has_chief = "chief" in resolver.cluster_spec().jobs
+    return resolver.task_type == "chief" or (resolver.task_id == 0 and not has_chief)
+
+
+def broadcast(strategy, content):
+    """Gives each worker what the chief has.
+
+    Args:
+        strategy: A strategy of several workers, each of which makes this call.
+        content: Bytes, of any length, in the chief; others' are ignored.
+
+    Returns:
+        The chief's bytes.
+    """
+    if not is_chief(strategy):
+        content = b""
+    length = int(_sum(strategy, np.array([len(content)], np.int64))[0])
+    words = np.zeros(-(-length // _WORD), np.int64)
+    words.view(np.uint8)[: len(content)] = np.frombuffer(content, np.uint8)
+    return _sum(strategy, words).tobytes()[:length]
+
+
+def _sum(strategy, numbers):
+    """Adds up what the workers have."""
+
+    def add_up(numbers):
+        context = tf.distribute.get_replica_context()
+        place = context.replica_id_in_sync_group % num_local_replicas(strategy)
+        own = tf.where(tf.equal(place, 0), numbers, tf.zeros_like(numbers))
+        return context.all_reduce(tf.distribute.ReduceOp.SUM, own)
+
+    sums = tf.function(lambda numbers: strategy.run(add_up, (numbers,)))(numbers)
+    return strategy.experimental_local_results(sums)[0].numpy()
+
+
+def check_equal(strategy, facts):
+    """Raises in each worker if one of them is to train otherwise than the chief.
+
+    Args:
+        strategy: A strategy of several workers, each of which makes this call.
+        facts: Dict of JSON values by name.
+
+    Raises:
+        ValueError: Names what differs.
+    """
+    of_chief = json.loads(broadcast(strategy, json.dumps(facts).encode()))
+    differing = [name for name in facts if facts[name] != of_chief.get(name)]
+    if _sum(strategy, np.array([len(differing)], np.int64))[0]:
+        here = {name: (facts[name], of_chief.get(name)) for name in differing}
+        raise ValueError(
+            "All workers must train alike, on the same data: run the same script in "
+            "each. Here and at the chief differ: "
+            f"{here or 'nothing; see what another worker says'}"
+        )
+
+
+@contextlib.contextmanager
+def explained_losses(strategy):
+    """Says what has happened when another worker does not answer.
+
+    Args:
+        strategy: A `tf.distribute.Strategy`.
+
+    Raises:
+        RuntimeError: If a worker cannot be reached.
+    """
+    try:
+        yield
+    except _LOSSES as error:
+        if not are_several(strategy):
+            raise
+        resolver = strategy.cluster_resolver
+        raise RuntimeError(
+            "A worker of this training has ended or cannot be reached, so "
+            f"{resolver.task_type} {resolver.task_id} ends, too. What was reserved in "
+            "the ledger counts as spent. Start the same script again in all workers: "
+            "with `ResumableFit` it goes on from the last checkpoint."
+        ) from error
