@@ -1,6 +1,7 @@
 """The processes that train one model together."""
 
 import contextlib
+import functools
 import json
 
 import numpy as np
@@ -106,16 +107,24 @@ def broadcast(strategy, content):
 
 
 def _sum(strategy, numbers):
-    """Adds up what the workers have."""
+    """Adds up the int64 vectors that the workers have."""
+    sums = _summation(strategy)(tf.constant(numbers))
+    return strategy.experimental_local_results(sums)[0].numpy()
 
+
+@functools.cache
+def _summation(strategy):
     def add_up(numbers):
         context = tf.distribute.get_replica_context()
         place = context.replica_id_in_sync_group % num_local_replicas(strategy)
         own = tf.where(tf.equal(place, 0), numbers, tf.zeros_like(numbers))
         return context.all_reduce(tf.distribute.ReduceOp.SUM, own)
 
-    sums = tf.function(lambda numbers: strategy.run(add_up, (numbers,)))(numbers)
-    return strategy.experimental_local_results(sums)[0].numpy()
+    @tf.function(input_signature=[tf.TensorSpec((None,), tf.int64)])
+    def sum_over_workers(numbers):
+        return strategy.run(add_up, (numbers,))
+
+    return sum_over_workers
 
 
 def check_equal(strategy, facts):

@@ -21,20 +21,23 @@ def numbered(n):
     return np.arange(n, dtype="float32")[:, None]
 
 
-def draw_presence(dataset, draws):
+def draw_presence(dataset, draws, num_shards=1):
     """A bool array of shape (draws, records): who was present in which batch."""
     presence = np.zeros((draws, dataset.num_examples), bool)
     for row in presence:
-        (batch,) = dataset[0]
-        row[batch[:, 0].astype(int)] = True
-        assert row.sum() == len(batch)
+        for shard in range(num_shards):
+            (batch,) = dataset.draw_shard(0, 0, shard, num_shards)
+            numbers = batch[:, 0].astype(int)
+            assert np.all(numbers % num_shards == shard)
+            row[numbers] = True
+            assert row[shard::num_shards].sum() == len(numbers)
     return presence
 
 
-@pytest.fixture(scope="module")
-def presence():
+@pytest.fixture(scope="module", params=[1, 3, NUM_EXAMPLES])
+def presence(request):
     dataset = PoissonDataset(numbered(NUM_EXAMPLES), sampling_probability=PROBABILITY)
-    return draw_presence(dataset, NUM_DRAWS)
+    return draw_presence(dataset, NUM_DRAWS, num_shards=request.param)
 
 
 def assert_chi_square(statistic, degrees):
