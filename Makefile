@@ -17,7 +17,7 @@ SHORT := tests/clipping/test_engines.py tests/dpgan/test_saving.py \
 	tests/test_packaging.py
 
 .PHONY: demo test test-all test-short test-pythons lint format package bench-peers \
-	bench bench-check quality federated-demo bench-federated docs clean
+	bench bench-check bench-scale quality federated-demo bench-federated docs clean
 
 demo: $(VENV)/with-plots
 	$(PY) examples/digits/train.py --output_dir=out/digits
@@ -63,6 +63,9 @@ bench-peers: benchmarks/.venv-opacus/installed benchmarks/.venv-jax/installed
 
 bench: $(VENV)/with-test
 	$(PY) benchmarks/speed.py
+
+bench-scale: $(VENV)/with-test
+	$(PY) benchmarks/scale.py
 
 bench-check: $(VENV)/with-test
 	$(PY) benchmarks/speed.py --check
