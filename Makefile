@@ -85,7 +85,8 @@ quality: $(VENV)/with-test
 	$(PY) benchmarks/quality.py --epsilon=1e7 --options='{"components": 64, "rank": 256}'
 
 docs: $(VENV)/with-docs
-	$(PY) -m mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict
+	$(PY) tools/check_site.py build/site
 
 clean:
 	rm -rf $(VENV) .venv-* benchmarks/.venv-* build dist out *.egg-info .pytest_cache .ruff_cache .hypothesis

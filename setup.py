@@ -29,6 +29,7 @@ FEDERATED = [
     'pyarrow<25; python_version < "3.12"',
 ]
 SECURE = ["cryptography", "mpmath"]
+DOCS = ["mkdocs-material", "mkdocstrings[python]"]
 TEST = [
     "pytest>=8",
     "pytest-xdist",
@@ -48,8 +49,8 @@ TEST = [
     *HUB,
     *PLOTS,
     *TENSORBOARD,
+    *DOCS,
 ]
-DOCS = ["mkdocs-material", "mkdocstrings[python]"]
 
 setuptools.setup(
     name="keras-dpgan",

@@ -1,6 +1,6 @@
 """What limits many workers: a small model, fitted to runs on this machine.
 
-Writes scale.md and scale.json.
+Writes its tables into docs/scale.md, and scale.json.
 """
 
 import json
@@ -18,6 +18,8 @@ from keras_dpgan import privacy
 from keras_dpgan.data import PoissonDataset
 
 HERE = pathlib.Path(__file__).parent
+PAGE = HERE.parent / "docs" / "scale.md"
+BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"
 SIZES = (1_000, 100_000, 1_000_000, 4_000_000)
 BATCHES = (32, 64, 128, 256)
 CHECKED_BATCHES = (64, 128, 256)
@@ -146,7 +148,7 @@ def update_seconds(model, workers, batch, network=None):
 
 
 def tables(runs, model):
-    """The page, as Markdown."""
+    """What the page shows, as Markdown."""
     lines = [
         "| fitted | |",
         "| --- | --- |",
@@ -187,9 +189,13 @@ def main():
     model = fit(runs)
     text = json.dumps({"runs": runs, "model": model}, indent=2)
     (HERE / "scale.json").write_text(text + "\n", encoding="utf-8")
-    page = tables(runs, model)
-    (HERE / "scale.md").write_text(page, encoding="utf-8")
-    print(page)
+    text = tables(runs, model)
+    print(text)
+    page = PAGE.read_text(encoding="utf-8")
+    before, rest = page.split(BEGIN)
+    after = rest.split(END)[1]
+    page = f"{before}{BEGIN}\n{text}{END}{after}"
+    PAGE.write_text(page, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -76,7 +76,7 @@ class PublicGeneration:
             if labels is not None:
                 raise ValueError(
                     "`labels` must be None: the model is not conditional. Received: "
-                    f"labels={labels}"
+                    f"labels={labels!r:.80}"
                 )
             return None
         if labels is None:
