@@ -98,6 +98,9 @@ def result_of(strategy, mode, noise_multiplier):
         "of_generator": [
             float(np.sum(w.numpy())) for w in gan.generator.trainable_variables
         ],
+        "schedule": [
+            float(w.numpy()) for w in getattr(gan.discriminator_steps, "weights", ())
+        ],
         "finite": bool(np.all(np.isfinite(moved))),
         "expected_batch_size": gan._training_data.expected_batch_size,
     }
