@@ -463,6 +463,8 @@ class DPGAN(_keras_internals.BuiltTrainer):
         if not self.private:
             # On record, too: a later `compile` must not forget it.
             return privacy.HistoryEntry(mechanism="gaussian", noise_multiplier=0.0)
+        if isinstance(data.batches, RemoteRecords) and data.batches.entry is not None:
+            return data.batches.entry
         return privacy.HistoryEntry(
             mechanism=self.d_optimizer.mechanism.name,
             noise_multiplier=self.d_optimizer.noise_multiplier,

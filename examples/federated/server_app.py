@@ -69,28 +69,7 @@ def train_record_level(gan, group, config, output_dir):
         config["expected-batch-size"],
         steps_per_epoch=min(50, config["rounds"]),
     )
-    tracker = callbacks.EpsilonTracker(delta=config["delta"])
-    logs = fit(gan, records, config, output_dir, tracker)
-    statement = gan.privacy_statement(config["delta"])
-    (output_dir / "privacy.txt").write_text(str(statement))
-    return {
-        "unit": "record",
-        "epsilon": statement.epsilon,
-        "rounds": gan.num_discriminator_updates,
-        "g_loss": logs["g_loss"],
-    }
-
-
-def fit(gan, records, config, output_dir, *more):
-    """All rounds, entered in a ledger before they are made; gives their logs."""
-    with privacy.Ledger(output_dir / "ledger", "federated digits") as ledger:
-        return gan.fit(
-            records,
-            epochs=config["rounds"] // len(records),
-            ledger=ledger,
-            verbose=2,
-            callbacks=list(more),
-        ).history
+    return fit(gan, records, config, output_dir)
 
 
 def train_hidden_records(gan, group, holder, config, output_dir):
@@ -103,16 +82,27 @@ def train_hidden_records(gan, group, holder, config, output_dir):
         task.num_records(),
         steps_per_epoch=min(50, config["rounds"]),
     )
-    logs = fit(gan, records, config, output_dir)
-    updates = gan.num_discriminator_updates
-    statement = records.privacy_statement(updates, config["delta"])
-    (output_dir / "privacy.txt").write_text(statement)
+    run = fit(gan, records, config, output_dir)
+    return {**run, "lost_rounds": records.num_unopened}
+
+
+def fit(gan, records, config, output_dir):
+    """All rounds, entered in a ledger before they are made."""
+    with privacy.Ledger(output_dir / "ledger", "federated digits") as ledger:
+        history = gan.fit(
+            records,
+            epochs=config["rounds"] // len(records),
+            ledger=ledger,
+            verbose=2,
+            callbacks=[callbacks.EpsilonTracker(delta=config["delta"])],
+        ).history
+    statement = gan.privacy_statement(config["delta"])
+    (output_dir / "privacy.txt").write_text(str(statement))
     return {
         "unit": "record",
-        "epsilon": records.epsilon(updates, config["delta"]),
-        "rounds": updates,
-        "lost_rounds": records.num_unopened,
-        "g_loss": logs["g_loss"],
+        "epsilon": statement.epsilon,
+        "rounds": gan.num_discriminator_updates,
+        "g_loss": history["g_loss"],
     }
 
 

@@ -28,10 +28,13 @@ class RemoteRecords(keras.utils.PyDataset, abc.ABC):
             `None`: 1/q, rounded.
 
     Attributes:
+        entry: The `privacy.HistoryEntry` of an update whose noise comes with the
+            sums; `None` where the optimizer adds it.
         seeded: Whether draws can be repeated by who knows a seed.
         statement_notes: Tuple of strings, what a privacy statement says first.
     """
 
+    entry = None
     seeded = False
     statement_notes = ()
 

@@ -8,6 +8,7 @@ import numpy as np
 from keras_dpgan import _validate
 from keras_dpgan.federated import vectors
 from keras_dpgan.federated.shared_noise import SharedNoise
+from keras_dpgan.privacy.history_entry import HistoryEntry
 from keras_dpgan.privacy.sampled_divergence import sampled_divergence
 
 
@@ -96,6 +97,16 @@ class RecordSumNoise(SharedNoise):
             raise ValueError("A sum of clipped gradients must be finite.")
         vector = vectors.clip(vector, self.largest_sum, order=2)
         return np.rint(vector / self.step).astype(np.int64)
+
+    @property
+    def entry(self):
+        """The `HistoryEntry` of such updates."""
+        return HistoryEntry(
+            mechanism="discrete_gaussian",
+            noise_multiplier=self.noise_multiplier,
+            excess_divergence=self.excess_divergence,
+            sampling_probability=self.sampling_probability,
+        )
 
     def renyi_divergence(self, orders):
         """One update's Renyi divergence, for a record that is there or is not.

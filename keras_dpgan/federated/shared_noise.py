@@ -132,6 +132,13 @@ class SharedNoise:
         signed = np.where(total >= (self.modulus + 1) // 2, total - self.modulus, total)
         return vectors.unflatten(self.step * signed, like)
 
+    @property
+    def excess_divergence(self):
+        """What the sum of the shares lacks of a Gaussian: a Renyi divergence."""
+        k = np.arange(1, self.cohort.num_honest)
+        tau = np.exp(-2 * (np.pi * self.share_stddev) ** 2 * k / (k + 1))
+        return 10 * float(np.sum(tau)) * self.num_parameters
+
     def renyi_divergence(self, orders):
         """One round's Renyi divergence, for a client whose update becomes zero.
 
@@ -141,9 +148,4 @@ class SharedNoise:
         Returns:
             Float array of the same shape.
         """
-        shares, stddev = self.cohort.num_honest, self.share_stddev
-        k = np.arange(1, shares)
-        # The distance of a sum of discrete Gaussians from a discrete Gaussian.
-        tau = 10 * np.sum(np.exp(-2 * (np.pi * stddev) ** 2 * k / (k + 1)))
-        ratio = self.sensitivity**2 / (shares * stddev**2)
-        return orders * ratio / 2 + tau * self.num_parameters
+        return orders / (2 * self.noise_multiplier**2) + self.excess_divergence

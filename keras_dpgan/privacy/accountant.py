@@ -30,7 +30,8 @@ def epsilon(history, delta, accountant="pld"):
         delta: Float in (0, 1).
         accountant: `"pld"` (privacy loss distributions: tight, about a second)
             or `"rdp"` (Renyi differential privacy: a little larger, at once).
-            The first is never above the second. Defaults to `"pld"`.
+            The first is never above the second. Of discrete Gaussian noise only
+            the second is known, and is what is given. Defaults to `"pld"`.
 
     Returns:
         Float, an upper bound. 0 for an empty history, infinite if an update had
@@ -72,7 +73,7 @@ def group_epsilon(history, delta, group_size, accountant="pld"):
         bound = rdp.to_epsilon(rdp.composition_rdp(total), delta)
     else:
         bound = group.converted_epsilon(composition.compose(history), delta, group_size)
-    if accountant == "rdp":
+    if accountant == "rdp" or total.bounded:
         return bound
     return min(bound, pld.pld_epsilon(total, delta, group_size))
 
@@ -89,9 +90,18 @@ def to_event(entry):
         Poisson it holds for `entry.participations` updates, which dp_accounting
         composes under its default relation to the same figure as under
         `REPLACE_SPECIAL`.
+
+    Raises:
+        ValueError: For discrete Gaussian noise, which `dp_accounting` does not know.
     """
     import dp_accounting
 
+    if entry.excess_divergence is not None:
+        raise ValueError(
+            "`entry` must not be of discrete Gaussian noise, for which dp_accounting "
+            "has no event: use `keras_dpgan.privacy.epsilon`. Received: "
+            f"mechanism={entry.mechanism!r}"
+        )
     event = dp_accounting.GaussianDpEvent(entry.effective_noise_multiplier)
     if entry.is_amplified:
         event = dp_accounting.PoissonSampledDpEvent(entry.sampling_probability, event)

@@ -22,6 +22,23 @@ class SampledGaussian:
 
 
 @dataclasses.dataclass(frozen=True)
+class BoundedUpdates:
+    """Updates of which upper bounds on the Renyi divergence are known, and no more.
+
+    Attributes:
+        sampling_probability: Float in (0, 1]; 1 without amplification.
+        noise_multiplier: Positive float.
+        excess_divergence: Non-negative float; see `HistoryEntry`.
+        count: Non-negative int, the number of updates that a row can be in.
+    """
+
+    sampling_probability: float
+    noise_multiplier: float
+    excess_divergence: float
+    count: int
+
+
+@dataclasses.dataclass(frozen=True)
 class Composition:
     """Mechanisms whose costs add up to that of a history.
 
@@ -32,16 +49,18 @@ class Composition:
             standard deviations. Gaussian mechanisms compose exactly (Dong, Roth
             and Su 2022, "Gaussian Differential Privacy", corollary 3.3).
         is_noiseless: Whether any update had no noise.
+        bounded: Tuple of `BoundedUpdates`.
     """
 
     sampled: tuple
     squared_shift: float
     is_noiseless: bool
+    bounded: tuple = ()
 
     @property
     def is_gaussian(self):
         """Whether it is one Gaussian mechanism, which has a closed form."""
-        return not self.sampled
+        return not self.sampled and not self.bounded
 
     @property
     def num_sampled_updates(self):
@@ -59,15 +78,19 @@ def compose(history, group_size=1):
             take part in p updates do most in p updates of k rows.)
 
     Returns:
-        A `Composition`; its sampled part is for one row, whatever the group.
+        A `Composition`; what is in it of sampled and bounded updates is for one
+        row, whatever the group.
     """
     counts = collections.Counter()
     squared_shift = 0.0
+    bounded = []
     for entry in history.entries:
         noise_multiplier = entry.effective_noise_multiplier
         if noise_multiplier == 0:
             return Composition((), 0.0, is_noiseless=True)
-        if is_sampled(entry):
+        if entry.excess_divergence is not None:
+            bounded.append(_bounded(entry))
+        elif is_sampled(entry):
             counts[entry.sampling_probability, noise_multiplier] += entry.count
         else:
             squared_shift += entry.participations * (group_size / noise_multiplier) ** 2
@@ -75,7 +98,13 @@ def compose(history, group_size=1):
         SampledGaussian(q, noise_multiplier, count)
         for (q, noise_multiplier), count in counts.items()
     )
-    return Composition(sampled, squared_shift, is_noiseless=False)
+    return Composition(sampled, squared_shift, False, tuple(bounded))
+
+
+def _bounded(entry):
+    q = entry.sampling_probability if entry.is_amplified else 1.0
+    count = entry.count if entry.is_amplified else entry.participations
+    return BoundedUpdates(q, entry.noise_multiplier, entry.excess_divergence, count)
 
 
 def is_sampled(entry: HistoryEntry):

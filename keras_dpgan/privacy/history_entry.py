@@ -10,7 +10,7 @@ from keras_dpgan import _validate
 ADD_OR_REMOVE_ONE = "add_or_remove_one"
 REPLACE_WITH_NULL = "replace_with_null"
 
-MECHANISMS = ("gaussian", "adaptive_clip_gaussian")
+MECHANISMS = ("gaussian", "adaptive_clip_gaussian", "discrete_gaussian")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -19,12 +19,17 @@ class HistoryEntry:
 
     Args:
         mechanism: `"gaussian"`, or `"adaptive_clip_gaussian"`, which also
-            releases a noisy count of the records below the clip.
+            releases a noisy count of the records below the clip; or
+            `"discrete_gaussian"`, whose noise came with the sum, in shares of those
+            who added it up (`federated.RecordSumNoise`).
         noise_multiplier: Non-negative float: the standard deviation of the
             noise on the sum, divided by `l2_norm_clip`. Zero is legal; its
             epsilon is infinite.
         clipped_count_stddev: Non-negative float: the standard deviation of the
             noise on that count. Adaptive clipping only.
+        excess_divergence: Non-negative float: by how much the noise's Renyi
+            divergence, at any order, may be above that of a Gaussian. Discrete
+            Gaussian noise only.
         sampling_probability: Float in (0, 1]: the probability with which each
             record enters a batch, under Poisson sampling. `None` where sampling
             is not Poisson.
@@ -41,6 +46,7 @@ class HistoryEntry:
     mechanism: str
     noise_multiplier: float
     clipped_count_stddev: float | None = None
+    excess_divergence: float | None = None
     sampling_probability: float | None = None
     max_participations: int | None = None
     seeded_sampling: bool = False
@@ -74,6 +80,10 @@ class HistoryEntry:
             options["clipped_count_stddev"] = _validate.check_non_negative(
                 "clipped_count_stddev", self.clipped_count_stddev
             )
+        if self.excess_divergence is not None:
+            options["excess_divergence"] = _validate.check_non_negative(
+                "excess_divergence", self.excess_divergence
+            )
         if self.sampling_probability is not None:
             options["sampling_probability"] = _validate.check_probability(
                 "sampling_probability", self.sampling_probability
@@ -92,6 +102,14 @@ class HistoryEntry:
                 "mechanism='adaptive_clip_gaussian' and with no other. Received: "
                 f"mechanism={self.mechanism!r}, "
                 f"clipped_count_stddev={self.clipped_count_stddev}."
+            )
+        discrete = self.mechanism == "discrete_gaussian"
+        if discrete != (self.excess_divergence is not None):
+            raise ValueError(
+                "`excess_divergence` must be given with "
+                "mechanism='discrete_gaussian' and with no other. Received: "
+                f"mechanism={self.mechanism!r}, "
+                f"excess_divergence={self.excess_divergence}."
             )
         poisson = self.sampling_probability is not None
         if poisson and self.max_participations is not None:
@@ -168,7 +186,11 @@ class HistoryEntry:
 
     def to_dict(self):
         """The entry as a dict of JSON values."""
-        return dataclasses.asdict(self)
+        values = dataclasses.asdict(self)
+        if self.excess_divergence is None:
+            # Files are older than this field.
+            del values["excess_divergence"]
+        return values
 
     @classmethod
     def from_dict(cls, values):
@@ -178,6 +200,8 @@ class HistoryEntry:
             ValueError: If a key is unknown or missing, or a value is wrong.
         """
         names = {field.name for field in dataclasses.fields(cls)}
+        if isinstance(values, dict):
+            values = {"excess_divergence": None, **values}
         check_keys("entry", values, names)
         return cls(**values)
 

@@ -9,6 +9,7 @@ from keras_dpgan.privacy.composition import Composition
 from keras_dpgan.privacy.composition import SampledGaussian
 from keras_dpgan.privacy.composition import compose
 from keras_dpgan.privacy.history import PrivacyHistory
+from keras_dpgan.privacy.sampled_divergence import sampled_divergence
 
 # Those of dp_accounting 0.4.3; fixed here, so that no release moves an epsilon.
 ORDERS = np.array(
@@ -51,6 +52,13 @@ def composition_rdp(composition: Composition, orders=ORDERS):
     total = composition.squared_shift * orders / 2
     for step in composition.sampled:
         total = total + step.count * _sampled_rdp(step, orders)
+    for updates in composition.bounded:
+        total = total + updates.count * _bounded_rdp(
+            updates.sampling_probability,
+            updates.noise_multiplier,
+            updates.excess_divergence,
+            tuple(orders),
+        )
     return total
 
 
@@ -86,6 +94,14 @@ def _sampled_rdp(step: SampledGaussian, orders):
         step.sampling_probability, step.noise_multiplier, tuple(orders)
     )
     return np.maximum(rdp, _RESOLUTION)
+
+
+@functools.lru_cache(maxsize=256)
+def _bounded_rdp(sampling_probability, noise_multiplier, excess_divergence, orders):
+    def without_sampling(orders):
+        return orders / (2 * noise_multiplier**2) + excess_divergence
+
+    return sampled_divergence(without_sampling, sampling_probability, orders)
 
 
 @functools.lru_cache(maxsize=256)

@@ -166,6 +166,8 @@ def privacy_statement(
         person = group_epsilon_of(history, delta, max_records_per_person, accountant)
         if any(entry.is_amplified for entry in history.entries):
             if_once = epsilon_of(_once_per_epoch(history), delta, accountant)
+    if any(entry.excess_divergence is not None for entry in history.entries):
+        accountant = "rdp"  # Whichever was asked for: see `epsilon`.
     guaranteed = math.isfinite(epsilon)
     caveats = statement_text.caveats(history, delta, num_examples, private)
     return PrivacyStatement(

@@ -159,8 +159,8 @@ def _phase(entry, l2_norm_clip):
         clip += " at first, which adapts"
     text = (
         f"{entry.count:,} discriminator updates, {_sampling(entry)}. In each, every "
-        f"row's gradient is clipped to an L2 norm{clip}, and Gaussian noise of "
-        f"{entry.noise_multiplier:g} times the clip is added to their sum."
+        f"row's gradient is clipped to an L2 norm{clip}, and {_noise(entry)} is added "
+        "to their sum."
     )
     if adaptive:
         text += (
@@ -168,6 +168,15 @@ def _phase(entry, l2_norm_clip):
             f"{entry.clipped_count_stddev:g}, which epsilon includes."
         )
     return text
+
+
+def _noise(entry):
+    if entry.excess_divergence is None:
+        return f"Gaussian noise of {entry.noise_multiplier:g} times the clip"
+    return (
+        "discrete Gaussian noise, in the shares of those who add the sum up, of "
+        f"{entry.noise_multiplier:g} times the clip and what rounding adds to it,"
+    )
 
 
 def _sampling(entry):

@@ -14,6 +14,7 @@ pytest.importorskip("cryptography")
 from flwr.app import RecordDict
 
 from keras_dpgan import GradientPenalty
+from keras_dpgan import export
 from keras_dpgan.federated.cohort import Cohort
 from keras_dpgan.federated.flower import contributions
 from keras_dpgan.federated.flower import masked_sums
@@ -21,6 +22,7 @@ from keras_dpgan.federated.flower.group import ClientGroup
 from keras_dpgan.federated.flower.hidden_records import HiddenRecords
 from keras_dpgan.federated.record_owner import RecordOwner
 from keras_dpgan.federated.record_sum_noise import RecordSumNoise
+from keras_dpgan.federated.rounds import rounds_epsilon
 
 NUM_CLIENTS = 3
 CLIP = 0.5
@@ -146,7 +148,7 @@ def test_the_opened_sum_is_the_plain_sum(owners, tmp_path, hidden_by):
     assert norm > 10 * largest_error
 
 
-def test_training_says_who_makes_the_noise_and_what_it_costs(owners):
+def test_training_says_who_makes_the_noise_and_what_it_costs(owners, tmp_path):
     gan = make_gan()
     mechanism = mechanism_of()
     sums, _ = masked(owners, mechanism)
@@ -156,13 +158,22 @@ def test_training_says_who_makes_the_noise_and_what_it_costs(owners):
     assert gan.num_discriminator_updates == 2
     assert records.num_unopened == 0
     assert not helpers.same(before, helpers.weights_of(gan.discriminator))
-    assert 0 < records.epsilon(2, 1e-5) < 20
-    statement = records.privacy_statement(2, 1e-5)
-    assert f"epsilon = {records.epsilon(2, 1e-5):.3f}" in statement
-    assert "TRUSTED SERVER" not in statement
-    # The history counts noise that a server has added: here none.
-    assert gan.epsilon(1e-5) == float("inf")
-    assert "! NOISE OF THE CLIENTS" in str(gan.privacy_statement())
+    epsilon = rounds_epsilon(mechanism, 2, 1e-5)
+    assert 0 < epsilon < 20
+    for accountant in ("rdp", "pld"):
+        assert gan.epsilon(1e-5, accountant) == pytest.approx(epsilon, rel=1e-9)
+    statement = gan.privacy_statement(1e-5)
+    assert statement.has_guarantee
+    assert statement.accountant == "rdp"
+    assert "TRUSTED SERVER" not in str(statement)
+    assert "! NOISE OF THE CLIENTS" in str(statement)
+    assert "at most 0 of the 3 clients" in " ".join(str(statement).split())
+    gan.save(tmp_path / "gan.keras")
+    loaded = keras.models.load_model(tmp_path / "gan.keras")
+    assert loaded.epsilon(1e-5) == gan.epsilon(1e-5)
+    card = gan.privacy_card()
+    export.schema.check_card(card)
+    assert card["guarantee"]["epsilon"] == gan.epsilon(card["guarantee"]["delta"])
 
 
 @pytest.mark.parametrize("action", [masked_sums.KEYS, UPDATE, masked_sums.REVEAL])

@@ -3,13 +3,6 @@
 import numpy as np
 
 from keras_dpgan.data.remote import RemoteRecords
-from keras_dpgan.federated.rounds import rounds_epsilon
-
-NOISE_OF_CLIENTS = (
-    "NOISE OF THE CLIENTS: each update's noise is in the sum before the server sees "
-    "it, and this history counts the server's own noise, which is none. What holds, "
-    "against the server too, is in `HiddenRecords.privacy_statement`."
-)
 
 
 class HiddenRecords(RemoteRecords):
@@ -18,7 +11,7 @@ class HiddenRecords(RemoteRecords):
     ```python
     records = HiddenRecords(gan, MaskedSums(group, mechanism), mechanism, 1500)
     gan.fit(records, epochs=20)
-    records.epsilon(gan.num_discriminator_updates, delta=1e-5)
+    print(gan.privacy_statement())
     ```
 
     The server need not be trusted with more than following the protocol. An
@@ -39,8 +32,6 @@ class HiddenRecords(RemoteRecords):
         ValueError: If the optimizer has another clip, or noise of its own.
     """
 
-    statement_notes = (NOISE_OF_CLIENTS,)
-
     def __init__(self, gan, sums, mechanism, num_examples, steps_per_epoch=None):
         _check_optimizer(gan.d_optimizer, mechanism)
         super().__init__(
@@ -51,46 +42,9 @@ class HiddenRecords(RemoteRecords):
             steps_per_epoch,
         )
         self._sums, self._mechanism = sums, mechanism
+        self.entry = mechanism.entry
+        self.statement_notes = (_trust(mechanism.cohort),)
         self.num_unopened = 0
-
-    def epsilon(self, updates, delta):
-        """Epsilon of a number of updates, for one record added or removed.
-
-        Args:
-            updates: Non-negative int.
-            delta: Float in (0, 1).
-
-        Returns:
-            Float, an upper bound.
-        """
-        return rounds_epsilon(self._mechanism, updates, delta)
-
-    def privacy_statement(self, updates, delta):
-        """What holds against whoever sees the opened sums, the server included.
-
-        Args:
-            updates: Non-negative int.
-            delta: Float in (0, 1).
-
-        Returns:
-            String.
-        """
-        cohort, noise = self._mechanism.cohort, self._mechanism
-        return (
-            f"epsilon = {self.epsilon(updates, delta):.3f} at delta = {delta:g}, for "
-            "one record added to or removed from one client's data, after "
-            f"{updates} updates. It holds against the server, which sees the noised "
-            "sum of all clients alone, and against those who get what it publishes, "
-            f"as long as at most {cohort.max_colluders} of the "
-            f"{cohort.num_clients} clients tell the server their noise. Each update: "
-            f"a Poisson sample with q = {noise.sampling_probability:g}, drawn by each "
-            f"client in secret; discrete Gaussian noise of {noise.noise_multiplier:g} "
-            "times the clip, rounding included, in the shares of "
-            f"{cohort.num_honest} honest clients. The server, and the key holder "
-            "where there is one, follow the protocol. Accounting by Renyi "
-            "divergences. The number of records counts as public; sums are added up "
-            "in float32, whose rounding is not counted."
-        )
 
     def clipped_sums(self, number, weights, pool, l2_norm_clip):
         total = self._sums.total(number, [pool, *weights])
@@ -98,6 +52,16 @@ class HiddenRecords(RemoteRecords):
             self.num_unopened += 1
             return [np.zeros_like(w) for w in weights]
         return self._mechanism.open(total, weights)
+
+
+def _trust(cohort):
+    return (
+        "NOISE OF THE CLIENTS: it is in the sums before the server sees them. The "
+        "guarantee holds against the server, too, as long as it and the key holder, "
+        "where there is one, follow the protocol, and at most "
+        f"{cohort.max_colluders} of the {cohort.num_clients} clients tell it their "
+        "noise. Each client adds its sum up in float32, whose rounding is not counted."
+    )
 
 
 def _check_optimizer(optimizer, mechanism):
