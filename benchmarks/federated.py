@@ -1,6 +1,7 @@
-"""What hiding an update costs a client: `python benchmarks/federated.py`."""
+"""What hiding updates costs clients and server: `python benchmarks/federated.py`."""
 
 import pathlib
+import subprocess
 import sys
 import time
 
@@ -27,6 +28,14 @@ def measure(function):
     return float(np.median(times)), result
 
 
+def peak_memory(num_clients):
+    """MiB that a server's process has held at most."""
+    script = pathlib.Path(__file__).with_name("federated_server.py")
+    command = [sys.executable, str(script), str(num_clients), str(SIZE)]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    return float(result.stdout)
+
+
 def main():
     cohort = Cohort(10, max_dropouts=3)
     noise = SharedNoise(cohort, 1.0, 1.0, SIZE, encryption.MODULUS, growth=0.02)
@@ -40,10 +49,15 @@ def main():
     key = masks.new_key()
     seconds, mask = measure(lambda: masks.mask(key, SIZE))
     rows.append(("one mask (ChaCha20)", seconds, mask.nbytes / SIZE))
-    print(f"An update of {SIZE:,} parameters, at a client\n")
+    print(f"An update of {SIZE:,} parameters, at a client:\n")
     print("| | seconds | bytes a parameter |\n| --- | --- | --- |")
     for name, seconds, size in rows:
         print(f"| {name} | {seconds:.3f} | {size:.1f} |")
+    few, many = (peak_memory(clients) for clients in (10, 1000))
+    print(
+        f"\nPeak memory of a server that averages such updates: {few:.0f} MiB for 10 "
+        f"clients, {many:.0f} MiB for 1,000."
+    )
 
 
 if __name__ == "__main__":

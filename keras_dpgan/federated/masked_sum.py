@@ -1,6 +1,5 @@
 """The server's side of secure aggregation."""
 
-import numpy as np
 from flwr.common.secure_aggregation.crypto.shamir import combine_shares
 
 from keras_dpgan.federated import masks
@@ -8,40 +7,41 @@ from keras_dpgan.federated.masking_client import ProtocolError
 from keras_dpgan.federated.masking_client import mask_purpose
 
 
-def open_sum(number, directory, sharers, masked, revealed, threshold):
+def open_sum(number, directory, sharers, senders, total, revealed, threshold):
     """Takes the masks off the sum of masked vectors.
 
     Args:
         number: Int, the round.
         directory: Dict from client to public keys; see `MaskingClient`.
         sharers: Set of the clients whose secrets were shared out.
-        masked: Dict from client to its masked uint32 vector.
+        senders: Set of the clients whose masked vectors have come.
+        total: uint32 array, the sum of these vectors modulo `2**32`.
         revealed: List of what clients returned from `reveal`.
         threshold: Int; see `Cohort`.
 
     Returns:
-        uint32 array: the sum of the vectors of the clients in `masked`, modulo
-        `2**32`.
+        uint32 array: the sum of the vectors of `senders`, modulo `2**32`, without
+        their masks.
 
     Raises:
         ProtocolError: If too few have sent vectors or shares, or shares are wrong.
     """
-    if len(masked) < threshold or len(revealed) < threshold:
+    if len(senders) < threshold or len(revealed) < threshold:
         raise ProtocolError(
-            f"The round is not opened: {len(masked)} vectors and {len(revealed)} "
+            f"The round is not opened: {len(senders)} vectors and {len(revealed)} "
             f"shares of each secret have come, and {threshold} are needed."
         )
-    size = len(next(iter(masked.values())))
-    total = np.sum(list(masked.values()), axis=0, dtype=np.uint32)
+    size = len(total)
+    total = total.copy()
     for client in sorted(sharers):
-        secret = _recover(client, client in masked, revealed, threshold)
-        if client in masked:
+        secret = _recover(client, client in senders, revealed, threshold)
+        if client in senders:
             total -= masks.mask(secret, size)
             continue
         if masks.public_key(secret) != directory[client][:32]:
             raise ProtocolError(f"Shares of client {client}'s key are wrong.")
         # It dropped out: its pairs' masks are left over in the others' vectors.
-        for other in masked:
+        for other in senders:
             purpose = mask_purpose(number, client, other)
             key = masks.shared_key(secret, directory[other][:32], purpose)
             mask = masks.mask(key, size)

@@ -25,6 +25,7 @@ from keras_dpgan.federated.record_sum_noise import RecordSumNoise
 from keras_dpgan.federated.rounds import rounds_epsilon
 
 NUM_CLIENTS = 3
+TIMEOUT = 0.3  # Nodes that are here answer at once.
 CLIP = 0.5
 UPDATE = masked_sums.UPDATE
 
@@ -81,7 +82,7 @@ def masked(owners, mechanism, servers=None):
         return answer
 
     grid = grid_here.GridHere(map(node, owners))
-    group = ClientGroup(grid, NUM_CLIENTS)
+    group = ClientGroup(grid, NUM_CLIENTS, TIMEOUT)
     return masked_sums.MaskedSums(group, servers or mechanism), grid
 
 
@@ -115,7 +116,9 @@ def encrypted(owners, mechanism, tmp_path):
         return encrypted_sums.answer_open_sum(content, holder)
 
     nodes = [node(o, k) for o, k in zip(owners, keys, strict=True)]
-    everyone = ClientGroup(grid_here.GridHere([*nodes, open_sum]), NUM_CLIENTS + 1)
+    everyone = ClientGroup(
+        grid_here.GridHere([*nodes, open_sum]), NUM_CLIENTS + 1, TIMEOUT
+    )
     *clients, last = everyone.node_ids
     return encrypted_sums.EncryptedSums(
         everyone.only(clients), everyone.only([last]), mechanism

@@ -30,6 +30,7 @@ from keras_dpgan.federated.record_owner import RecordOwner
 from keras_dpgan.federated.shared_noise import SharedNoise
 
 NUM_CLIENTS = 4
+TIMEOUT = 0.3  # Nodes that are here answer at once.
 
 
 def part_of(number):
@@ -104,7 +105,7 @@ def record_grid(owners, budgets=None):
 
 def train_on_records(grid, updates=2):
     gan = make_gan()
-    group = ClientGroup(grid, NUM_CLIENTS)
+    group = ClientGroup(grid, NUM_CLIENTS, TIMEOUT)
     records = record_level.FlowerRecords(gan, group, 40.0, steps_per_epoch=updates)
     gan.fit(records, verbose=0)
     return gan, group
@@ -185,7 +186,9 @@ def test_private_weights_are_averaged_and_charged(private_trainings):
     replies = []
     gan = make_gan()
     generator = helpers.weights_of(gan.generator)
-    group = ClientGroup(grid_here.GridHere(map(node, private_trainings)), NUM_CLIENTS)
+    group = ClientGroup(
+        grid_here.GridHere(map(node, private_trainings)), NUM_CLIENTS, TIMEOUT
+    )
     source = local_records.LocalRecords(gan, group, 8.0, 3)
     assert train_rounds(gan, source, 2, generator_steps=2, batch_size=8) == 0
     (entry,) = gan.privacy_history.entries
@@ -215,7 +218,7 @@ def test_noised_updates_are_averaged_and_charged(plain_trainings):
     mechanism = GaussianUpdate(0.5, 2.0)
     nodes = [client_node(t, mechanism) for t in plain_trainings]
     gan = make_gan()
-    group = ClientGroup(grid_here.GridHere(nodes), NUM_CLIENTS)
+    group = ClientGroup(grid_here.GridHere(nodes), NUM_CLIENTS, TIMEOUT)
     source = client_updates.ClientUpdates(group, mechanism)
     assert train_rounds(gan, source, 2, generator_steps=1, batch_size=8) == 0
     (entry,) = gan.privacy_history.entries
@@ -226,7 +229,7 @@ def test_noised_updates_are_averaged_and_charged(plain_trainings):
 def test_a_client_refuses_another_mechanism_than_its_own(plain_trainings):
     weak, own = GaussianUpdate(0.5, 0.1), GaussianUpdate(0.5, 2.0)
     nodes = [client_node(t, own) for t in plain_trainings]
-    group = ClientGroup(grid_here.GridHere(nodes), NUM_CLIENTS)
+    group = ClientGroup(grid_here.GridHere(nodes), NUM_CLIENTS, TIMEOUT)
     gan = make_gan()
     before = helpers.weights_of(gan.discriminator)
     source = client_updates.ClientUpdates(group, weak)
@@ -279,7 +282,7 @@ def test_masked_updates_are_added_whoever_drops_out(plain_trainings, drops_out_a
     if drops_out_at:
         grid.tamper[102, drops_out_at] = grid_here.drop_out
     before = [v.numpy() for v in gan.discriminator.trainable_variables]
-    group = ClientGroup(grid, NUM_CLIENTS)
+    group = ClientGroup(grid, NUM_CLIENTS, TIMEOUT)
     source = hidden_updates_of(group, mechanism)
     new = source.next_weights(0, before, gan.generator.get_weights())
     moved = np.sqrt(sum(np.sum((a - b) ** 2) for a, b in zip(new, before, strict=True)))
@@ -298,7 +301,7 @@ def test_what_masked_clients_send_looks_random(plain_trainings):
         return content
 
     grid.tamper = {(100 + n, masked_sums.UPDATE): listen for n in range(NUM_CLIENTS)}
-    group = ClientGroup(grid, NUM_CLIENTS)
+    group = ClientGroup(grid, NUM_CLIENTS, TIMEOUT)
     source = hidden_updates_of(group, mechanism)
     weights = [v.numpy() for v in gan.discriminator.trainable_variables]
     source.next_weights(0, weights, gan.generator.get_weights())
@@ -314,7 +317,7 @@ def test_a_masked_round_with_too_few_clients_is_not_opened(plain_trainings):
     grid = masked_grid(plain_trainings, mechanism)
     for node in (101, 102):
         grid.tamper[node, masked_sums.UPDATE] = grid_here.drop_out
-    group = ClientGroup(grid, NUM_CLIENTS)
+    group = ClientGroup(grid, NUM_CLIENTS, TIMEOUT)
     source = hidden_updates_of(group, mechanism)
     assert train_rounds(gan, source, 1, generator_steps=0, batch_size=8) == 1
     assert masked_sums.REVEAL not in {action for _, action, _ in grid.sent}
@@ -326,7 +329,7 @@ def test_a_server_that_would_open_a_round_twice_is_refused_by_the_clients(
     gan = make_gan()
     honest = masked_mechanism(gan)
     grid = masked_grid(plain_trainings, honest)
-    group = ClientGroup(grid, NUM_CLIENTS)
+    group = ClientGroup(grid, NUM_CLIENTS, TIMEOUT)
     source = hidden_updates_of(group, honest)
     weights = [v.numpy() for v in gan.discriminator.trainable_variables]
     source.next_weights(0, weights, gan.generator.get_weights())
@@ -339,7 +342,7 @@ def test_a_model_trained_with_shared_noise_claims_nothing_by_itself(plain_traini
     gan = make_gan()
     mechanism = masked_mechanism(gan, noise_multiplier=1.0)
     grid = masked_grid(plain_trainings, mechanism)
-    source = hidden_updates_of(ClientGroup(grid, NUM_CLIENTS), mechanism)
+    source = hidden_updates_of(ClientGroup(grid, NUM_CLIENTS, TIMEOUT), mechanism)
     train_rounds(gan, source, 1, generator_steps=0, batch_size=8)
     assert gan.epsilon(1e-5) == float("inf")
 
@@ -356,7 +359,7 @@ def test_robust_aggregation_leaves_out_a_client_that_sends_nonsense(
     weights = [v.numpy() for v in gan.discriminator.trainable_variables]
     moved = {}
     for name, how in (("mean", local_records.mean), ("robust", combine)):
-        group = ClientGroup(grid, NUM_CLIENTS)
+        group = ClientGroup(grid, NUM_CLIENTS, TIMEOUT)
         source = client_updates.ClientUpdates(group, mechanism, combine=how)
         new = source.next_weights(0, weights, gan.generator.get_weights())
         update = [a - b for a, b in zip(new, weights, strict=True)]

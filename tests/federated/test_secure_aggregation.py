@@ -51,10 +51,14 @@ class Round:
             self.number,
             self.directory,
             set(self.parcels),
-            self.masked,
+            set(self.masked),
+            self.masked_total(),
             revealed,
             COHORT.threshold,
         )
+
+    def masked_total(self):
+        return np.sum(list(self.masked.values()), axis=0, dtype=np.uint32)
 
     def plain_sum(self, clients):
         return sum(self.vectors[n] for n in clients) % 2**32
@@ -106,7 +110,15 @@ def test_wrong_shares_of_a_key_are_noticed():
     kind, share = revealed[1][5]
     revealed[1][5] = (kind, share[:-1] + bytes([share[-1] ^ 1]))
     with pytest.raises(ProtocolError, match="client 5"):
-        open_sum(3, played.directory, set(range(6)), played.masked, revealed, 4)
+        open_sum(
+            3,
+            played.directory,
+            set(range(6)),
+            set(played.masked),
+            played.masked_total(),
+            revealed,
+            4,
+        )
 
 
 def test_clients_do_not_mask_for_too_few():

@@ -4,6 +4,7 @@ import numpy as np
 
 from keras_dpgan import privacy
 from keras_dpgan.federated.flower import messages
+from keras_dpgan.federated.flower.local_records import combined
 from keras_dpgan.federated.flower.local_records import mean
 from keras_dpgan.federated.flower.local_records import read_weights
 
@@ -37,10 +38,10 @@ class ClientUpdates:
             **facts,
         )
         form = messages.Form([w.shape for w in d_weights], np.float32, facts)
-        answers = self._group.ask(CLIENT_UPDATE, request, lambda node: form)
-        if len(answers) < self._min_clients:
+        answers = self._group.answers(CLIENT_UPDATE, request, lambda node: form)
+        update = combined(answers, self._combine, self._min_clients)
+        if update is None:
             return None
-        update = self._combine(list(answers.values()))
         return [w + u for w, u in zip(d_weights, update, strict=True)]
 
 

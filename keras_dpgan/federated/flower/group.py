@@ -9,6 +9,10 @@ from flwr.app import Message
 from keras_dpgan import _validate
 from keras_dpgan.federated.flower import messages
 
+# Replies that are read at once, and seconds between looks for more.
+_AT_ONCE = 16
+_FIRST_WAIT, _LONGEST_WAIT = 0.05, 3.0
+
 
 class ClientGroup:
     """Asks all clients at once and keeps the replies that are valid.
@@ -62,7 +66,7 @@ class ClientGroup:
             time.sleep(0.5)
 
     def ask(self, action, requests, form_of):
-        """Sends requests and reads the replies.
+        """Sends requests and reads all replies.
 
         Args:
             action: String, the client's function, such as `"train.record_sum"`.
@@ -72,15 +76,25 @@ class ClientGroup:
         Returns:
             Dict from node to the list of arrays of its valid reply.
         """
+        return dict(sorted(self.answers(action, requests, form_of)))
+
+    def answers(self, action, requests, form_of):
+        """Sends requests and reads replies as they come, some at a time.
+
+        What is done with one is over before many others are here, so that the
+        server's memory does not grow with the clients.
+
+        Args:
+            action: As in `ask`.
+            requests: As in `ask`.
+            form_of: As in `ask`.
+
+        Yields:
+            Pairs of a node and the list of arrays of its valid reply.
+        """
         if not isinstance(requests, dict) or "facts" in requests:
             requests = dict.fromkeys(self.node_ids, requests)
-        sent = [
-            Message(content=content, message_type=action, dst_node_id=node)
-            for node, content in requests.items()
-        ]
-        replies = list(self._grid.send_and_receive(sent, timeout=self._timeout))
-        answers = {}
-        for reply in replies:
+        for reply in self._replies(action, requests):
             node = reply.metadata.src_node_id
             try:
                 arrays = self._read(reply, form_of(node))
@@ -90,14 +104,38 @@ class ClientGroup:
             if arrays is None:
                 self.num_abstentions += 1
             else:
-                answers[node] = arrays
-        missing = len(sent) - len(replies)
+                yield node, arrays
+
+    def _replies(self, action, requests):
+        sent = [
+            Message(content=content, message_type=action, dst_node_id=node)
+            for node, content in requests.items()
+        ]
+        # Those that could not be sent have no identity.
+        pending = [number for number in self._grid.push_messages(sent) if number]
+        deadline = time.monotonic() + self._timeout
+        num_replies, wait = 0, _FIRST_WAIT
+        while pending and time.monotonic() < deadline:
+            before = len(pending)
+            for some in _portions(pending):
+                for reply in self._grid.pull_messages(some):
+                    pending.remove(reply.metadata.reply_to_message_id)
+                    num_replies += 1
+                    yield reply
+            wait = min(2 * wait, _LONGEST_WAIT)
+            if len(pending) < before:
+                wait = _FIRST_WAIT
+            if pending:
+                time.sleep(wait)
+        missing = len(sent) - num_replies
         if missing:
             self.num_left_out["no reply"] += missing
-        # In one order, so that a sum of floats does not depend on who was first.
-        return {node: answers[node] for node in sorted(answers)}
 
     def _read(self, reply, form):
         if reply.has_error():
             raise messages.InvalidMessageError("error")
         return form.read(reply.content)
+
+
+def _portions(items):
+    return [items[i : i + _AT_ONCE] for i in range(0, len(items), _AT_ONCE)]

@@ -1,5 +1,7 @@
 """Mode 1 over Flower: clients train with DP-SGD and send private weights."""
 
+import itertools
+
 import numpy as np
 
 from keras_dpgan import privacy
@@ -10,8 +12,27 @@ LOCAL_RECORDS = "train.local_records"
 
 
 def mean(parts):
-    """The mean of lists of arrays, all with one weight."""
-    return [np.mean(arrays, axis=0) for arrays in zip(*parts, strict=True)]
+    """The mean of lists of arrays, all with one weight, as they come."""
+    first = next(parts)
+    total, count = [array.astype(np.float64) for array in first], 1
+    for arrays in parts:
+        total = [t + array for t, array in zip(total, arrays, strict=True)]
+        count += 1
+    return [(t / count).astype(a.dtype) for t, a in zip(total, first, strict=True)]
+
+
+def combined(answers, combine, min_clients):
+    """What `combine` makes of answers as they come; `None` of too few.
+
+    Args:
+        answers: Iterator of pairs of a node and its arrays.
+        combine: As in `LocalRecords`.
+        min_clients: As in `LocalRecords`.
+    """
+    first = list(itertools.islice(answers, min_clients))
+    if len(first) < min_clients:
+        return None
+    return combine(arrays for _, arrays in itertools.chain(first, answers))
 
 
 class LocalRecords:
@@ -28,7 +49,7 @@ class LocalRecords:
         local_batch_size: Positive float, the expected batch size at each client.
         local_updates: Int, each client's updates in a round.
         min_clients: Int, the fewest answers that are averaged.
-        combine: Function from a list of lists of arrays to a list of arrays.
+        combine: Function from an iterator of lists of arrays to a list of arrays.
             Defaults to `mean`; `flower.robust` has others.
     """
 
@@ -51,10 +72,8 @@ class LocalRecords:
         facts = {"round": number, "model_hash": messages.model_hash(all_weights)}
         request = messages.write(all_weights, num_d_weights=len(d_weights), **facts)
         form = messages.Form([w.shape for w in d_weights], np.float32, facts)
-        answers = self._group.ask(LOCAL_RECORDS, request, lambda node: form)
-        if len(answers) < self._min_clients:
-            return None
-        return self._combine(list(answers.values()))
+        answers = self._group.answers(LOCAL_RECORDS, request, lambda node: form)
+        return combined(answers, self._combine, self._min_clients)
 
 
 def read_weights(content):

@@ -42,12 +42,12 @@ class MaskedSums:
         try:
             directory = self._directory(number)
             parcels = self._parcels(number, directory)
-            masked = self._masked(number, parcels, arrays, facts)
-            if len(masked) < threshold:
+            senders, masked = self._masked(number, parcels, arrays, facts)
+            if len(senders) < threshold:
                 return None
-            revealed = self._revealed(number, masked)
+            revealed = self._revealed(number, senders)
             return open_sum(
-                number, directory, set(parcels), masked, revealed, threshold
+                number, directory, set(parcels), senders, masked, revealed, threshold
             )
         except ProtocolError:
             return None
@@ -98,12 +98,16 @@ class MaskedSums:
                 **facts,
             )
         size = self._mechanism.num_parameters
-        answers = self._ask(UPDATE, number, requests, np.uint32, [(size,)])
-        return {client: vector for client, (vector,) in answers.items()}
+        form = messages.Form([(size,)], np.uint32, {"round": number})
+        senders, total = set(), np.zeros(size, np.uint32)
+        for node, (vector,) in self._group.answers(UPDATE, requests, lambda node: form):
+            senders.add(self._numbers[node])
+            total += vector
+        return senders, total
 
-    def _revealed(self, number, masked):
-        request = messages.write([np.array(list(masked), np.int64)], round=number)
-        requests = {self._node(client): request for client in masked}
+    def _revealed(self, number, senders):
+        request = messages.write([np.array(sorted(senders), np.int64)], round=number)
+        requests = {self._node(client): request for client in senders}
         answers = self._ask(REVEAL, number, requests, np.uint8)
         return [_read_shares(arrays) for arrays in answers.values()]
 

@@ -66,9 +66,8 @@ class FlowerRecords(RemoteRecords):
             largest = self._num_records.get(node, 0) * l2_norm_clip
             return messages.Form(shapes, np.float32, facts, largest)
 
-        sums = self._group.ask(RECORD_SUM, request, form_of)
         total = [np.zeros(shape) for shape in shapes]
-        for arrays in sums.values():
+        for _, arrays in self._group.answers(RECORD_SUM, request, form_of):
             total = [t + a for t, a in zip(total, arrays, strict=True)]
         return total
 
