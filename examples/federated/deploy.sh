@@ -92,6 +92,7 @@ until [ -f "$OUT/run.json" ]; do
     tries=$((tries + 1))
     if [ $tries -ge "${MAX_SECONDS:-600}" ]; then
         cat "$OUT/run.log" >&2
+        echo "Not done after $tries seconds: set MAX_SECONDS, or fewer rounds." >&2
         kill $STREAM 2>/dev/null || true
         exit 1
     fi
