@@ -10,13 +10,13 @@ PY := $(VENV)/bin/python
 # Pythons for which there is no TensorFlow Privacy, and what is tested there: each
 # room that touches Keras, TensorFlow or dp_accounting.
 NEWER := python3.12 python3.13
-OLDEST := "keras==3.12.*" "tensorflow==2.20.*"
+OLDEST := "keras==3.12.*" "tensorflow==2.20.*" "tf_keras==2.20.*"
 SHORT := tests/clipping/test_engines.py tests/dpgan/test_saving.py \
 	tests/dpgan/test_update.py tests/export/test_saved_model.py tests/mechanisms \
 	tests/optimizers tests/privacy/test_accountant.py tests/test_keras_internals.py \
 	tests/test_packaging.py
 
-.PHONY: demo test test-all test-short test-pythons lint format package bench-peers \
+.PHONY: demo test test-all test-short test-pythons test-installs types lint format package bench-peers \
 	bench bench-check bench-scale quality federated-demo bench-federated docs clean
 
 demo: $(VENV)/with-plots
@@ -39,6 +39,13 @@ test-pythons:
 	$(MAKE) VENV=.venv-oldest .venv-oldest/with-test
 	.venv-oldest/bin/python -m pip install -qq $(OLDEST)
 	$(MAKE) VENV=.venv-oldest test-short
+
+# Every install command of the documentation, each in a fresh environment.
+test-installs:
+	"$(PYTHON)" tools/try_installs.py
+
+types: $(VENV)/with-test
+	$(PY) -m mypy
 
 package: $(VENV)/with-dev
 	rm -rf dist
@@ -89,7 +96,7 @@ docs: $(VENV)/with-docs
 	$(PY) tools/check_site.py build/site
 
 clean:
-	rm -rf $(VENV) .venv-* benchmarks/.venv-* build dist out *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-* benchmarks/.venv-* build dist out *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # One stamp for each set of extras, as in `pip install --editable .[test]`.

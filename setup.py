@@ -39,6 +39,7 @@ TEST = [
     ' and python_version < "3.14"',
     "packaging",
     "setuptools",
+    "mypy",
     # Tools that users have: each is run for real.
     "keras-tuner",
     "nbclient",

@@ -38,7 +38,7 @@ class AdaptiveDiscriminatorSteps(keras.layers.Layer):
         decay=0.99,
         patience=200,
         name="adaptive_discriminator_steps",
-    ):
+    ) -> None:
         super().__init__(trainable=False, name=name)
         self.threshold = _validate.check_probability("threshold", threshold)
         self.options = _checked_options(options)

@@ -29,7 +29,9 @@ class GradientPenalty:
             `"interpolates"`.
     """
 
-    def __init__(self, weight=10.0, target=1.0, one_sided=False, on="interpolates"):
+    def __init__(
+        self, weight=10.0, target=1.0, one_sided=False, on="interpolates"
+    ) -> None:
         if weight < 0:
             raise ValueError(
                 "`weight` of a gradient penalty must not be negative. "
@@ -113,7 +115,7 @@ class WeightClipping(keras.constraints.Constraint):
         limit: Positive float. Defaults to `0.01`.
     """
 
-    def __init__(self, limit=0.01):
+    def __init__(self, limit=0.01) -> None:
         if limit <= 0:
             raise ValueError(
                 "`limit` of a weight clipping must be positive. "

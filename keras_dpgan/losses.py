@@ -174,7 +174,7 @@ _BY_NAME = {
 }
 
 
-def get(identifier):
+def get(identifier) -> AdversarialLoss:
     """The adversarial loss of a name, or the object itself.
 
     Args:

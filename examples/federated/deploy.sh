@@ -88,14 +88,17 @@ STREAM=$!
 PIDS="$PIDS"
 tries=0
 # The stream ends with the run, but does not tell whether it went well.
-until [ -f "$OUT/run.json" ]; do
+while kill -0 $STREAM 2>/dev/null; do
     tries=$((tries + 1))
     if [ $tries -ge "${MAX_SECONDS:-600}" ]; then
         cat "$OUT/run.log" >&2
+        echo "Not done after $tries seconds: set MAX_SECONDS, or fewer rounds." >&2
         kill $STREAM 2>/dev/null || true
         exit 1
     fi
+    [ ! -f "$OUT/run.json" ] || break
     sleep 1
 done
 kill $STREAM 2>/dev/null || true
+[ -f "$OUT/run.json" ] || { cat "$OUT/run.log" >&2; exit 1; }
 cat "$OUT/run.json"

@@ -33,7 +33,7 @@ class EpsilonTracker(keras.callbacks.Callback):
 
     def __init__(
         self, delta=None, target_epsilon=None, on_exceed="refuse", accountant="pld"
-    ):
+    ) -> None:
         super().__init__()
         if delta is not None:
             _validate.check_delta(delta)

@@ -41,7 +41,7 @@ class ResumableFit(keras.callbacks.Callback):
             each run.
     """
 
-    def __init__(self, directory):
+    def __init__(self, directory) -> None:
         super().__init__()
         self.path = os.path.join(directory, "checkpoint.weights.h5")
         self._facts = None

@@ -56,7 +56,7 @@ class SampleLogger(keras.callbacks.Callback):
         pixel_range=None,
         seed=0,
         log_dir=None,
-    ):
+    ) -> None:
         super().__init__()
         import_pillow()
         if log_dir is not None:

@@ -29,7 +29,7 @@ class TensorBoardSamples(keras.callbacks.Callback):
         ValueError: If an argument does not fit.
     """
 
-    def __init__(self, log_dir, num_samples=500, seed=0):
+    def __init__(self, log_dir, num_samples=500, seed=0) -> None:
         super().__init__()
         check_tensorboard("TensorBoardSamples")
         self.log_dir = pathlib.Path(log_dir)

@@ -16,7 +16,7 @@ _CHUNK_BYTES = 64 * 2**20
 _TOLERANCE = 1e-5
 
 
-def check_records(x, y=None, shape=None, num_classes=None, value_range=None):
+def check_records(x, y=None, shape=None, num_classes=None, value_range=None) -> None:
     """Raises unless the records and labels are what a discriminator takes.
 
     All records are looked at, in chunks, so that memory-mapped arrays larger

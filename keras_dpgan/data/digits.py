@@ -9,7 +9,9 @@ _NUM_TRAIN = 1437
 _MAX_PIXEL = 16
 
 
-def load_digits(pixel_range=(-1.0, 1.0)):
+def load_digits(
+    pixel_range=(-1.0, 1.0),
+) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """Loads 1,797 handwritten digits as a training and a test set.
 
     The split is fixed and public: the first 1,437 of a permutation with seed 0

@@ -13,7 +13,9 @@ DEBIAN_DIR = pathlib.Path("/usr/share/datasets/fashion-mnist")
 """Where Debian's package `dataset-fashion-mnist` puts the files."""
 
 
-def load_fashion_mnist(data_dir=None, pixel_range=(-1.0, 1.0)):
+def load_fashion_mnist(
+    data_dir=None, pixel_range=(-1.0, 1.0)
+) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """Loads 70,000 images of clothes in ten classes.
 
     Source: Xiao, Rasul and Vollgraf 2017, "Fashion-MNIST: a Novel Image Dataset

@@ -13,7 +13,9 @@ from keras_dpgan.privacy.history_entry import HistoryEntry
 _HALVINGS = 40
 
 
-def private_label_prior(labels, num_classes, *, epsilon, delta, ledger=None):
+def private_label_prior(
+    labels, num_classes, *, epsilon, delta, ledger=None
+) -> tuple[np.ndarray, HistoryEntry]:
     """Estimates the labels' probabilities from a noisy histogram.
 
     ```python

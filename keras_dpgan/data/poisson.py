@@ -77,7 +77,7 @@ class PoissonDataset(keras.utils.PyDataset):
         workers=1,
         use_multiprocessing=False,
         max_queue_size=10,
-    ):
+    ) -> None:
         super().__init__(workers, use_multiprocessing, max_queue_size)
         self.records = Records(x, y, transform)
         self._sampling_probability, self._expected_batch_size = _rate_and_size(
@@ -90,22 +90,22 @@ class PoissonDataset(keras.utils.PyDataset):
         self.epoch = 0
 
     @property
-    def num_examples(self):
+    def num_examples(self) -> int:
         """The number of records, an int. It counts as public."""
         return len(self.records)
 
     @property
-    def sampling_probability(self):
+    def sampling_probability(self) -> float:
         """The probability q with which a record enters a batch, a float."""
         return self._sampling_probability
 
     @property
-    def expected_batch_size(self):
+    def expected_batch_size(self) -> float:
         """The mean size of a batch, a float: what a noised sum is divided by."""
         return self._expected_batch_size
 
     @property
-    def seeded(self):
+    def seeded(self) -> bool:
         """Whether the draws can be repeated by who knows the seed."""
         return self._seed is not None
 

@@ -30,7 +30,7 @@ def check_pixel_range(pixel_range):
     return low, high
 
 
-def scale_to_range(images, pixel_range=(-1.0, 1.0), source_range=None):
+def scale_to_range(images, pixel_range=(-1.0, 1.0), source_range=None) -> np.ndarray:
     """Scales pixels to the range of the generator's output.
 
     The scale is a public constant. One fitted to the data (their minimum, their
@@ -77,7 +77,7 @@ def scale_to_range(images, pixel_range=(-1.0, 1.0), source_range=None):
     return scaled
 
 
-def to_uint8(images, pixel_range=(-1.0, 1.0)):
+def to_uint8(images, pixel_range=(-1.0, 1.0)) -> np.ndarray:
     """Turns images in the generator's range into bytes that can be shown.
 
     Args:

@@ -16,7 +16,7 @@ _CHUNK = 1024
 _VERSION = "1.0.0"
 
 
-def write_tfds(gan_or_export, name, n, data_dir=None):
+def write_tfds(gan_or_export, name, n, data_dir=None) -> pathlib.Path:
     """Draws data and stores it as a TFDS data set.
 
     `tfds.load(name, data_dir=data_dir)` reads it back: one split, `train`, with

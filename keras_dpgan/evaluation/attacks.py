@@ -17,7 +17,7 @@ _BATCH = 256
 _BANDWIDTH = 0.25
 
 
-def discriminator_scores(discriminator, rows, labels=None):
+def discriminator_scores(discriminator, rows, labels=None) -> np.ndarray:
     """The discriminator's scores: it was trained to know real rows.
 
     Source: Hayes et al. 2019, "LOGAN: Membership Inference Attacks Against
@@ -39,7 +39,7 @@ def discriminator_scores(discriminator, rows, labels=None):
     return np.concatenate(scores)
 
 
-def nearness_scores(samples, rows):
+def nearness_scores(samples, rows) -> np.ndarray:
     """How near the nearest sample comes to each row.
 
     Source: Chen et al. 2020, "GAN-Leaks: A Taxonomy of Membership Inference
@@ -57,7 +57,7 @@ def nearness_scores(samples, rows):
     return -distances[:, 0]
 
 
-def density_scores(samples, rows):
+def density_scores(samples, rows) -> np.ndarray:
     """How densely samples lie around each row.
 
     The logarithm of a Gaussian kernel density. Its bandwidth is a quarter of the

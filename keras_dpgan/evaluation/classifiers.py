@@ -28,7 +28,7 @@ def classifier_accuracy(
     epochs=None,
     seed=0,
     pixel_range=None,
-):
+) -> float:
     """Accuracy on real rows of a classifier trained on generated rows alone.
 
     The measure by which private generators are compared. `"cnn"` is the network

@@ -21,7 +21,7 @@ class WithinClassDiversity(typing.NamedTuple):
     per_class: dict[int, float]
 
 
-def label_accuracy(classifier, samples, labels):
+def label_accuracy(classifier, samples, labels) -> float:
     """Share of conditional samples that a classifier gives the label asked for.
 
     Args:
@@ -57,7 +57,9 @@ def predicted_labels(classifier, rows):
     return np.asarray(classifier.predict(rows))
 
 
-def within_class_diversity(real, real_labels, generated, labels):
+def within_class_diversity(
+    real, real_labels, generated, labels
+) -> WithinClassDiversity:
     """Compares the spread of samples within a class to that of real rows.
 
     The measure of a class is the root of the mean squared distance between two

@@ -23,7 +23,7 @@ _SEED = 0
 _INCEPTION_SIDE = 299
 
 
-def extract_features(model, rows):
+def extract_features(model, rows) -> np.ndarray:
     """Runs a feature model on rows.
 
     Args:
@@ -48,7 +48,7 @@ def extract_features(model, rows):
     return features.astype(np.float32)
 
 
-def default_features(x, y=None, pixel_range=None):
+def default_features(x, y=None, pixel_range=None) -> keras.Model:
     """The features that rows are compared by unless others are given.
 
     For images with labels: the 64 activations below the logits of
@@ -84,7 +84,7 @@ def default_features(x, y=None, pixel_range=None):
     )
 
 
-def feature_classifier(x, y, pixel_range=None):
+def feature_classifier(x, y, pixel_range=None) -> keras.Model:
     """Trains the small classifier of real images whose features are used.
 
     Strided 3x3 convolutions of 32, 64 and then 128 filters down to a side of 8
@@ -120,14 +120,14 @@ def feature_classifier(x, y, pixel_range=None):
     return model
 
 
-def features_of(classifier):
+def features_of(classifier) -> keras.Model:
     """The part of a classifier below its logits, as a `keras.Model`."""
     return keras.Model(
         classifier.inputs[0], classifier.layers[-2].output, name="features"
     )
 
 
-def inception_features(shape, pixel_range=(-1.0, 1.0), weights=None):
+def inception_features(shape, pixel_range=(-1.0, 1.0), weights=None) -> keras.Model:
     """The 2,048 features of Inception v3, on which FID is defined.
 
     These are the weights of `keras.applications`, trained on ImageNet by the same

@@ -12,7 +12,7 @@ _NUM_POINTS = 15
 _SMALLEST_SHARE = 0.25
 
 
-def frechet_distance(real, generated):
+def frechet_distance(real, generated) -> float:
     """Squared Frechet distance between Gaussians fitted to two sets of features.
 
     `|m1 - m2|^2 + trace(C1 + C2 - 2 (C1 C2)^(1/2))` in float64, with unbiased
@@ -37,7 +37,7 @@ def frechet_distance(real, generated):
     return _distance(_Gaussian(real), generated)
 
 
-def frechet_distance_infinity(real, generated, seed=0):
+def frechet_distance_infinity(real, generated, seed=0) -> float:
     """Frechet distance extrapolated to infinitely many generated rows.
 
     The distance is computed on 15 sizes of random subsets of `generated`; it is

@@ -43,7 +43,7 @@ class MembershipInference:
         )
 
 
-def membership_inference(scores, members):
+def membership_inference(scores, members) -> MembershipInference:
     """Measures how well scores tell members from others.
 
     The threshold attack of Yeom et al. 2018, "Privacy Risk in Machine Learning",

@@ -56,7 +56,7 @@ class Memorisation:
     memorised: bool
 
 
-def memorisation(samples, real_train, real_test, seed=0):
+def memorisation(samples, real_train, real_test, seed=0) -> Memorisation:
     """Looks for training rows among samples, beside the same for real test rows.
 
     Two tests, each of which a generator that never saw a training row passes.

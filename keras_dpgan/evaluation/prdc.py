@@ -26,7 +26,7 @@ class PRDC(typing.NamedTuple):
     coverage: float
 
 
-def precision_recall_density_coverage(real, generated, nearest_k=5):
+def precision_recall_density_coverage(real, generated, nearest_k=5) -> PRDC:
     """Measures fidelity and variety apart, by neighbourhoods in feature space.
 
     The neighbourhood of a row reaches to its `nearest_k`-th nearest other row of

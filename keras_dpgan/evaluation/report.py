@@ -31,7 +31,7 @@ def report(
     include_real_records=False,
     title="Generated data, measured against real data",
     **evaluate_arguments,
-):
+) -> dict:
     """Evaluates generated rows and writes a report that anyone can open.
 
     ```python

@@ -54,7 +54,7 @@ def evaluate(
     compare_with_real=True,
     seed=0,
     pixel_range=None,
-):
+) -> Evaluation:
     """Measures generated rows by every metric that fits them.
 
     What compares distributions (Frechet distance, precision and recall) does so

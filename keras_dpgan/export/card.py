@@ -26,7 +26,7 @@ _DIFFERENCES = {
 }
 
 
-def read_card(path):
+def read_card(path) -> dict:
     """Reads the privacy card of an export and checks it.
 
     The checksums show damage and mix-ups. They are no signature: who can change
@@ -65,7 +65,7 @@ def read_card(path):
     return card
 
 
-def make_card(gan, pixel_range, dataset_name=None, include_num_examples=False):
+def make_card(gan, pixel_range, dataset_name=None, include_num_examples=False) -> dict:
     """The privacy card of a `DPGAN`, of no SavedModel in particular.
 
     Args:

@@ -30,16 +30,18 @@ class ExportedGenerator:
         ValueError: If its card is damaged or belongs to another SavedModel.
     """
 
-    def __init__(self, path):
+    def __init__(self, path) -> None:
         self._card = read_card(path)
         self._num_classes = self._card["generator"]["num_classes"]
         self._model = tf.saved_model.load(str(pathlib.Path(path)))
 
-    def privacy_card(self):
+    def privacy_card(self) -> dict:
         """The privacy card, a dict; see `read_card`."""
         return copy.deepcopy(self._card)
 
-    def sample(self, n, labels=None, seed=None):
+    def sample(
+        self, n, labels=None, seed=None
+    ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
         """Draws rows, as `DPGAN.sample` does.
 
         Args:
@@ -62,7 +64,8 @@ class ExportedGenerator:
             chunks = list(self.batches(n, labels, seed))
         if self._num_classes is None:
             return np.concatenate(chunks)
-        return tuple(np.concatenate(parts) for parts in zip(*chunks, strict=True))
+        rows, labels = zip(*chunks, strict=True)
+        return np.concatenate(rows), np.concatenate(labels)
 
     def batches(self, n, labels=None, seed=None):
         """Draws rows in chunks, so that any number of them fits in memory.
@@ -128,6 +131,6 @@ def _chunk_seed(seed, start):
     return int(words[0]) % _MAX_SEED
 
 
-def load(path):
+def load(path) -> ExportedGenerator:
     """Opens an export; see `ExportedGenerator`."""
     return ExportedGenerator(path)

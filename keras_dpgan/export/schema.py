@@ -22,7 +22,7 @@ _TYPES = {
 
 
 @functools.cache
-def card_schema():
+def card_schema() -> dict:
     """The schema of a privacy card, a dict."""
     return json.loads(PATH.read_text(encoding="utf-8"))
 

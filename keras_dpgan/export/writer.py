@@ -9,7 +9,7 @@ from keras_dpgan.export.model_card import model_card
 from keras_dpgan.export.saved_model import save_generator
 
 
-def export_generator(generator, card, filepath, overwrite=False):
+def export_generator(generator, card, filepath, overwrite=False) -> None:
     """Exports a generator.
 
     Args:

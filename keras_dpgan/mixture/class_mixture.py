@@ -22,16 +22,16 @@ class ClassMixture:
     factors: np.ndarray
 
     @property
-    def num_classes(self):
+    def num_classes(self) -> int:
         """The number of labels."""
         return self.weights.shape[0]
 
     @property
-    def rank(self):
+    def rank(self) -> int:
         """The normal numbers that one row takes."""
         return self.factors.shape[2]
 
-    def sample(self, labels, seed=None):
+    def sample(self, labels, seed=None) -> np.ndarray:
         """Draws a row for each label.
 
         Args:

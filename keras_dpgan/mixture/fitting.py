@@ -35,7 +35,7 @@ def private_class_mixture(
     max_norm=None,
     pixel_range=(-1.0, 1.0),
     ledger=None,
-):
+) -> tuple[ClassMixture, HistoryEntry]:
     """Fits Gaussians to the rows of each label.
 
     Each release is centred on the one before it, so that what is left of a row is
@@ -96,7 +96,7 @@ def private_class_mixture(
     return mixture, entry
 
 
-def mixture_entry(noise_multiplier):
+def mixture_entry(noise_multiplier) -> HistoryEntry:
     """What `private_class_mixture` costs.
 
     Args:

@@ -11,7 +11,9 @@ _ROUNDING_MARGIN = 1e-12
 _SMALLEST_COUNT = 1.0
 
 
-def private_means(rows, groups, num_groups, noise_multiplier, radius):
+def private_means(
+    rows, groups, num_groups, noise_multiplier, radius
+) -> tuple[np.ndarray, np.ndarray]:
     """Releases how many rows each group has, and their mean.
 
     A row `u`, shortened to `radius`, enters its group's sum as
@@ -47,7 +49,7 @@ def mean_noise(counts, noise_multiplier, radius):
     return np.sqrt(2) * radius * noise_multiplier / counts
 
 
-def private_covariances(rows, groups, counts, noise_multiplier, radius):
+def private_covariances(rows, groups, counts, noise_multiplier, radius) -> np.ndarray:
     """Releases the mean of `u u^T` over the rows `u` of each group.
 
     A row enters as `u u^T / radius^2`, whose Frobenius norm is at most one. Noise is

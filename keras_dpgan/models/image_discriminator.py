@@ -9,7 +9,9 @@ from keras_dpgan.models import shapes
 _SLOPE = 0.2
 
 
-def image_discriminator(shape, num_classes=None, width=64, residual=False):
+def image_discriminator(
+    shape, num_classes=None, width=64, residual=False
+) -> keras.Model:
     """Makes a DCGAN-style discriminator that can be trained privately.
 
     Strided convolutions (two up to a side of 32, then one more per doubling) and

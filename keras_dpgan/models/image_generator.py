@@ -20,7 +20,7 @@ def image_generator(
     width=64,
     output_activation="tanh",
     residual=False,
-):
+) -> keras.Model:
     """Makes a DCGAN-style generator of images.
 
     A dense layer to a small image, then a transposed convolution per doubling of

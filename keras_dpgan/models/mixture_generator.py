@@ -116,7 +116,7 @@ class RefinedPixels(keras.layers.Layer):
         return input_shape[0]
 
 
-def mixture_generator(shape, mixture, width=32):
+def mixture_generator(shape, mixture, width=32) -> keras.Model:
     """Makes a generator of images whose first samples are those of a mixture.
 
     A convolutional network corrects the mixture's rows. Its last layer starts at

@@ -5,7 +5,7 @@ from keras_dpgan._keras_internals import last_activation
 _RANGES = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0), "linear": None}
 
 
-def output_range(generator):
+def output_range(generator) -> tuple[float, float] | None:
     """Reads the range of a generator's output off its last activation.
 
     Args:

@@ -8,7 +8,7 @@ from keras_dpgan.models.output_range import check_activation
 from keras_dpgan.models.shapes import output_dtype
 
 
-def vector_discriminator(dim, num_classes=None, hidden=(128, 128)):
+def vector_discriminator(dim, num_classes=None, hidden=(128, 128)) -> keras.Model:
     """Makes a dense discriminator that can be trained privately.
 
     Args:
@@ -36,7 +36,7 @@ def vector_discriminator(dim, num_classes=None, hidden=(128, 128)):
 
 def vector_generator(
     dim, latent_dim, num_classes=None, hidden=(128, 128), output_activation="linear"
-):
+) -> keras.Model:
     """Makes a dense generator of vectors, with BatchNormalization.
 
     Args:

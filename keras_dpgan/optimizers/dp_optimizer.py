@@ -59,7 +59,7 @@ class DPOptimizer(keras.optimizers.Optimizer):
         noise_source="default",
         insecure_noise_seed=None,
         name=None,
-    ):
+    ) -> None:
         _check_inner(inner_optimizer)
         _check_microbatches(num_microbatches)
         super().__init__(learning_rate=0.0, name=name)

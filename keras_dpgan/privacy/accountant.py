@@ -11,7 +11,7 @@ from keras_dpgan.privacy import rdp
 ACCOUNTANTS = ("pld", "rdp")
 
 
-def epsilon(history, delta, accountant="pld"):
+def epsilon(history, delta, accountant="pld") -> float:
     """The privacy loss of a whole history.
 
     All entries are added up under `history.relation`. Entries under Poisson
@@ -43,7 +43,7 @@ def epsilon(history, delta, accountant="pld"):
     return group_epsilon(history, delta, 1, accountant)
 
 
-def group_epsilon(history, delta, group_size, accountant="pld"):
+def group_epsilon(history, delta, group_size, accountant="pld") -> float:
     """The privacy loss of a history for a group of rows, as of one person.
 
     The relation is that of `epsilon`, for `group_size` rows at once.

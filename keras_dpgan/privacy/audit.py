@@ -64,7 +64,7 @@ class Audit:
         )
 
 
-def flip_coins(num_canaries):
+def flip_coins(num_canaries) -> np.ndarray:
     """Draws which canaries go in, by fair coins of the operating system.
 
     Args:
@@ -78,7 +78,9 @@ def flip_coins(num_canaries):
     return bits[:num_canaries].astype(bool)
 
 
-def audit(scores, included, claimed_epsilon, delta, num_guesses=None, confidence=0.999):
+def audit(
+    scores, included, claimed_epsilon, delta, num_guesses=None, confidence=0.999
+) -> Audit:
     """Guesses from scores which canaries went in, and says what that shows.
 
     The `num_guesses / 2` highest scores are guessed to be in, and as many of the

@@ -7,7 +7,7 @@ from keras_dpgan.privacy.accountant import epsilon
 from keras_dpgan.privacy.curve import EpsilonCurve
 
 
-def max_updates(history, entry, delta, target_epsilon, accountant="pld"):
+def max_updates(history, entry, delta, target_epsilon, accountant="pld") -> int | None:
     """The largest number of further updates within a privacy budget.
 
     Args:

@@ -35,7 +35,7 @@ class EpsilonCurve:
             is 0. The graph may leave it out: the bound is then a little larger.
     """
 
-    def __init__(self, history, entry, delta):
+    def __init__(self, history, entry, delta) -> None:
         self.orders, per_update = rdp.rdp_curve(entry)
         self.base = rdp.composition_rdp(compose(history))
         self.per_update = np.minimum(per_update, _LARGEST)
@@ -43,7 +43,7 @@ class EpsilonCurve:
         self.negligible = rdp.negligible_divergence(delta)
         self.max_count = None if entry.is_amplified else entry.max_participations
 
-    def epsilon(self, count):
+    def epsilon(self, count) -> float:
         """Epsilon after `count` updates of the entry in use.
 
         Args:
@@ -61,7 +61,7 @@ class EpsilonCurve:
             bound = float(np.min(total + self.offset))
         return max(0.0, bound) if bound < _LARGEST else float("inf")
 
-    def max_updates(self, target_epsilon):
+    def max_updates(self, target_epsilon) -> int | None:
         """The largest count at which this bound is within `target_epsilon`.
 
         Args:

@@ -25,7 +25,7 @@ class PrivacyHistory:
         entries: Iterable of `HistoryEntry`, added one by one.
     """
 
-    def __init__(self, entries=()):
+    def __init__(self, entries=()) -> None:
         self._entries = []
         for entry in entries:
             self.add(entry)
@@ -67,7 +67,7 @@ class PrivacyHistory:
         return tuple(self._entries)
 
     @property
-    def total_updates(self):
+    def total_updates(self) -> int:
         """The number of updates of all entries, an int."""
         return sum(entry.count for entry in self._entries)
 
@@ -85,7 +85,7 @@ class PrivacyHistory:
         """A history of its own with the same entries."""
         return PrivacyHistory(self._entries)
 
-    def to_json(self):
+    def to_json(self) -> str:
         """The history as a JSON string."""
         entries = [entry.to_dict() for entry in self._entries]
         return json.dumps({"version": _VERSION, "entries": entries})

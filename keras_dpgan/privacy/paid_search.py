@@ -30,7 +30,7 @@ class SearchResult:
     delta: float
 
 
-def search(trial, history, *, mean_trials, delta):
+def search(trial, history, *, mean_trials, delta) -> SearchResult:
     """Makes a secret, random number of trials and gives the best one alone.
 
     That costs little more than two or three trials, whatever the number: who
@@ -86,7 +86,7 @@ def search(trial, history, *, mean_trials, delta):
     return SearchResult(best[1], best[0], spent, float(delta))
 
 
-def search_epsilon(history, *, mean_trials, delta):
+def search_epsilon(history, *, mean_trials, delta) -> float:
     """The privacy loss of a `search`, before it is made.
 
     Args:

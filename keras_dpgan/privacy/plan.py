@@ -36,16 +36,16 @@ class Plan:
     max_records_per_person: int
 
     @property
-    def sampling_probability(self):
+    def sampling_probability(self) -> float:
         """The probability q with which a row enters a batch, a float."""
         return self.expected_batch_size / self.num_examples
 
     @property
-    def num_discriminator_updates(self):
+    def num_discriminator_updates(self) -> int:
         """The number of updates in all epochs, an int."""
         return num_updates(self.epochs, self.sampling_probability)
 
-    def alternatives(self):
+    def alternatives(self) -> "Alternatives":
         """What else could be traded for the same data and delta.
 
         The noise that twice the batch, half or twice the epochs, or twice the
@@ -116,7 +116,7 @@ def plan(
     noise_multiplier=None,
     accountant="pld",
     max_records_per_person=1,
-):
+) -> Plan:
     """Works out one figure of a private training run from the others.
 
     Give all but one of `expected_batch_size`, `epochs`, `epsilon` and

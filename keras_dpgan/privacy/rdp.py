@@ -28,7 +28,7 @@ FEW_ORDERS = np.array(
 _RESOLUTION = 1e-12
 
 
-def rdp_curve(entry):
+def rdp_curve(entry) -> tuple[np.ndarray, np.ndarray]:
     """What one update of an entry costs in Renyi differential privacy.
 
     Source: Mironov, Talwar and Zhang 2019, "Renyi Differential Privacy of the

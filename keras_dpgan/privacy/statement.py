@@ -75,16 +75,16 @@ class PrivacyStatement:
     not_covered: tuple = NOT_COVERED
 
     @property
-    def has_guarantee(self):
+    def has_guarantee(self) -> bool:
         """Whether anything is promised at all."""
         return math.isfinite(self.epsilon)
 
     @property
-    def accounting_library(self):
+    def accounting_library(self) -> str:
         """Name and version of the library that computed epsilon."""
         return f"dp-accounting {importlib.metadata.version('dp-accounting')}"
 
-    def to_dict(self):
+    def to_dict(self) -> dict:
         """The statement as JSON values. An infinite epsilon is `None`."""
         return {
             "has_guarantee": self.has_guarantee,
@@ -124,7 +124,7 @@ def privacy_statement(
     released=RELEASED,
     assumptions=(),
     notes=(),
-):
+) -> PrivacyStatement:
     """States what a history guarantees.
 
     Args:

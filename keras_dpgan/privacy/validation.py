@@ -58,7 +58,7 @@ def validate(model, inputs=None):
     return known + found
 
 
-def check(model, inputs=None):
+def check(model, inputs=None) -> None:
     """Raises a `ValueError` that lists each violation, if there is any."""
     violations = validate(model, inputs)
     if violations:
@@ -70,7 +70,7 @@ def check(model, inputs=None):
         )
 
 
-def fix(model):
+def fix(model) -> keras.Model:
     """A copy of a model in which private layers stand for the others.
 
     BatchNormalization becomes GroupNormalization. The other layers keep their

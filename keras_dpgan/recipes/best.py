@@ -32,7 +32,7 @@ def best(
     width=32,
     max_norm=None,
     pixel_range=(-1.0, 1.0),
-):
+) -> Recipe:
     """The recipe with the most useful samples that we have found for a laptop.
 
     The generator starts at a mixture of Gaussians for each label, released from the

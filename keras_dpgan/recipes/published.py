@@ -25,7 +25,7 @@ def dpgan(
     updates=10000,
     batch_size=64,
     width=32,
-):
+) -> Recipe:
     """The first private GAN: a Wasserstein critic with clipped weights.
 
     RMSprop at 5e-5, weights within 0.02, five updates per generator step. The
@@ -70,7 +70,7 @@ def dp_cgan(
     updates=10000,
     batch_size=600,
     width=32,
-):
+) -> Recipe:
     """A conditional GAN with plain descent of the discriminator.
 
     SGD at 0.1 (the original lets it fall to 0.052), a clip of 1.1, a generator step
@@ -113,7 +113,7 @@ def dp_wgan_gp(
     updates=20000,
     batch_size=64,
     width=32,
-):
+) -> Recipe:
     """A Wasserstein critic with gradient penalty, clipped at 4.
 
     Adam at 2e-4 with betas 0.5 and 0.9, five updates per generator step. The
@@ -158,7 +158,7 @@ def revisited(
     batch_size=128,
     discriminator_steps=50,
     width=64,
-):
+) -> Recipe:
     """Many discriminator updates per generator step, without further ado.
 
     Both Adams at 2e-4 with beta_1 0.5. The original has networks of 1.7 and 2.3
@@ -204,7 +204,7 @@ def large_batch(
     batch_size=4096,
     width=64,
     physical_batch_size=256,
-):
+) -> Recipe:
     """Large batches, a tiny clip, and the average of the generator's weights.
 
     Hinge loss, Adam at 5e-4 and 2e-4 with beta_1 0, a clip of 0.001, five updates

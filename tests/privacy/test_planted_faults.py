@@ -211,15 +211,15 @@ def reuse_a_batch_and_count_each_use(patch):
 
 
 def keep_a_batch_for_several_draws(patch):
-    draw = PoissonDataset._draw
+    draw = PoissonDataset.draw_shard
     kept = []
 
-    def draw_every_third(dataset, index):
+    def draw_every_third(dataset, epoch, index, *shard):
         if index % 3 == 0 or not kept:
-            kept[:] = [draw(dataset, index)]
+            kept[:] = [draw(dataset, epoch, index, *shard)]
         return kept[0]
 
-    patch.setattr(PoissonDataset, "_draw", draw_every_third)
+    patch.setattr(PoissonDataset, "draw_shard", draw_every_third)
 
 
 def reuse_a_batch_and_count_one_use(patch):

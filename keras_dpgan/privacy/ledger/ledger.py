@@ -48,7 +48,7 @@ class Ledger(LedgerContents):
         ValueError: If the file is damaged, or is about other data.
     """
 
-    def __init__(self, path, data_name, block_size=100):
+    def __init__(self, path, data_name, block_size=100) -> None:
         self.block_size = _validate.check_int("block_size", block_size, minimum=1)
         self._file = file.LedgerFile(path)
         try:
@@ -136,11 +136,11 @@ class Ledger(LedgerContents):
         self._follow(line)
         self._file.append(line)
 
-    def close(self):
+    def close(self) -> None:
         """Gives the file free for others."""
         self._file.close()
 
-    def __enter__(self):
+    def __enter__(self) -> "Ledger":
         return self
 
     def __exit__(self, *exception):

@@ -1,0 +1,68 @@
+"""What a user's type checker makes of the public names."""
+
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+pytestmark = pytest.mark.skipif(
+    not (ROOT / "pyproject.toml").exists(), reason="needs the source tree"
+)
+
+MISTAKES = """
+import keras_dpgan as dpgan
+import keras_dpgan.export
+
+plan = dpgan.privacy.plan(1000, epsilon=1.0, delta=1e-5, noise_multiplier=1.0)
+plan.noise  # error: attr-defined
+plan.noise_multiplier.upper()  # error: attr-defined
+dpgan.privacy.plan(1000, noise=1.0)  # error: call-arg
+x, y = dpgan.data.load_fashion_mnist()
+x.shape  # error: attr-defined
+dpgan.data.write_tfds("export", "name").rows  # error: call-arg,attr-defined
+dpgan.recipes.best(x, y, 10, epsilon=1.0, delta=1e-5).train()  # error: attr-defined
+dpgan.callbacks.ResumableFit()  # error: call-arg
+keras_dpgan.export.load("export").draw(3)  # error: attr-defined
+history = dpgan.privacy.PrivacyHistory()
+number: str = dpgan.privacy.epsilon(history, 1e-5)  # error: assignment
+"""
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    pytest.importorskip("mypy")
+    return tmp_path_factory.mktemp("mypy")
+
+
+def mypy(cache, *files):
+    return subprocess.run(
+        [sys.executable, "-m", "mypy", f"--cache-dir={cache}", *files],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_typed_program_of_a_user_is_accepted(cache):
+    result = mypy(cache)
+    assert result.returncode == 0, result.stdout
+
+
+def test_a_users_mistakes_are_found(cache, tmp_path):
+    file = tmp_path / "mistakes.py"
+    file.write_text(MISTAKES)
+    found = {}
+    for line in mypy(cache, str(file)).stdout.splitlines():
+        if ": error: " in line:
+            place, _, message = line.partition(": error: ")
+            number = int(place.rpartition(":")[2])
+            found.setdefault(number, set()).add(message.rpartition("[")[2].rstrip("]"))
+    expected = {
+        number: set(line.rpartition("# error: ")[2].split(","))
+        for number, line in enumerate(MISTAKES.splitlines(), 1)
+        if "# error: " in line
+    }
+    assert found == expected
