@@ -1,5 +1,6 @@
 """Record-level training in which the server sees noised sums alone."""
 
+import contextlib
 import importlib.util
 
 import grid_here
@@ -14,15 +15,21 @@ pytest.importorskip("cryptography")
 from flwr.app import RecordDict
 
 from keras_dpgan import GradientPenalty
+from keras_dpgan import callbacks
 from keras_dpgan import export
+from keras_dpgan import privacy
 from keras_dpgan.federated.cohort import Cohort
 from keras_dpgan.federated.flower import contributions
 from keras_dpgan.federated.flower import masked_sums
+from keras_dpgan.federated.flower import messages
 from keras_dpgan.federated.flower.group import ClientGroup
 from keras_dpgan.federated.flower.hidden_records import HiddenRecords
 from keras_dpgan.federated.record_owner import RecordOwner
 from keras_dpgan.federated.record_sum_noise import RecordSumNoise
+from keras_dpgan.federated.round_budget import RoundBudget
+from keras_dpgan.federated.round_log import RoundLog
 from keras_dpgan.federated.rounds import rounds_epsilon
+from keras_dpgan.privacy.ledger.file import LedgerFile
 
 NUM_CLIENTS = 3
 TIMEOUT = 0.3  # Nodes that are here answer at once.
@@ -65,23 +72,23 @@ def owners():
     ]
 
 
-def masked(owners, mechanism, servers=None):
+def masked(owners, mechanism, servers=None, budgets=(None,) * NUM_CLIENTS):
     """The server's end of masked sums of owners in this process, and its grid."""
 
-    def node(owner):
+    def node(owner, budget):
         state = RecordDict()
 
         def answer(action, content):
             client = masked_sums.MaskedSumClient(state, mechanism)
             if action == UPDATE:
                 contribution = contributions.of_records(owner, mechanism)
-                return client.answer_update(content, contribution)
+                return client.answer_update(content, contribution, budget)
             name = action.removeprefix("train.masked_")
             return getattr(client, f"answer_{name}")(content)
 
         return answer
 
-    grid = grid_here.GridHere(map(node, owners))
+    grid = grid_here.GridHere(map(node, owners, budgets))
     group = ClientGroup(grid, NUM_CLIENTS, TIMEOUT)
     return masked_sums.MaskedSums(group, servers or mechanism), grid
 
@@ -213,3 +220,77 @@ def test_an_optimizer_that_does_not_fit_is_refused(owners, arguments, message):
     sums, _ = masked(owners, mechanism)
     with pytest.raises(ValueError, match=message):
         HiddenRecords(make_gan(**arguments), sums, mechanism, 90)
+
+
+class Killed(Exception):
+    pass
+
+
+def kill(batch, logs):
+    del logs
+    if batch == 2:
+        raise Killed
+
+
+def lead(folder, sums, mechanism, *more, with_ledger=True):
+    """Six updates, or what is left of them, by a server that knows its disk alone."""
+    gan = make_gan()
+    with (
+        RoundLog(folder / "rounds", mechanism.entry) as log,
+        privacy.Ledger(folder / "ledger", "toys", block_size=2) as ledger,
+    ):
+        records = HiddenRecords(gan, sums, mechanism, 90, steps_per_epoch=6, log=log)
+        gan.fit(
+            records,
+            ledger=ledger if with_ledger else None,
+            callbacks=more,
+            verbose=0,
+        )
+        return gan, records, log.begun
+
+
+def kill_a_server(folder, sums, mechanism):
+    with pytest.raises(Killed):
+        lead(
+            folder,
+            sums,
+            mechanism,
+            callbacks.ResumableFit(folder / "run"),
+            keras.callbacks.LambdaCallback(on_train_batch_end=kill),
+        )
+
+
+def test_a_killed_server_goes_on_and_every_answer_is_paid_for(owners, tmp_path):
+    mechanism = mechanism_of(4.0)
+    files = [tmp_path / f"client-{n}" for n in range(NUM_CLIENTS)]
+    budgets = [RoundBudget(file, mechanism, 10.0, 1e-5) for file in files]
+    sums, grid = masked(owners, mechanism, budgets=budgets)
+    kill_a_server(tmp_path, sums, mechanism)
+    resumed = callbacks.ResumableFit(tmp_path / "run")
+    gan, records, begun = lead(tmp_path, sums, mechanism, resumed)
+    assert gan.num_discriminator_updates == 6
+    # Three before the kill, of which the checkpoint has two, and four after it.
+    assert begun == 7
+    assert records.num_unopened == 0
+    for node, file in zip(grid.nodes, files, strict=True):
+        asked = [
+            messages.read(content)[1]["round"]
+            for to, action, content in grid.sent
+            if (to, action) == (node, UPDATE)
+        ]
+        assert asked == list(range(7))
+        with contextlib.closing(LedgerFile(file)) as paid:
+            assert len(paid.entries) == 7
+    # The ledger had reserved four when the server was killed.
+    assert gan.privacy_history.total_updates == 8
+    assert gan.epsilon(1e-5) == pytest.approx(rounds_epsilon(mechanism, 8, 1e-5))
+
+
+def test_a_killed_server_that_forgets_what_it_has_spent_is_refused(owners, tmp_path):
+    mechanism = mechanism_of(4.0)
+    sums, grid = masked(owners, mechanism)
+    kill_a_server(tmp_path, sums, mechanism)
+    grid.sent.clear()
+    with pytest.raises(Exception, match="what a kill has lost must be charged"):
+        lead(tmp_path, sums, mechanism, with_ledger=False)
+    assert not grid.sent

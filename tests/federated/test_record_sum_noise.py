@@ -1,5 +1,7 @@
 """What one record changes in a hidden sum, and what that costs."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -117,3 +119,15 @@ def test_the_bound_holds_for_sums_of_discrete_gaussians(q, shift, sigma, shares)
 def test_a_limit_below_one_record_is_refused():
     with pytest.raises(ValueError, match="largest_sum"):
         record_noise(largest_sum=0.5)
+
+
+def test_the_history_charges_small_shares_for_not_being_gaussian():
+    mechanism = RecordSumNoise(
+        Cohort(10), 1.0, 0.5, 4, growth=1.0, sampling_probability=0.3, largest_sum=9.0
+    )
+    history = privacy.PrivacyHistory([mechanism.entry.with_count(3)])
+    expected = rounds_epsilon(mechanism, 3, 1e-5)
+    assert privacy.epsilon(history, 1e-5) == pytest.approx(expected, rel=1e-9)
+    gaussian = dataclasses.replace(mechanism.entry, excess_divergence=0.0, count=3)
+    alone = privacy.epsilon(privacy.PrivacyHistory([gaussian]), 1e-5)
+    assert expected > 1.01 * alone

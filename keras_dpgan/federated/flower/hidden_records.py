@@ -24,6 +24,11 @@ class HiddenRecords(RemoteRecords):
         sums: `MaskedSums` or `EncryptedSums`.
         mechanism: The `RecordSumNoise` that they have.
         num_examples: As in `RemoteRecords`, and so is `steps_per_epoch`.
+        log: The `RoundLog` of the run, begun with `mechanism.entry`. Clients
+            answer no number twice: it gives each update a number of its own, over
+            every server that takes the run up. What a kill has lost is counted by
+            the `ledger` of `fit`. Defaults to `None`: the model's count of updates
+            is the number, and a run that was killed cannot go on.
 
     Attributes:
         num_unopened: Int, the updates whose sum was not opened.
@@ -32,7 +37,9 @@ class HiddenRecords(RemoteRecords):
         ValueError: If the optimizer has another clip, or noise of its own.
     """
 
-    def __init__(self, gan, sums, mechanism, num_examples, steps_per_epoch=None):
+    def __init__(
+        self, gan, sums, mechanism, num_examples, steps_per_epoch=None, log=None
+    ):
         _check_optimizer(gan.d_optimizer, mechanism)
         super().__init__(
             gan.row_shape,
@@ -41,17 +48,31 @@ class HiddenRecords(RemoteRecords):
             mechanism.sampling_probability,
             steps_per_epoch,
         )
-        self._sums, self._mechanism = sums, mechanism
+        self._gan, self._sums, self._mechanism = gan, sums, mechanism
+        self._log = log
         self.entry = mechanism.entry
         self.statement_notes = (_trust(mechanism.cohort),)
         self.num_unopened = 0
 
     def clipped_sums(self, number, weights, pool, l2_norm_clip):
+        if self._log is not None:
+            number = self._begin()
         total = self._sums.total(number, [pool, *weights])
         if total is None:
             self.num_unopened += 1
             return [np.zeros_like(w) for w in weights]
         return self._mechanism.open(total, weights)
+
+    def _begin(self):
+        number = self._log.begin()
+        # The count of the update itself follows when it is made.
+        if number > self._gan.privacy_history.total_updates:
+            raise ValueError(
+                f"`log` has {number} updates that were begun, and the model counts "
+                f"{self._gan.privacy_history.total_updates}: what a kill has lost "
+                "must be charged. Give `fit` the `ledger` of the run."
+            )
+        return number
 
 
 def _trust(cohort):
