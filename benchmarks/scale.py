@@ -57,6 +57,8 @@ def run(workers, what, sizes):
                 text=True,
             )
         )
+        # A core of its own, as long as there are as many.
+        os.sched_setaffinity(processes[-1].pid, {index % os.cpu_count()})
     outputs = [process.communicate()[0] for process in processes]
     if any(process.returncode for process in processes):
         raise RuntimeError(f"A worker of `{what}` has failed.")
