@@ -15,7 +15,6 @@ from keras_dpgan.federated import keys
 from keras_dpgan.federated.client_budget import ClientBudget
 from keras_dpgan.federated.cohort import Cohort
 from keras_dpgan.federated.gaussian_update import GaussianUpdate
-from keras_dpgan.federated.key_holder import KeyHolder
 from keras_dpgan.federated.laplace_update import LaplaceUpdate
 from keras_dpgan.federated.local_training import LocalTraining
 from keras_dpgan.federated.record_owner import RecordOwner
@@ -247,11 +246,7 @@ def key_holder(context):
     """The key holder, with its file of opened rounds."""
     if not is_key_holder(context):
         raise PermissionError("This client holds no key.")
-    folder = _keys(context)
-    return KeyHolder(
-        (folder / "holder.context").read_bytes(),
-        keys.verifying_keys(folder),
-        mechanism(context).cohort.threshold,
-        mechanism(context).num_parameters,
-        folder / f"opened-{context.run_id}",
+    noise = mechanism(context)
+    return keys.load_key_holder(
+        _keys(context), noise.cohort.threshold, noise.num_parameters
     )

@@ -60,7 +60,8 @@ class KeyHolder:
         threshold: Int, the clients without whom a round is not opened; see
             `Cohort`.
         size: Int, the coordinates of a vector.
-        path: The file of the rounds that were opened.
+        path: The file of the rounds that were opened: one for the key, not for
+            a run, since signatures name the round alone.
 
     Attributes:
         num_left_out: Int, the vectors that were left out, over all rounds.

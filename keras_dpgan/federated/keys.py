@@ -6,6 +6,7 @@ its own and hands out the public part alone.
 
 import argparse
 import datetime
+import hashlib
 import ipaddress
 import os
 import pathlib
@@ -66,6 +67,29 @@ def verifying_keys(folder):
     """The clients' public keys in a folder, as `KeyHolder` takes them."""
     keys = [path.read_bytes() for path in pathlib.Path(folder).glob("*.verifying")]
     return {key: key for key in keys}
+
+
+def load_key_holder(folder, threshold, size):
+    """The key holder of a folder of keys.
+
+    Its file of opened rounds is that of its secret key, whatever the run: a run
+    that began it anew could have an earlier run's vectors opened once more, with
+    one left out.
+
+    Args:
+        folder: A folder of `make_keys`.
+        threshold: As in `KeyHolder`.
+        size: As in `KeyHolder`.
+
+    Returns:
+        A `KeyHolder`.
+    """
+    folder = pathlib.Path(folder)
+    context = (folder / "holder.context").read_bytes()
+    digest = hashlib.sha256(context).hexdigest()[:16]
+    path = folder / f"opened-{digest}"
+    known = verifying_keys(folder)
+    return key_holder.KeyHolder(context, known, threshold, size, path)
 
 
 def _make_certificates(folder, hosts, addresses):
