@@ -4,6 +4,7 @@ import task
 from flwr.app import Message
 from flwr.clientapp import ClientApp
 
+from keras_dpgan.federated.flower import budget_votes
 from keras_dpgan.federated.flower import client_updates
 from keras_dpgan.federated.flower import contributions
 from keras_dpgan.federated.flower import encrypted_sums
@@ -106,6 +107,20 @@ def encrypted_update(message, context):
     return Message(content, reply_to=message)
 
 
+@app.query("budget_vote")
+def budget_vote(message, context):
+    task.check_mode(context, "encrypted-sums", "encrypted-records")
+    mechanism = task.mechanism(context)
+    content = budget_votes.answer_budget_vote(
+        message.content,
+        mechanism,
+        task.public_context(context),
+        task.signing_key(context),
+        task.round_budget(context, mechanism),
+    )
+    return Message(content, reply_to=message)
+
+
 @app.query("is_key_holder")
 def is_key_holder(message, context):
     content = encrypted_sums.answer_is_key_holder(task.is_key_holder(context))
@@ -118,3 +133,11 @@ def open_sum(message, context):
     return Message(
         encrypted_sums.answer_open_sum(message.content, holder), reply_to=message
     )
+
+
+@app.query("count_votes")
+def count_votes(message, context):
+    content = budget_votes.answer_count_votes(
+        message.content, task.vote_counter(context)
+    )
+    return Message(content, reply_to=message)

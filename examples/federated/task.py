@@ -244,9 +244,20 @@ def is_key_holder(context):
 
 def key_holder(context):
     """The key holder, with its file of opened rounds."""
-    if not is_key_holder(context):
-        raise PermissionError("This client holds no key.")
     noise = mechanism(context)
     return keys.load_key_holder(
-        _keys(context), noise.cohort.threshold, noise.num_parameters
+        _holder_folder(context), noise.cohort.threshold, noise.num_parameters
     )
+
+
+def vote_counter(context):
+    """The key holder as the one who counts votes."""
+    return keys.load_vote_counter(
+        _holder_folder(context), mechanism(context).cohort.threshold
+    )
+
+
+def _holder_folder(context):
+    if not is_key_holder(context):
+        raise PermissionError("This client holds no key.")
+    return _keys(context)

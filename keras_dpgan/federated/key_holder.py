@@ -1,5 +1,6 @@
 """The one who can decrypt, and decrypts sums alone."""
 
+import contextlib
 import hashlib
 import json
 
@@ -26,24 +27,26 @@ def verifying_key(signing_key):
     return key.public_key().public_bytes_raw()
 
 
-def sign(signing_key, number, ciphertexts):
-    """Signs a client's ciphertexts for one round and no other.
+def sign(signing_key, run, number, ciphertexts, purpose="update"):
+    """Signs a client's ciphertexts for one round and one purpose, and no other.
 
     Args:
         signing_key: Bytes, the client's private key.
+        run: String, the run's name.
         number: Int, the round.
         ciphertexts: List of bytes.
+        purpose: String, what they are to be opened as; see `KeyHolder`.
 
     Returns:
         Bytes.
     """
     key = Ed25519PrivateKey.from_private_bytes(signing_key)
-    return key.sign(_signed(number, ciphertexts))
+    return key.sign(_signed(run, number, ciphertexts, purpose))
 
 
-def _signed(number, ciphertexts):
+def _signed(run, number, ciphertexts, purpose):
     digests = [hashlib.sha256(c).hexdigest() for c in ciphertexts]
-    return json.dumps([number, digests]).encode()
+    return json.dumps([purpose, run, number, digests]).encode()
 
 
 class KeyHolder:
@@ -51,8 +54,8 @@ class KeyHolder:
 
     It gets the clients' ciphertexts with their signatures, so that the server
     can neither open one client's vector nor one that it made up, and adds them
-    itself. It is trusted to decrypt nothing else. Rounds are opened in order;
-    which was last is on disk before anything is decrypted.
+    itself. It is trusted to decrypt nothing else. Rounds of a run are opened in
+    order; which was last is on disk before anything is decrypted.
 
     Args:
         context: Bytes of `encryption.new_context`.
@@ -60,28 +63,34 @@ class KeyHolder:
         threshold: Int, the clients without whom a round is not opened; see
             `Cohort`.
         size: Int, the coordinates of a vector.
-        path: The file of the rounds that were opened: one for the key, not for
-            a run, since signatures name the round alone.
+        path: The file of the rounds that were opened, of whatever run and purpose:
+            there is one for the secret key.
+        purpose: String: vectors that were signed for another are not opened.
+            Defaults to `"update"`.
 
     Attributes:
         num_left_out: Int, the vectors that were left out, over all rounds.
     """
 
-    def __init__(self, context, verifying_keys, threshold, size, path):
+    def __init__(
+        self, context, verifying_keys, threshold, size, path, purpose="update"
+    ):
         self._context = encryption.read_context(context)
         self._verifying_keys = verifying_keys
         self._threshold = threshold
         self._size = size
         self.num_left_out = 0
-        self._path = path
+        self._path, self._purpose = path, purpose
 
-    def open_sum(self, number, sent):
+    def open_sum(self, run, number, sent):
         """Decrypts the sum of a round.
 
         Vectors that are not signed by a known client for this round, or that are
         no vectors of the agreed size, are left out.
 
         Args:
+            run: String, the name that the server has given to the run. A vector is
+                opened in the run that its client has signed it for, and there once.
             number: Int, the round.
             sent: Dict from client to `(ciphertexts, signature)`.
 
@@ -92,7 +101,7 @@ class KeyHolder:
             RefusedError: If the round, or a later one, was opened before, or too
                 few vectors are valid.
         """
-        vectors = [self._valid(client, number, *sent[client]) for client in sent]
+        vectors = [self._valid(run, number, client, *sent[client]) for client in sent]
         vectors = [vector for vector in vectors if vector is not None]
         self.num_left_out += len(sent) - len(vectors)
         if len(vectors) < self._threshold:
@@ -100,27 +109,27 @@ class KeyHolder:
                 f"{len(vectors)} clients have sent a valid vector, fewer than "
                 f"{self._threshold}."
             )
-        self._enter(number)
+        self._enter(run, number)
         return encryption.decrypt(encryption.add(vectors))
 
-    def _valid(self, client, number, ciphertexts, signature):
+    def _valid(self, run, number, client, ciphertexts, signature):
         """The encrypted vector of a client; `None` where it has to be left out."""
         try:
             key = Ed25519PublicKey.from_public_bytes(self._verifying_keys[client])
-            key.verify(signature, _signed(number, ciphertexts))
+            signed = _signed(run, number, ciphertexts, self._purpose)
+            key.verify(signature, signed)
             vector = encryption.read(self._context, ciphertexts)
         except (KeyError, InvalidSignature, ValueError):
             return None
         return vector if encryption.size(vector) == self._size else None
 
-    def _enter(self, number):
-        file = LedgerFile(self._path)
-        try:
-            last = file.entries[-1]["opened"] if file.entries else -1
-            if number <= last:
+    def _enter(self, run, number):
+        of = {"purpose": self._purpose, "run": run}
+        with contextlib.closing(LedgerFile(self._path)) as file:
+            opened = [e["opened"] for e in file.entries if e.items() >= of.items()]
+            if opened and number <= opened[-1]:
                 raise RefusedError(
-                    f"Round {number} is not opened: round {last} was before."
+                    f"Round {number} is not opened: round {opened[-1]} of the run "
+                    "was before."
                 )
-            file.append({"opened": number})
-        finally:
-            file.close()
+            file.append({"opened": number, **of})

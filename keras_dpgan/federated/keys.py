@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from keras_dpgan.federated import budget_vote
 from keras_dpgan.federated import encryption
 from keras_dpgan.federated import key_holder
 
@@ -72,10 +73,6 @@ def verifying_keys(folder):
 def load_key_holder(folder, threshold, size):
     """The key holder of a folder of keys.
 
-    Its file of opened rounds is that of its secret key, whatever the run: a run
-    that began it anew could have an earlier run's vectors opened once more, with
-    one left out.
-
     Args:
         folder: A folder of `make_keys`.
         threshold: As in `KeyHolder`.
@@ -84,12 +81,34 @@ def load_key_holder(folder, threshold, size):
     Returns:
         A `KeyHolder`.
     """
+    context, known, path = _of_holder(folder)
+    return key_holder.KeyHolder(context, known, threshold, size, path)
+
+
+def load_vote_counter(folder, threshold):
+    """The key holder of a folder of keys as the one who counts votes.
+
+    Args:
+        folder: A folder of `make_keys`.
+        threshold: As in `VoteCounter`.
+
+    Returns:
+        A `VoteCounter`.
+    """
+    context, known, path = _of_holder(folder)
+    return budget_vote.VoteCounter(context, known, threshold, path)
+
+
+def _of_holder(folder):
+    """The secret context, the clients' keys, and the file of what was opened.
+
+    The file is that of the secret key, whatever the run: begun anew it would let a
+    server have vectors opened once more, with one left out.
+    """
     folder = pathlib.Path(folder)
     context = (folder / "holder.context").read_bytes()
-    digest = hashlib.sha256(context).hexdigest()[:16]
-    path = folder / f"opened-{digest}"
-    known = verifying_keys(folder)
-    return key_holder.KeyHolder(context, known, threshold, size, path)
+    path = folder / f"opened-{hashlib.sha256(context).hexdigest()[:16]}"
+    return context, verifying_keys(folder), path
 
 
 def _make_certificates(folder, hosts, addresses):

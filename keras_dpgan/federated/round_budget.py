@@ -1,5 +1,7 @@
 """A client's own limit where its whole data are one unit."""
 
+import contextlib
+
 from keras_dpgan.federated.rounds import max_rounds
 from keras_dpgan.privacy.ledger.file import LedgerFile
 
@@ -35,19 +37,28 @@ class RoundBudget:
         Raises:
             ValueError: If the file is about another mechanism, or damaged.
         """
-        file = LedgerFile(self._path)
-        try:
-            for entry in file.entries:
-                if entry != {"round": self._mechanism}:
-                    raise ValueError(
-                        f"The rounds in `{self._path}` were made with another "
-                        f"mechanism, {entry}, than {self._mechanism}: they cannot "
-                        "be counted together. Use the mechanism that the file was "
-                        "begun with."
-                    )
-            if len(file.entries) >= self.max_rounds:
+        with contextlib.closing(LedgerFile(self._path)) as file:
+            if not self._allows(file.entries):
                 return False
             file.append({"round": self._mechanism})
             return True
-        finally:
-            file.close()
+
+    def can_pay(self):
+        """Whether `pay` would allow a round; enters nothing.
+
+        Raises:
+            ValueError: As `pay`.
+        """
+        with contextlib.closing(LedgerFile(self._path)) as file:
+            return self._allows(file.entries)
+
+    def _allows(self, entries):
+        for entry in entries:
+            if entry != {"round": self._mechanism}:
+                raise ValueError(
+                    f"The rounds in `{self._path}` were made with another "
+                    f"mechanism, {entry}, than {self._mechanism}: they cannot "
+                    "be counted together. Use the mechanism that the file was "
+                    "begun with."
+                )
+        return len(entries) < self.max_rounds

@@ -20,6 +20,7 @@ from keras_dpgan.federated.shared_noise import SharedNoise
 SIZE = 5000
 CLIENTS = tuple(range(4))
 THRESHOLD = 3
+RUN = "a run"
 
 
 @pytest.fixture
@@ -42,42 +43,51 @@ class Parties:
         rng = np.random.default_rng(0)
         self.vectors = rng.integers(0, encryption.MODULUS, (len(CLIENTS), SIZE))
 
-    def send(self, number, clients=CLIENTS):
+    def send(self, number, clients=CLIENTS, run=RUN):
         sent = {}
         for n in clients:
             ciphertexts = encryption.encrypt(self.public, self.vectors[n])
-            signature = key_holder.sign(self.keys[n], number, ciphertexts)
+            signature = key_holder.sign(self.keys[n], run, number, ciphertexts)
             sent[n] = (ciphertexts, signature)
         return sent
 
 
 def test_the_encrypted_sum_is_the_plain_sum_of_integers(parties):
-    opened = parties.holder.open_sum(0, parties.send(0))
+    opened = parties.holder.open_sum(RUN, 0, parties.send(0))
     assert np.array_equal(opened, parties.vectors.sum(axis=0) % encryption.MODULUS)
 
 
 def test_a_client_may_drop_out(parties):
-    opened = parties.holder.open_sum(0, parties.send(0, clients=(0, 1, 3)))
+    opened = parties.holder.open_sum(RUN, 0, parties.send(0, clients=(0, 1, 3)))
     expected = parties.vectors[[0, 1, 3]].sum(axis=0) % encryption.MODULUS
     assert np.array_equal(opened, expected)
 
 
 def test_a_round_below_its_threshold_is_not_opened(parties):
     with pytest.raises(key_holder.RefusedError, match="fewer than 3"):
-        parties.holder.open_sum(0, parties.send(0, clients=(0, 1)))
+        parties.holder.open_sum(RUN, 0, parties.send(0, clients=(0, 1)))
 
 
 def test_each_round_is_opened_once_also_after_a_restart(parties):
-    parties.holder.open_sum(4, parties.send(4))
+    parties.holder.open_sum(RUN, 4, parties.send(4))
     for number in (4, 3):
         with pytest.raises(key_holder.RefusedError, match="was before"):
-            parties.make_holder().open_sum(number, parties.send(number))
-    parties.make_holder().open_sum(5, parties.send(5))
+            parties.make_holder().open_sum(RUN, number, parties.send(number))
+    parties.make_holder().open_sum(RUN, 5, parties.send(5))
 
 
 def test_vectors_of_another_round_are_refused(parties):
-    with pytest.raises(key_holder.RefusedError, match="0 clients have sent a valid"):
-        parties.holder.open_sum(6, parties.send(5))
+    for run, number in ((RUN, 6), ("another", 5)):
+        with pytest.raises(key_holder.RefusedError, match="0 clients have sent a vali"):
+            parties.holder.open_sum(run, number, parties.send(5))
+
+
+def test_a_later_run_begins_its_rounds_anew(parties):
+    parties.holder.open_sum(RUN, 4, parties.send(4))
+    parties.make_holder().open_sum("another", 0, parties.send(0, run="another"))
+    # The earlier one does not.
+    with pytest.raises(key_holder.RefusedError, match="was before"):
+        parties.make_holder().open_sum(RUN, 4, parties.send(4))
 
 
 def damage(parties, sent, kind):
@@ -87,19 +97,19 @@ def damage(parties, sent, kind):
         ciphertexts = encryption.encrypt(parties.public, parties.vectors[0])
     elif kind == "too short":
         ciphertexts = encryption.encrypt(parties.public, parties.vectors[2][:-1])
-        signature = key_holder.sign(parties.keys[2], 0, ciphertexts)
+        signature = key_holder.sign(parties.keys[2], RUN, 0, ciphertexts)
     elif kind == "no ciphertext":
         ciphertexts = [b"nothing"] * 2
-        signature = key_holder.sign(parties.keys[2], 0, ciphertexts)
+        signature = key_holder.sign(parties.keys[2], RUN, 0, ciphertexts)
     elif kind == "another's":
-        signature = key_holder.sign(parties.keys[1], 0, ciphertexts)
+        signature = key_holder.sign(parties.keys[1], RUN, 0, ciphertexts)
     return {**sent, 2: (ciphertexts, signature)}
 
 
 @pytest.mark.parametrize("kind", ["altered", "too short", "no ciphertext", "another's"])
 def test_a_vector_that_is_not_valid_is_left_out_and_counted(parties, kind):
     sent = damage(parties, parties.send(0), kind)
-    opened = parties.holder.open_sum(0, sent)
+    opened = parties.holder.open_sum(RUN, 0, sent)
     expected = parties.vectors[[0, 1, 3]].sum(axis=0) % encryption.MODULUS
     assert np.array_equal(opened, expected)
     assert parties.holder.num_left_out == 1
@@ -110,7 +120,7 @@ def test_unknown_clients_do_not_count(parties):
     for stranger in (7, 8, 9):
         sent[stranger] = sent[0]
     with pytest.raises(key_holder.RefusedError, match="fewer than 3"):
-        parties.holder.open_sum(0, sent)
+        parties.holder.open_sum(RUN, 0, sent)
 
 
 def test_the_public_part_cannot_decrypt(parties):
@@ -126,7 +136,7 @@ def test_noised_updates_come_out_of_encryption_as_they_went_in(parties):
     mechanism = SharedNoise(cohort, 1.0, 0.5, SIZE, modulus=encryption.MODULUS)
     update = [np.linspace(-0.01, 0.01, SIZE)]
     parties.vectors = np.array([mechanism.privatise(update) for _ in CLIENTS])
-    opened = parties.holder.open_sum(0, parties.send(0))
+    opened = parties.holder.open_sum(RUN, 0, parties.send(0))
     (total,) = mechanism.open(opened, update)
     noise = total - len(CLIENTS) * update[0]
     # Four shares, of which three have the whole noise.

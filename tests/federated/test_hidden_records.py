@@ -96,8 +96,10 @@ def masked(owners, mechanism, servers=None, budgets=(None,) * NUM_CLIENTS):
 def encrypted(owners, mechanism, tmp_path):
     if importlib.util.find_spec("tenseal") is None:
         pytest.skip("needs TenSEAL")
+    from keras_dpgan.federated import budget_vote
     from keras_dpgan.federated import encryption
     from keras_dpgan.federated import key_holder
+    from keras_dpgan.federated.flower import budget_votes
     from keras_dpgan.federated.flower import encrypted_sums
 
     context = encryption.new_context()
@@ -106,12 +108,14 @@ def encrypted(owners, mechanism, tmp_path):
     verifying = {k: k for k in map(key_holder.verifying_key, keys)}
     size = mechanism.num_parameters
     holder = key_holder.KeyHolder(context, verifying, 3, size, tmp_path / "opened")
+    counter = budget_vote.VoteCounter(context, verifying, 3, tmp_path / "voted")
 
     def node(owner, key):
         contribution = contributions.of_records(owner, mechanism)
 
         def answer(action, content):
-            del action
+            if action == budget_votes.BUDGET_VOTE:
+                return budget_votes.answer_budget_vote(content, mechanism, public, key)
             return encrypted_sums.answer_encrypted_update(
                 content, contribution, mechanism, public, key
             )
@@ -119,7 +123,8 @@ def encrypted(owners, mechanism, tmp_path):
         return answer
 
     def open_sum(action, content):
-        del action
+        if action == budget_votes.COUNT_VOTES:
+            return budget_votes.answer_count_votes(content, counter)
         return encrypted_sums.answer_open_sum(content, holder)
 
     nodes = [node(o, k) for o, k in zip(owners, keys, strict=True)]

@@ -9,11 +9,13 @@ if importlib.util.find_spec("tenseal") is None:
     pytest.skip("needs TenSEAL", allow_module_level=True)
 pytest.importorskip("cryptography")
 
+from keras_dpgan.federated import budget_vote
 from keras_dpgan.federated import encryption
 from keras_dpgan.federated import key_holder
 from keras_dpgan.federated import keys
 
 SIZE = 100
+RUN = "a run"
 
 
 def send(folder, clients):
@@ -23,7 +25,7 @@ def send(folder, clients):
     for n in clients:
         signing = (folder / f"client-{n}.signing").read_bytes()
         ciphertexts = encryption.encrypt(context, np.full(SIZE, n + 1))
-        signature = key_holder.sign(signing, 0, ciphertexts)
+        signature = key_holder.sign(signing, RUN, 0, ciphertexts)
         sent[key_holder.verifying_key(signing)] = (ciphertexts, signature)
     return sent
 
@@ -31,22 +33,38 @@ def send(folder, clients):
 def test_a_later_run_opens_no_round_of_an_earlier_one(tmp_path):
     keys.make_keys(tmp_path, 3)
     opened = keys.load_key_holder(tmp_path, 2, SIZE).open_sum(
-        0, send(tmp_path, (0, 1, 2))
+        RUN, 0, send(tmp_path, (0, 1, 2))
     )
     assert np.all(opened == 6)
-    # Another run, of the same keys: one client is left out.
+    # Another server, with the same keys, leaves one client out.
     with pytest.raises(key_holder.RefusedError, match="was before"):
-        keys.load_key_holder(tmp_path, 2, SIZE).open_sum(0, send(tmp_path, (0, 1)))
+        keys.load_key_holder(tmp_path, 2, SIZE).open_sum(RUN, 0, send(tmp_path, (0, 1)))
+
+
+def test_votes_and_updates_of_a_round_have_one_file_and_do_not_meet(tmp_path):
+    keys.make_keys(tmp_path, 3)
+    public = (tmp_path / "public.context").read_bytes()
+    votes = {}
+    for n in range(3):
+        signing = (tmp_path / f"client-{n}.signing").read_bytes()
+        vote = budget_vote.cast(public, signing, RUN, 0, can_pay=True)
+        votes[key_holder.verifying_key(signing)] = vote
+    assert keys.load_vote_counter(tmp_path, 3).enough_can_pay(RUN, 0, votes)
+    updates = send(tmp_path, (0, 1, 2))
+    assert np.all(keys.load_key_holder(tmp_path, 3, SIZE).open_sum(RUN, 0, updates) == 6)
+    with pytest.raises(key_holder.RefusedError, match="was before"):
+        keys.load_vote_counter(tmp_path, 3).enough_can_pay(RUN, 0, votes)
+    assert len(list(tmp_path.glob("opened-*"))) == 1
 
 
 def test_new_keys_begin_anew_and_know_nothing_of_the_old(tmp_path):
     keys.make_keys(tmp_path, 3)
     old = send(tmp_path, (0, 1, 2))
-    keys.load_key_holder(tmp_path, 2, SIZE).open_sum(0, old)
+    keys.load_key_holder(tmp_path, 2, SIZE).open_sum(RUN, 0, old)
     keys.make_keys(tmp_path, 3)
     with pytest.raises(key_holder.RefusedError, match="fewer than 2"):
-        keys.load_key_holder(tmp_path, 2, SIZE).open_sum(0, old)
+        keys.load_key_holder(tmp_path, 2, SIZE).open_sum(RUN, 0, old)
     opened = keys.load_key_holder(tmp_path, 2, SIZE).open_sum(
-        0, send(tmp_path, (0, 1, 2))
+        RUN, 0, send(tmp_path, (0, 1, 2))
     )
     assert np.all(opened == 6)

@@ -1,10 +1,14 @@
 """Sums over Flower by homomorphic encryption, with a separate key holder."""
 
+import secrets
+
 import numpy as np
 
 from keras_dpgan.federated import encryption
 from keras_dpgan.federated import key_holder
 from keras_dpgan.federated.flower import messages
+from keras_dpgan.federated.flower import signed
+from keras_dpgan.federated.flower.budget_votes import BudgetVotes
 from keras_dpgan.federated.flower.client_updates import check_mechanism
 from keras_dpgan.federated.flower.group import ClientGroup
 
@@ -32,10 +36,22 @@ class EncryptedSums:
                 f"{mechanism}"
             )
         self._group, self._holder, self._mechanism = group, holder, mechanism
+        # It must be new, not secret: in it the key holder opens a round once.
+        self._run = secrets.token_hex(16)
+        self._votes = BudgetVotes(group, holder, mechanism, self._run)
 
     def total(self, number, arrays, **facts):
-        """Plays one round; see `MaskedSums.total`."""
-        expected = {"round": number, "model_hash": messages.model_hash(arrays)}
+        """Plays one round; see `MaskedSums.total`.
+
+        There is none where the clients' votes say that too few can pay.
+        """
+        if not self._votes.enough_can_pay(number):
+            return None
+        expected = {
+            "run": self._run,
+            "round": number,
+            "model_hash": messages.model_hash(arrays),
+        }
         request = messages.write(
             arrays, mechanism=repr(self._mechanism), **expected, **facts
         )
@@ -46,13 +62,9 @@ class EncryptedSums:
         return self._open(number, list(answers.values()))
 
     def _open(self, number, answers):
-        request = messages.write(
-            [array for arrays in answers for array in arrays],
-            round=number,
-            num_arrays=[len(arrays) for arrays in answers],
-        )
-        size = self._mechanism.num_parameters
-        form = messages.Form([(size,)], np.int64, {"round": number})
+        facts = {"run": self._run, "round": number}
+        request = signed.join(answers, **facts)
+        form = messages.Form([(self._mechanism.num_parameters,)], np.int64, facts)
         opened = self._holder.ask(OPEN_SUM, request, lambda node: form)
         return next(iter(opened.values()))[0] if opened else None
 
@@ -100,7 +112,8 @@ def answer_encrypted_update(
         mechanism: The `SharedNoise` that the client has agreed to.
         context: Bytes, the key holder's public context.
         signing_key: Bytes, the client's own private key.
-        budget: A `RoundBudget`; the client abstains where it is used up.
+        budget: A `RoundBudget`. Where it is used up the client hands in its
+            share of the noise alone, which nobody can tell from an update.
             Defaults to `None`.
 
     Returns:
@@ -109,15 +122,19 @@ def answer_encrypted_update(
     arrays, facts = messages.read(content)
     messages.check_hash(arrays, facts)
     check_mechanism(facts, mechanism)
+    # Made in any case: how long an answer takes is seen, too.
+    own = contribution(arrays, facts)
     if budget is not None and not budget.pay():
-        return messages.abstention()
-    vector = mechanism.privatise(contribution(arrays, facts))
-    ciphertexts = encryption.encrypt(context, vector)
-    signature = key_holder.sign(signing_key, facts["round"], ciphertexts)
-    parts = [key_holder.verifying_key(signing_key), signature, *ciphertexts]
-    return messages.write(
-        [messages.from_bytes(part) for part in parts],
-        round=facts["round"],
+        own = [np.zeros_like(array) for array in own]
+    ciphertexts = encryption.encrypt(context, mechanism.privatise(own))
+    run, number = facts["run"], facts["round"]
+    signature = key_holder.sign(signing_key, run, number, ciphertexts)
+    return signed.write(
+        key_holder.verifying_key(signing_key),
+        signature,
+        ciphertexts,
+        run=run,
+        round=number,
         model_hash=facts["model_hash"],
     )
 
@@ -135,9 +152,6 @@ def answer_open_sum(content, holder):
     Raises:
         RefusedError: See `KeyHolder.open_sum`.
     """
-    arrays, facts = messages.read(content)
-    parts, sent = [array.tobytes() for array in arrays], {}
-    for count in facts["num_arrays"]:
-        (client, signature, *ciphertexts), parts = parts[:count], parts[count:]
-        sent[client] = (ciphertexts, signature)
-    return messages.write([holder.open_sum(facts["round"], sent)], round=facts["round"])
+    sent, facts = signed.read(content)
+    run, number = facts["run"], facts["round"]
+    return messages.write([holder.open_sum(run, number, sent)], run=run, round=number)
