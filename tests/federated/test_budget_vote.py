@@ -56,9 +56,7 @@ class Federation:
         *clients, last = everyone.node_ids
         self.group, self.holders = everyone.only(clients), everyone.only([last])
         self.sums = encrypted_sums.EncryptedSums(self.group, self.holders, MECHANISM)
-        self.votes = budget_votes.BudgetVotes(
-            self.group, self.holders, MECHANISM, RUN
-        )
+        self.votes = budget_votes.BudgetVotes(self.group, self.holders, MECHANISM, RUN)
         self.seen = []
         self.grid.tamper = {
             (node, action): self._listen

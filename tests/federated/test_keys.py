@@ -51,7 +51,9 @@ def test_votes_and_updates_of_a_round_have_one_file_and_do_not_meet(tmp_path):
         votes[key_holder.verifying_key(signing)] = vote
     assert keys.load_vote_counter(tmp_path, 3).enough_can_pay(RUN, 0, votes)
     updates = send(tmp_path, (0, 1, 2))
-    assert np.all(keys.load_key_holder(tmp_path, 3, SIZE).open_sum(RUN, 0, updates) == 6)
+    assert np.all(
+        keys.load_key_holder(tmp_path, 3, SIZE).open_sum(RUN, 0, updates) == 6
+    )
     with pytest.raises(key_holder.RefusedError, match="was before"):
         keys.load_vote_counter(tmp_path, 3).enough_can_pay(RUN, 0, votes)
     assert len(list(tmp_path.glob("opened-*"))) == 1
