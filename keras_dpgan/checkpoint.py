@@ -70,15 +70,15 @@ def load(path, model, facts):
     """
     with h5py.File(path, "r") as file:
         if _ATTRIBUTE not in file.attrs:
-            raise ValueError(f"`{path}` is no checkpoint of `ResumableFit`.")
+            raise ValueError(f"`{path}` is no checkpoint of a `DPGAN`.")
         content = json.loads(file.attrs[_ATTRIBUTE])
     others = [name for name in facts if facts[name] != content["facts"].get(name)]
     if others:
         raise ValueError(
             f"The checkpoint `{path}` is of a run with another "
             f"{', another '.join(others)}. Build and compile the model as it was to "
-            f"go on with it, or give `ResumableFit` another directory than "
-            f"`{os.path.dirname(path)}` to begin a new run."
+            f"go on with it, or begin a new run in another directory than "
+            f"`{os.path.dirname(path)}`."
         )
     model.load_weights(path)
     seeds = _dropout_seeds(model)

@@ -39,7 +39,8 @@ start() {
 
 NODES="0 1 2"
 case $MODE in encrypted-*) NODES="0 1 2 3" ;; esac
-python -m keras_dpgan.federated.keys "$OUT/keys" --num-clients 3
+# A run that goes on keeps its keys.
+[ -d "$OUT/keys" ] || python -m keras_dpgan.federated.keys "$OUT/keys" --num-clients 3
 
 start superlink flower-superlink \
     --ssl-ca-certfile "$OUT/keys/ca.crt" \

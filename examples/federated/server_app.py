@@ -24,6 +24,7 @@ from keras_dpgan.federated.flower.local_records import LocalRecords
 from keras_dpgan.federated.flower.masked_sums import MaskedSums
 from keras_dpgan.federated.flower.record_level import FlowerRecords
 from keras_dpgan.federated.flower.training import train_rounds
+from keras_dpgan.federated.round_log import RoundLog
 from keras_dpgan.federated.rounds import rounds_epsilon
 
 app = ServerApp()
@@ -45,7 +46,7 @@ def main(grid, context):
     elif config["mode"] in task.MODES_OF_HIDDEN_RECORDS:
         run = train_hidden_records(gan, group, holder, config, output_dir)
     else:
-        run = train_by_rounds(gan, group, holder, config)
+        run = train_by_rounds(gan, group, holder, config, output_dir)
     run |= {
         "seconds": time.monotonic() - began,
         "accuracy": accuracy(gan),
@@ -75,26 +76,34 @@ def train_record_level(gan, group, config, output_dir):
 def train_hidden_records(gan, group, holder, config, output_dir):
     """The same, with a server that sees noised sums alone; see `HiddenRecords`."""
     mechanism = task.mechanism_of(config)
-    records = HiddenRecords(
-        gan,
-        hidden_sums(group, holder, mechanism),
-        mechanism,
-        task.num_records(),
-        steps_per_epoch=min(50, config["rounds"]),
-    )
-    run = fit(gan, records, config, output_dir)
+    with RoundLog(output_dir / "rounds", mechanism.entry) as log:
+        records = HiddenRecords(
+            gan,
+            hidden_sums(group, holder, mechanism),
+            mechanism,
+            task.num_records(),
+            steps_per_epoch=min(50, config["rounds"]),
+            log=log,
+        )
+        run = fit(gan, records, config, output_dir)
     return {**run, "lost_rounds": records.num_unopened}
 
 
 def fit(gan, records, config, output_dir):
-    """All rounds, entered in a ledger before they are made."""
+    """All rounds, entered in a ledger before they are made.
+
+    Whoever is killed goes on from the last checkpoint when it is started again.
+    """
     with privacy.Ledger(output_dir / "ledger", "federated digits") as ledger:
         history = gan.fit(
             records,
             epochs=config["rounds"] // len(records),
             ledger=ledger,
             verbose=2,
-            callbacks=[callbacks.EpsilonTracker(delta=config["delta"])],
+            callbacks=[
+                callbacks.EpsilonTracker(delta=config["delta"]),
+                callbacks.ResumableFit(output_dir / "checkpoint"),
+            ],
         ).history
     statement = gan.privacy_statement(config["delta"])
     (output_dir / "privacy.txt").write_text(str(statement))
@@ -102,7 +111,7 @@ def fit(gan, records, config, output_dir):
         "unit": "record",
         "epsilon": statement.epsilon,
         "rounds": gan.num_discriminator_updates,
-        "g_loss": history["g_loss"],
+        "g_loss": history.get("g_loss", []),
     }
 
 
@@ -113,7 +122,7 @@ def hidden_sums(group, holder, mechanism):
     return EncryptedSums(group, holder, mechanism)
 
 
-def train_by_rounds(gan, group, holder, config):
+def train_by_rounds(gan, group, holder, config, output_dir):
     """In each round clients train for themselves; see the classes of the modes."""
     mode = config["mode"]
     mechanism = None if mode == "local-records" else task.mechanism_of(config)
@@ -127,14 +136,13 @@ def train_by_rounds(gan, group, holder, config):
         source = HiddenUpdates(hidden_sums(group, holder, mechanism), mechanism)
     else:
         raise ValueError(f"`mode` is unknown. Received: mode={mode!r}")
-    losses = []
-    lost = train_rounds(
+    results = train_rounds(
         gan,
         source,
         config["rounds"],
         config["generator-steps"],
         int(config["expected-batch-size"]),
-        on_round=lambda number, g_loss: losses.append(g_loss),
+        directory=output_dir / "checkpoint",
     )
     if mechanism is None:
         epsilon = gan.epsilon(config["delta"])
@@ -144,8 +152,8 @@ def train_by_rounds(gan, group, holder, config):
         "unit": "record" if mechanism is None else "client",
         "epsilon": epsilon if math.isfinite(epsilon) else None,
         "rounds": config["rounds"],
-        "lost_rounds": lost,
-        "g_loss": losses,
+        "lost_rounds": sum(not result["opened"] for result in results),
+        "g_loss": [result["g_loss"] for result in results],
     }
 
 

@@ -36,7 +36,10 @@ def main():
     flags = parse_flags()
     num_nodes = flags["num-clients"]
     if flags["mode"] in task.MODES_WITH_KEY_HOLDER:
-        keys.make_keys(pathlib.Path(flags["output-dir"], "keys"), num_nodes)
+        folder = pathlib.Path(flags["output-dir"], "keys")
+        # A run that goes on keeps its keys.
+        if not folder.exists():
+            keys.make_keys(folder, num_nodes)
         num_nodes += 1
     # Before Flower starts the processes that are to see it.
     os.environ[task.FLAGS] = json.dumps(flags)

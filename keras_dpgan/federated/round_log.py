@@ -1,4 +1,4 @@
-"""Which rounds a server has begun, kept on its disk."""
+"""Which rounds a server has begun and ended, kept on its disk."""
 
 from keras_dpgan.privacy.ledger.file import LedgerFile
 
@@ -15,6 +15,10 @@ class RoundLog:
         entry: The `privacy.HistoryEntry` of one round. A file that was begun with
             another is refused.
 
+    Attributes:
+        begun: Int, the rounds that were begun.
+        results: Dict from the number of each that has ended to its result.
+
     Raises:
         ValueError: If the file is of another run, or damaged.
     """
@@ -22,23 +26,35 @@ class RoundLog:
     def __init__(self, path, entry):
         self._file = LedgerFile(path)
         self._line = {"round": entry.to_dict()}
+        self.results = {}
+        self.begun = 0
         for line in self._file.entries:
-            if line != self._line:
+            if "ended" in line:
+                self.results[line["ended"]] = line["result"]
+            elif line == self._line:
+                self.begun += 1
+            else:
                 self._file.close()
                 raise ValueError(
                     f"The rounds in `{path}` are not of this run: {line} is not "
                     f"{self._line}. Give the run a file of its own."
                 )
 
-    @property
-    def begun(self):
-        """Int, the rounds that were begun."""
-        return len(self._file.entries)
-
     def begin(self):
         """Enters a round; returns its number, from 0."""
         self._file.append(self._line)
+        self.begun += 1
         return self.begun - 1
+
+    def end(self, number, result):
+        """Enters what a round has come to.
+
+        Args:
+            number: Int, the round.
+            result: Dict of JSON values.
+        """
+        self._file.append({"ended": number, "result": result})
+        self.results[number] = result
 
     def close(self):
         """Lets another process have the file."""

@@ -416,7 +416,7 @@ def test_a_model_of_a_ledger_is_not_trained_outside_it(tmp_path, ledger):
 def test_any_other_file_in_the_place_of_a_checkpoint_is_refused(tmp_path, ledger):
     gan = helpers.make_gan()
     gan.save_weights(tmp_path / "checkpoint.weights.h5")
-    with pytest.raises(ValueError, match="no checkpoint of `ResumableFit`"):
+    with pytest.raises(ValueError, match="no checkpoint of a `DPGAN`"):
         fit(gan, ledger, ResumableFit(tmp_path))
 
 
