@@ -28,6 +28,9 @@ LATENT_DIM = 16
 # No round has so many updates: the generator is the server's.
 NEVER = 2**31
 
+# Of more clients each has a digit or two.
+FEW = 100
+
 # Sums of record-level training that the server does not see.
 MODES_OF_HIDDEN_RECORDS = ("masked-records", "encrypted-records")
 # Those with a key holder beside the clients.
@@ -113,9 +116,13 @@ def make_gan(config, private=True, discriminator_steps=NEVER):
 
 
 def partition(number, num_clients):
-    """One client's digits: clients hold unequal shares of the classes."""
+    """One client's digits: unequal shares of the classes, or one or two digits."""
     (x, y), _ = dpgan.data.load_digits()
-    shares = np.random.RandomState(0).dirichlet(np.ones(num_clients), NUM_CLASSES)
+    rng = np.random.RandomState(0)
+    if num_clients > FEW:
+        mine = np.array_split(rng.permutation(len(x)), num_clients)[number]
+        return x[mine], y[mine]
+    shares = rng.dirichlet(np.ones(num_clients), NUM_CLASSES)
     mine = []
     for label, share in enumerate(shares):
         edges = (np.cumsum(share) * np.sum(y == label)).round().astype(int)
@@ -145,19 +152,26 @@ def _who(context):
     )
 
 
-# Built once in each process, which may serve several simulated clients.
+# Built once in each process, which may serve many simulated clients.
 @functools.lru_cache(maxsize=16)
 def _owner(number, num_clients, config_items):
     return RecordOwner(make_gan(dict(config_items)), *partition(number, num_clients))
 
 
-@functools.lru_cache(maxsize=16)
+@functools.lru_cache(maxsize=1024)
 def _training(number, num_clients, config_items, private):
+    first = _first_training(num_clients, config_items, private)
+    return first.with_records(*partition(number, num_clients))
+
+
+@functools.cache
+def _first_training(num_clients, config_items, private):
     config = dict(config_items)
-    x, y = partition(number, num_clients)
-    batch_size = min(config["local-batch-size"], len(x))
     return LocalTraining(
-        make_gan(config, private), x, y, batch_size, config["local-updates"]
+        make_gan(config, private),
+        *partition(0, num_clients),
+        config["local-batch-size"],
+        config["local-updates"],
     )
 
 

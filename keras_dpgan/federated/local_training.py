@@ -1,7 +1,16 @@
 """A client's discriminator, trained on the client's own records."""
 
+import copy
+import secrets
+
+import tensorflow as tf
+
 from keras_dpgan import privacy
+from keras_dpgan import randomness
 from keras_dpgan.data import PoissonDataset
+from keras_dpgan.data import check_records
+from keras_dpgan.models import output_range
+from keras_dpgan.randomness import PublicDraws
 
 
 class LocalTraining:
@@ -12,20 +21,63 @@ class LocalTraining:
     it got, of its records and of fresh randomness.
 
     Args:
-        gan: A compiled `DPGAN`, private or (`private=False`) not, whose
-            `discriminator_steps` no round reaches. Its weights are overwritten.
+        gan: A compiled `DPGAN`, private or (`private=False`) not. Its weights are
+            overwritten.
         x: Records of shape `(n, ...)`.
         y: Int labels of shape `(n,)` for a conditional model.
-        expected_batch_size: Positive float, at most `n`.
+        expected_batch_size: Positive float; `n` where there are fewer records.
         updates: Int, the updates of one round.
+
+    Raises:
+        ValueError: If the records do not fit the model.
     """
 
     def __init__(self, gan, x, y, expected_batch_size, updates):
         self._gan = gan
-        self._data = PoissonDataset(
-            x, y, expected_batch_size=expected_batch_size, steps_per_epoch=updates
-        )
+        self._expected_batch_size, self._updates = expected_batch_size, updates
+        self._traces = {}
         self._optimizer = [v.numpy() for v in gan.d_optimizer.variables]
+        self._use(x, y)
+
+    def with_records(self, x, y):
+        """The same training of another client, in the same process.
+
+        Tracing takes the most of a short training: a simulation of a thousand
+        clients does it once.
+
+        Args:
+            x: As in the constructor, and so is `y`.
+
+        Returns:
+            A `LocalTraining`, whose model is this one's.
+        """
+        other = copy.copy(self)
+        other._use(x, y)
+        return other
+
+    def _use(self, x, y):
+        gan = self._gan
+        check_records(x, y, gan.row_shape, gan.num_classes, output_range(gan.generator))
+        size = min(self._expected_batch_size, len(x))
+        self._data = PoissonDataset(
+            x, y, expected_batch_size=size, steps_per_epoch=self._updates
+        )
+        if size not in self._traces:
+            self._traces[size] = self._traced_update(size, with_labels=y is not None)
+        self._update = self._traces[size]
+
+    def _traced_update(self, size, with_labels):
+        rows = tf.TensorSpec((None, *self._gan.row_shape), tf.float32)
+        labels = tf.TensorSpec((None,), tf.int32) if with_labels else None
+        seed = secrets.randbelow(2**31)
+
+        @tf.function(input_signature=[rows, labels, tf.TensorSpec((), tf.int64)])
+        def update(rows, labels, number):
+            draws = PublicDraws(seed, number, randomness.DISCRIMINATOR)
+            step = self._gan.training_step
+            step.update_discriminator(rows, labels, None, size, draws)
+
+        return update
 
     @property
     def entry(self):
@@ -39,11 +91,8 @@ class LocalTraining:
                 "Local training without noise has no guarantee of its own: the "
                 "update must be noised before it leaves."
             )
-        return privacy.HistoryEntry(
-            mechanism="gaussian",
-            noise_multiplier=self._gan.d_optimizer.noise_multiplier,
-            sampling_probability=self._data.sampling_probability,
-            count=len(self._data),
+        return entry_of(
+            self._gan.d_optimizer, self._data.sampling_probability, self._updates
         )
 
     def weights_after(self, d_weights, g_weights):
@@ -57,12 +106,37 @@ class LocalTraining:
             List of arrays, the discriminator's trainable weights afterwards.
         """
         variables = self._gan.discriminator.trainable_variables
-        for variable, value in zip(variables, d_weights, strict=True):
-            variable.assign(value)
+        _assign(variables, d_weights)
         self._gan.generator.set_weights(g_weights)
-        for variable, value in zip(
-            self._gan.d_optimizer.variables, self._optimizer, strict=True
-        ):
-            variable.assign(value)
-        self._gan.fit(self._data, epochs=1, verbose=0)
+        _assign(self._gan.d_optimizer.variables, self._optimizer)
+        for _ in range(self._updates):
+            rows, *labels = self._data[0]
+            self._update(
+                tf.constant(rows, tf.float32),
+                tf.constant(labels[0], tf.int32) if labels else None,
+                tf.constant(secrets.randbelow(2**62), tf.int64),
+            )
         return [v.numpy() for v in variables]
+
+
+def entry_of(d_optimizer, sampling_probability, updates):
+    """What updates on secret Poisson samples cost, as a `privacy.HistoryEntry`.
+
+    Args:
+        d_optimizer: A `DPOptimizer`.
+        sampling_probability: Float in (0, 1].
+        updates: Int.
+    """
+    return privacy.HistoryEntry(
+        mechanism=d_optimizer.mechanism.name,
+        noise_multiplier=d_optimizer.noise_multiplier,
+        clipped_count_stddev=d_optimizer.mechanism.clipped_count_stddev,
+        sampling_probability=sampling_probability,
+        insecure_noise=d_optimizer.has_insecure_noise,
+        count=updates,
+    )
+
+
+def _assign(variables, values):
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)

@@ -4,9 +4,9 @@ import itertools
 
 import numpy as np
 
-from keras_dpgan import privacy
 from keras_dpgan.federated.flower import messages
 from keras_dpgan.federated.flower.record_level import ask_num_records
+from keras_dpgan.federated.local_training import entry_of
 
 LOCAL_RECORDS = "train.local_records"
 
@@ -58,13 +58,9 @@ class LocalRecords:
     ):
         self._group, self._combine, self._min_clients = group, combine, min_clients
         smallest = min(ask_num_records(group).values())
-        self.entry = privacy.HistoryEntry(
-            mechanism="gaussian",
-            noise_multiplier=gan.d_optimizer.noise_multiplier,
-            # Of the client with the fewest records, which spends the most.
-            sampling_probability=min(1.0, local_batch_size / smallest),
-            count=local_updates,
-        )
+        # Of the client with the fewest records, which spends the most.
+        rate = min(1.0, local_batch_size / smallest)
+        self.entry = entry_of(gan.d_optimizer, rate, local_updates)
 
     def next_weights(self, number, d_weights, g_weights):
         """One round; see `train_rounds`."""
