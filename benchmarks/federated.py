@@ -38,7 +38,7 @@ def peak_memory(num_clients):
 
 def main():
     cohort = Cohort(10, max_dropouts=3)
-    noise = SharedNoise(cohort, 1.0, 1.0, SIZE, encryption.MODULUS, growth=0.02)
+    noise = SharedNoise(cohort, 1.0, 1.0, SIZE, encryption.MODULUS)
     update = [np.random.default_rng(0).normal(size=SIZE) * 1e-3]
     noise.privatise(update)  # Makes the table of the noise.
     seconds, vector = measure(lambda: noise.privatise(update))

@@ -199,7 +199,6 @@ def mechanism_of(config):
             config["noise-multiplier"],
             _num_parameters(),
             modulus,
-            growth=config["growth"],
             sampling_probability=config["expected-batch-size"] / num_records(),
             # No sum is so long, but of a client with most of the records.
             largest_sum=config["expected-batch-size"] * clip,

@@ -6,11 +6,12 @@ from keras_dpgan.federated import tenseal_library
 
 ts = tenseal_library.load()
 
-# Parameters with 128 bits of security that leave room for sums of some hundred
+# Parameters with 128 bits of security that leave room for sums of thousands of
 # ciphertexts. CKKS is no choice: what it decrypts to can give its key away (Li and
 # Micciancio 2021).
 _RING = 4096
-MODULUS = 1032193
+# The largest prime below 2**32 that is 1 modulo twice the ring.
+MODULUS = 4294828033
 
 
 def new_context():

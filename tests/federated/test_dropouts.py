@@ -34,7 +34,7 @@ COHORT = Cohort(NUM_CLIENTS, max_dropouts=DROPPED)
 TIMEOUT = 0.3  # Nodes that are here answer at once.
 NOISE, CLIP = 1.0, 1.0
 MODEL = [np.zeros(SIZE, np.float32)]
-ENCRYPTED_MODULUS = 1032193
+ENCRYPTED_MODULUS = 4294828033
 
 
 def drop(grid, action, clients):
@@ -54,7 +54,7 @@ def contribution_of(client):
 
 
 def update_noise(modulus=2**32):
-    return SharedNoise(COHORT, CLIP, NOISE, SIZE, modulus, growth=0.05)
+    return SharedNoise(COHORT, CLIP, NOISE, SIZE, modulus)
 
 
 def record_noise(modulus=2**32):
@@ -64,7 +64,6 @@ def record_noise(modulus=2**32):
         NOISE,
         SIZE,
         modulus,
-        growth=0.05,
         sampling_probability=0.1,
         largest_sum=8 * CLIP,
     )

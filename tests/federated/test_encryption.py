@@ -63,6 +63,21 @@ def test_a_client_may_drop_out(parties):
     assert np.array_equal(opened, expected)
 
 
+def test_the_sum_of_a_thousand_ciphertexts_is_exact():
+    context = encryption.new_context()
+    public = encryption.read_context(encryption.public_part(context))
+    rng = np.random.default_rng(0)
+    vectors = rng.integers(0, encryption.MODULUS, (1000, 4096))
+    encrypted = [
+        encryption.read(public, encryption.encrypt(public.serialize(), vector))
+        for vector in vectors
+    ]
+    secret = encryption.read_context(context)
+    total = encryption.add(encrypted)
+    opened = encryption.decrypt(encryption.read(secret, [p.serialize() for p in total]))
+    assert np.array_equal(opened, vectors.sum(axis=0) % encryption.MODULUS)
+
+
 def test_a_round_below_its_threshold_is_not_opened(parties):
     with pytest.raises(key_holder.RefusedError, match="fewer than 3"):
         parties.holder.open_sum(RUN, 0, parties.send(0, clients=(0, 1)))

@@ -149,7 +149,7 @@ def test_the_opened_sum_is_the_plain_sum(owners, tmp_path, hidden_by):
         mechanism = mechanism_of(0.01, growth=1e-3, **options)
         sums, _ = masked(owners, mechanism)
     else:
-        mechanism = mechanism_of(0.05, modulus=1032193, **options)
+        mechanism = mechanism_of(0.05, modulus=4294828033, **options)
         sums = encrypted(owners, mechanism, tmp_path)
     weights = [v.numpy() for v in make_gan().discriminator.trainable_variables]
     pool = np.zeros((30, *helpers.SHAPE), np.float32)
