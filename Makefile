@@ -78,13 +78,9 @@ bench-check: $(VENV)/with-test
 	$(PY) benchmarks/speed.py --check
 
 federated-demo: $(VENV)/with-federated $(VENV)/with-plots
-	for mode in record-level masked-records encrypted-records local-records \
-			local-clients masked-sums encrypted-sums; do \
-		$(PY) examples/federated/simulate.py --mode=$$mode --num-clients=3 --rounds=2 \
-			--output-dir=out/federated/$$mode || exit 1; \
-	done
+	$(PY) examples/federated/demo.py
 
-bench-federated: $(VENV)/with-federated
+bench-federated: $(VENV)/with-test $(VENV)/with-federated
 	$(PY) benchmarks/federated.py
 
 quality: $(VENV)/with-test
