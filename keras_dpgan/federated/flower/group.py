@@ -9,9 +9,12 @@ from flwr.app import Message
 from keras_dpgan import _validate
 from keras_dpgan.federated.flower import messages
 
-# Replies that are read at once, and seconds between looks for more.
-_AT_ONCE = 16
-_FIRST_WAIT, _LONGEST_WAIT = 0.05, 3.0
+# Requests that wait for their replies, unless none comes, and replies that are read
+# at once: neither the server's memory nor Flower's search through all messages that
+# are under way grows with the clients.
+_IN_FLIGHT, _AT_ONCE = 64, 16
+# Seconds between looks for more, and of them those without any that are enough.
+_FIRST_WAIT, _LONGEST_WAIT, _PATIENCE = 0.05, 3.0, 0.5
 
 
 class ClientGroup:
@@ -81,8 +84,8 @@ class ClientGroup:
     def answers(self, action, requests, form_of):
         """Sends requests and reads replies as they come, some at a time.
 
-        What is done with one is over before many others are here, so that the
-        server's memory does not grow with the clients.
+        What is done with one is over before many others are here. Clients that are
+        slow hold up nobody: where no reply comes, the next requests are sent.
 
         Args:
             action: As in `ask`.
@@ -107,15 +110,16 @@ class ClientGroup:
                 yield node, arrays
 
     def _replies(self, action, requests):
-        sent = [
-            Message(content=content, message_type=action, dst_node_id=node)
-            for node, content in requests.items()
-        ]
-        # Those that could not be sent have no identity.
-        pending = [number for number in self._grid.push_messages(sent) if number]
+        unsent = list(requests.items())
+        pending = []
         deadline = time.monotonic() + self._timeout
         num_replies, wait = 0, _FIRST_WAIT
-        while pending and time.monotonic() < deadline:
+        while (unsent or pending) and time.monotonic() < deadline:
+            room = max(0, _IN_FLIGHT - len(pending))
+            if wait > _PATIENCE:
+                room = _IN_FLIGHT  # Those that are slow hold up nobody else.
+            now, unsent = unsent[:room], unsent[room:]
+            pending += self._send(action, now)
             before = len(pending)
             for some in _portions(pending):
                 for reply in self._grid.pull_messages(some):
@@ -127,9 +131,17 @@ class ClientGroup:
                 wait = _FIRST_WAIT
             if pending:
                 time.sleep(wait)
-        missing = len(sent) - num_replies
+        missing = len(requests) - num_replies
         if missing:
             self.num_left_out["no reply"] += missing
+
+    def _send(self, action, requests):
+        sent = [
+            Message(content=content, message_type=action, dst_node_id=node)
+            for node, content in requests
+        ]
+        # Those that could not be sent have no identity.
+        return [number for number in self._grid.push_messages(sent) if number]
 
     def _read(self, reply, form):
         if reply.has_error():
