@@ -8,6 +8,7 @@ import numpy as np
 from keras_dpgan import _validate
 from keras_dpgan.privacy.history import HistoryEntry
 from keras_dpgan.privacy.history import PrivacyHistory
+from keras_dpgan.privacy.history import check_unit
 from keras_dpgan.privacy.history_entry import check_keys
 
 _COUNTS = ("num_added", "num_resumed", "num_released")
@@ -70,7 +71,7 @@ class PrivacyRecord(keras.layers.Layer):
             entry: A `HistoryEntry` with a count of zero.
 
         Raises:
-            ValueError: If the record does not add up.
+            ValueError: If the record does not add up, or with what `entry` protects.
         """
         self.check()
         self.num_resumed += self._is_from_file
@@ -78,7 +79,9 @@ class PrivacyRecord(keras.layers.Layer):
         if self._entry == entry and entry.max_participations is None:
             self._entry = entry
             return
-        self._closed = self.history()
+        closed = self.history()
+        check_unit(closed.entries, entry)
+        self._closed = closed
         self._num_closed.assign(self._closed.total_updates)
         self.num_discriminator_updates.assign(0)
         self._fingerprint.assign(entry.fingerprint())

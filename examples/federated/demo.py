@@ -37,7 +37,11 @@ _SMALL_CLIENTS = {
 RUNS = {
     "record-level": {},
     # Four messages a round.
-    "masked-records": {"rounds": 100, "discriminator-steps": 1, "noise-multiplier": 2.0},
+    "masked-records": {
+        "rounds": 100,
+        "discriminator-steps": 1,
+        "noise-multiplier": 2.0,
+    },
     "local-records": {"rounds": 40},
     "local-clients": {**_SMALL_CLIENTS, "update-noise": 10.0},
     "encrypted-sums": {**_SMALL_CLIENTS, "update-noise": 5.0},
@@ -60,7 +64,7 @@ def train_centralised(folder):
     folder.mkdir(parents=True, exist_ok=True)
     gan.save(folder / "gan.keras")
     run = {
-        "unit": "record",
+        "unit": "row",
         "epsilon": gan.epsilon(config["delta"]),
         "rounds": gan.num_discriminator_updates,
         "g_loss": history["g_loss"],

@@ -1,7 +1,6 @@
 """What the server does: `flwr run`, or simulate.py, starts it."""
 
 import json
-import math
 import pathlib
 import time
 
@@ -25,7 +24,6 @@ from keras_dpgan.federated.flower.masked_sums import MaskedSums
 from keras_dpgan.federated.flower.record_level import FlowerRecords
 from keras_dpgan.federated.flower.training import train_rounds
 from keras_dpgan.federated.round_log import RoundLog
-from keras_dpgan.federated.rounds import rounds_epsilon
 
 app = ServerApp()
 
@@ -47,7 +45,11 @@ def main(grid, context):
         run = train_hidden_records(gan, group, holder, config, output_dir)
     else:
         run = train_by_rounds(gan, group, holder, config, output_dir)
+    statement = gan.privacy_statement(config["delta"])
+    (output_dir / "privacy.txt").write_text(str(statement))
     run |= {
+        "unit": statement.history.unit,
+        "epsilon": statement.epsilon if statement.has_guarantee else None,
         "seconds": time.monotonic() - began,
         "accuracy": accuracy(gan),
         "left_out": dict(group.num_left_out),
@@ -105,11 +107,7 @@ def fit(gan, records, config, output_dir):
                 callbacks.ResumableFit(output_dir / "checkpoint"),
             ],
         ).history
-    statement = gan.privacy_statement(config["delta"])
-    (output_dir / "privacy.txt").write_text(str(statement))
     return {
-        "unit": "record",
-        "epsilon": statement.epsilon,
         "rounds": gan.num_discriminator_updates,
         "g_loss": history.get("g_loss", []),
     }
@@ -144,13 +142,7 @@ def train_by_rounds(gan, group, holder, config, output_dir):
         int(config["expected-batch-size"]),
         directory=output_dir / "checkpoint",
     )
-    if mechanism is None:
-        epsilon = gan.epsilon(config["delta"])
-    else:
-        epsilon = rounds_epsilon(mechanism, config["rounds"], config["delta"])
     return {
-        "unit": "record" if mechanism is None else "client",
-        "epsilon": epsilon if math.isfinite(epsilon) else None,
         "rounds": config["rounds"],
         "lost_rounds": sum(not result["opened"] for result in results),
         "g_loss": [result["g_loss"] for result in results],

@@ -23,6 +23,8 @@ _NONE = (
 _DIFFERENCES = {
     "add_or_remove_one": "adding or removing one row",
     "replace_with_null": "replacing one row by a null row",
+    "replace_client": "replacing all data of one client",
+    "replace_client_with_null": "replacing one client by one whose update is zero",
 }
 
 

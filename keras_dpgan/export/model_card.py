@@ -3,6 +3,8 @@
 _RELATIONS = {
     "add_or_remove_one": "one has one row more than the other",
     "replace_with_null": "one has a null row in the place of a row of the other",
+    "replace_client": "all data of one client differ, in any way",
+    "replace_client_with_null": "one client's update is zero in one of them",
 }
 _ACCOUNTANTS = {
     "pld": "privacy loss distributions (PLD)",
@@ -88,9 +90,12 @@ def _privacy(card):
         "unit of privacy": guarantee["unit_of_privacy"],
         "neighbouring data sets": _RELATIONS[guarantee["neighbouring_relation"]],
         "accounting": f"{accountant}, {guarantee['accounting_library']}",
-        "largest L2 norm of a row's gradient": guarantee["l2_norm_clip"],
-        "public": "the number of rows, and so the sampling probability",
     }
+    if guarantee["unit_of_privacy"] == "row":
+        rows |= {
+            "largest L2 norm of a row's gradient": guarantee["l2_norm_clip"],
+            "public": "the number of rows, and so the sampling probability",
+        }
     people = guarantee["max_records_per_person"]
     if people > 1:
         rows[f"epsilon of a person with {people} rows"] = guarantee["group_epsilon"]
@@ -128,7 +133,8 @@ def _entry(entry):
     elif entry["max_participations"] is not None:
         sampling = f"each row in at most {entry['max_participations']} of them"
     else:
-        sampling = "each row in every one of them"
+        unit = entry.get("unit", "row")
+        sampling = f"each {unit} in every one of them"
     noise = f"noise multiplier {entry['noise_multiplier']:g}"
     if entry["clipped_count_stddev"] is not None:
         noise += (

@@ -5,6 +5,7 @@ import dataclasses
 from keras_dpgan import _validate
 from keras_dpgan.federated import vectors
 from keras_dpgan.mechanisms import secure_noise
+from keras_dpgan.privacy.history_entry import HistoryEntry
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,11 +31,15 @@ class GaussianUpdate:
         _validate.check_positive("noise_multiplier", self.noise_multiplier)
         secure_noise.check_installed()
 
-    def event(self):
-        """One round as a `dp_accounting` event, for replacing a client's data."""
-        import dp_accounting
-
-        return dp_accounting.GaussianDpEvent(self.noise_multiplier / 2)
+    @property
+    def entry(self):
+        """One round as a `privacy.HistoryEntry`, for replacing a client's data."""
+        return HistoryEntry(
+            mechanism="gaussian",
+            noise_multiplier=self.noise_multiplier / 2,
+            unit="client",
+            count=1,
+        )
 
     def privatise(self, arrays):
         """What may leave the client instead of an update.

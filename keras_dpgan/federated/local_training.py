@@ -46,7 +46,8 @@ class LocalTraining:
         clients does it once.
 
         Args:
-            x: As in the constructor, and so is `y`.
+            x: As in the constructor.
+            y: As in the constructor.
 
         Returns:
             A `LocalTraining`, whose model is this one's.

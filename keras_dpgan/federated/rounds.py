@@ -1,22 +1,20 @@
-"""Epsilon of rounds in which a client's whole data are protected."""
+"""Epsilon of rounds of a mechanism."""
 
 import functools
 
 from keras_dpgan import _validate
-from keras_dpgan.privacy import pld
-from keras_dpgan.privacy import rdp
+from keras_dpgan import privacy
 
 
 def rounds_epsilon(mechanism, rounds, delta):
     """Epsilon of a number of equal rounds.
 
     Gaussian ones compose exactly, Laplace ones by privacy loss distributions, sums
-    with shares of noise by Renyi differential privacy. There is no amplification:
-    the server sees who takes part.
+    with shares of noise by Renyi differential privacy. Of clients there is no
+    amplification: the server sees who takes part.
 
     Args:
-        mechanism: Object with a method `event`, such as `GaussianUpdate`, or
-            `renyi_divergence`, such as `SharedNoise`.
+        mechanism: Object with an `entry`, such as `GaussianUpdate`.
         rounds: Non-negative int.
         delta: Float in (0, 1).
 
@@ -24,23 +22,8 @@ def rounds_epsilon(mechanism, rounds, delta):
         Float, an upper bound.
     """
     rounds = _validate.check_int("rounds", rounds, minimum=0)
-    delta = _validate.check_delta(delta)
-    return _epsilon(mechanism, rounds, delta) if rounds else 0.0
-
-
-@functools.lru_cache(maxsize=1024)
-def _epsilon(mechanism, rounds, delta):
-    import dp_accounting
-
-    if hasattr(mechanism, "renyi_divergence"):
-        divergence = rounds * mechanism.renyi_divergence(rdp.ORDERS)
-        return rdp.to_epsilon(divergence, delta)
-    event = mechanism.event()
-    if isinstance(event, dp_accounting.GaussianDpEvent):
-        return pld.gaussian_epsilon(rounds / event.noise_multiplier**2, delta)
-    event = dp_accounting.SelfComposedDpEvent(event, rounds)
-    accountant = dp_accounting.pld.PLDAccountant()
-    return float(accountant.compose(event).get_epsilon(delta))
+    history = privacy.PrivacyHistory([mechanism.entry.with_count(rounds)])
+    return privacy.epsilon(history, delta)
 
 
 def max_rounds(mechanism, epsilon, delta):
@@ -52,16 +35,12 @@ def max_rounds(mechanism, epsilon, delta):
         delta: Float in (0, 1).
 
     Returns:
-        Int, at most 2**20.
+        Int.
     """
-    epsilon = _validate.check_positive("epsilon", epsilon)
-    low, high = 0, 1
-    while high < 2**20 and rounds_epsilon(mechanism, high, delta) <= epsilon:
-        low, high = high, 2 * high
-    while high - low > 1:
-        middle = (low + high) // 2
-        if rounds_epsilon(mechanism, middle, delta) <= epsilon:
-            low = middle
-        else:
-            high = middle
-    return low
+    return _max_rounds(mechanism.entry.with_count(0), epsilon, delta)
+
+
+# A client asks before each round.
+@functools.lru_cache(maxsize=64)
+def _max_rounds(entry, epsilon, delta):
+    return privacy.max_updates(privacy.PrivacyHistory(), entry, delta, epsilon)

@@ -9,6 +9,7 @@ from keras_dpgan import _validate
 from keras_dpgan.federated import vectors
 from keras_dpgan.federated.discrete_gaussian import discrete_gaussian
 from keras_dpgan.mechanisms import secure_noise
+from keras_dpgan.privacy.history_entry import HistoryEntry
 
 # How far beyond the clip the sum of noises may lie before it wraps around.
 _NOISE_REACH = 9.0
@@ -138,6 +139,17 @@ class SharedNoise:
         k = np.arange(1, self.cohort.num_honest)
         tau = np.exp(-2 * (np.pi * self.share_stddev) ** 2 * k / (k + 1))
         return 10 * float(np.sum(tau)) * self.num_parameters
+
+    @property
+    def entry(self):
+        """One round as a `privacy.HistoryEntry`, for a client whose update is zero."""
+        return HistoryEntry(
+            mechanism="discrete_gaussian",
+            noise_multiplier=self.noise_multiplier,
+            excess_divergence=self.excess_divergence,
+            unit="client",
+            count=1,
+        )
 
     def renyi_divergence(self, orders):
         """One round's Renyi divergence, for a client whose update becomes zero.

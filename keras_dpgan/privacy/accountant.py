@@ -64,6 +64,11 @@ def group_epsilon(history, delta, group_size, accountant="pld") -> float:
     delta = _validate.check_delta(delta)
     group_size = _validate.check_int("group_size", group_size, minimum=1)
     _validate.check_choice("accountant", accountant, ACCOUNTANTS)
+    if group_size > 1 and history.unit == "client":
+        raise ValueError(
+            "`group_size` must be 1 where a client is the unit: all that it has is "
+            f"protected together. Received: group_size={group_size}"
+        )
     total = composition.compose(history, group_size)
     if total.is_noiseless:
         return math.inf
@@ -75,6 +80,8 @@ def group_epsilon(history, delta, group_size, accountant="pld") -> float:
         bound = group.converted_epsilon(composition.compose(history), delta, group_size)
     if accountant == "rdp" or total.bounded:
         return bound
+    if total.laplace:
+        return min(bound, pld.laplace_epsilon(total, delta))
     return min(bound, pld.pld_epsilon(total, delta, group_size))
 
 
@@ -103,6 +110,8 @@ def to_event(entry):
             f"mechanism={entry.mechanism!r}"
         )
     event = dp_accounting.GaussianDpEvent(entry.effective_noise_multiplier)
+    if entry.mechanism == "laplace":
+        event = dp_accounting.LaplaceDpEvent(entry.noise_multiplier)
     if entry.is_amplified:
         event = dp_accounting.PoissonSampledDpEvent(entry.sampling_probability, event)
         count = entry.count

@@ -50,17 +50,20 @@ class Composition:
             and Su 2022, "Gaussian Differential Privacy", corollary 3.3).
         is_noiseless: Whether any update had no noise.
         bounded: Tuple of `BoundedUpdates`.
+        laplace: Tuple of pairs of a positive float, the scale of Laplace noise on
+            what moves by at most 1 in L1, and an int, how often it was added.
     """
 
     sampled: tuple
     squared_shift: float
     is_noiseless: bool
     bounded: tuple = ()
+    laplace: tuple = ()
 
     @property
     def is_gaussian(self):
         """Whether it is one Gaussian mechanism, which has a closed form."""
-        return not self.sampled and not self.bounded
+        return not (self.sampled or self.bounded or self.laplace)
 
     @property
     def num_sampled_updates(self):
@@ -83,13 +86,15 @@ def compose(history, group_size=1):
     """
     counts = collections.Counter()
     squared_shift = 0.0
-    bounded = []
+    bounded, laplace = [], []
     for entry in history.entries:
         noise_multiplier = entry.effective_noise_multiplier
         if noise_multiplier == 0:
             return Composition((), 0.0, is_noiseless=True)
         if entry.excess_divergence is not None:
             bounded.append(_bounded(entry))
+        elif entry.mechanism == "laplace":
+            laplace.append((noise_multiplier, entry.count))
         elif is_sampled(entry):
             counts[entry.sampling_probability, noise_multiplier] += entry.count
         else:
@@ -98,7 +103,7 @@ def compose(history, group_size=1):
         SampledGaussian(q, noise_multiplier, count)
         for (q, noise_multiplier), count in counts.items()
     )
-    return Composition(sampled, squared_shift, False, tuple(bounded))
+    return Composition(sampled, squared_shift, False, tuple(bounded), tuple(laplace))
 
 
 def _bounded(entry):

@@ -3,6 +3,8 @@
 import json
 
 from keras_dpgan.privacy.history_entry import ADD_OR_REMOVE_ONE
+from keras_dpgan.privacy.history_entry import REPLACE_CLIENT
+from keras_dpgan.privacy.history_entry import REPLACE_CLIENT_WITH_NULL
 from keras_dpgan.privacy.history_entry import REPLACE_WITH_NULL
 from keras_dpgan.privacy.history_entry import HistoryEntry
 from keras_dpgan.privacy.history_entry import check_keys
@@ -42,7 +44,8 @@ class PrivacyHistory:
             entry: A `HistoryEntry`.
 
         Raises:
-            ValueError: If it is anything else.
+            ValueError: If it is anything else, or protects another unit: epsilon of
+                rows and epsilon of clients do not add up.
         """
         if not isinstance(entry, HistoryEntry):
             raise ValueError(
@@ -50,6 +53,7 @@ class PrivacyHistory:
             )
         if entry.count == 0:
             return
+        check_unit(self._entries, entry)
         last = self._entries[-1] if self._entries else None
         joins = (
             last is not None
@@ -78,8 +82,18 @@ class PrivacyHistory:
         See `keras_dpgan.privacy.epsilon` for why entries under Poisson sampling
         may be added to others.
         """
-        poisson = all(e.relation == ADD_OR_REMOVE_ONE for e in self._entries)
+        relations = {entry.relation for entry in self._entries}
+        if self.unit == "client":
+            # A client may be replaced by any, so by one whose update is zero, too.
+            local = relations == {REPLACE_CLIENT}
+            return REPLACE_CLIENT if local else REPLACE_CLIENT_WITH_NULL
+        poisson = relations <= {ADD_OR_REMOVE_ONE}
         return ADD_OR_REMOVE_ONE if poisson else REPLACE_WITH_NULL
+
+    @property
+    def unit(self):
+        """`"row"` or `"client"`: what is protected."""
+        return self._entries[0].unit if self._entries else "row"
 
     def copy(self):
         """A history of its own with the same entries."""
@@ -124,6 +138,17 @@ class PrivacyHistory:
 
     def __repr__(self):
         return f"PrivacyHistory({self._entries!r})"
+
+
+def check_unit(entries, entry):
+    """Raises a `ValueError` unless an entry protects what others before it do."""
+    if entries and entries[0].unit != entry.unit:
+        raise ValueError(
+            f"`entry` must protect the same unit as those before it, a "
+            f"{entries[0].unit}: epsilon of rows and epsilon of clients do not add "
+            f"up. Received: unit={entry.unit!r}. Give it a history, or a ledger, of "
+            "its own."
+        )
 
 
 def _load_json(text):

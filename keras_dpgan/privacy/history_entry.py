@@ -9,8 +9,15 @@ from keras_dpgan import _validate
 
 ADD_OR_REMOVE_ONE = "add_or_remove_one"
 REPLACE_WITH_NULL = "replace_with_null"
+REPLACE_CLIENT = "replace_client"
+REPLACE_CLIENT_WITH_NULL = "replace_client_with_null"
 
-MECHANISMS = ("gaussian", "adaptive_clip_gaussian", "discrete_gaussian")
+MECHANISMS = ("gaussian", "adaptive_clip_gaussian", "discrete_gaussian", "laplace")
+UNITS = ("row", "client")
+# Those of which a client's guarantee is known.
+_OF_CLIENTS = ("gaussian", "discrete_gaussian", "laplace")
+# Files are older than these fields.
+_NEWER = {"excess_divergence": None, "unit": "row"}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -21,9 +28,12 @@ class HistoryEntry:
         mechanism: `"gaussian"`, or `"adaptive_clip_gaussian"`, which also
             releases a noisy count of the records below the clip; or
             `"discrete_gaussian"`, whose noise came with the sum, in shares of those
-            who added it up (`federated.RecordSumNoise`).
+            who added it up (`federated.RecordSumNoise`, `SharedNoise`); or
+            `"laplace"`, of clients alone.
         noise_multiplier: Non-negative float: the standard deviation of the
-            noise on the sum, divided by `l2_norm_clip`. Zero is legal; its
+            noise on the sum, divided by `l2_norm_clip`; of a client's own noise
+            the standard deviation (Laplace: the scale) divided by the most that
+            two of its updates can be apart, twice the clip. Zero is legal; its
             epsilon is infinite.
         clipped_count_stddev: Non-negative float: the standard deviation of the
             noise on that count. Adaptive clipping only.
@@ -40,6 +50,9 @@ class HistoryEntry:
             Whoever knows the seed knows the batches, so that such sampling
             amplifies nothing.
         insecure_noise: Whether the noise can be repeated from a seed.
+        unit: `"row"`, or `"client"` where all that a client has is protected as
+            one, as in `federated.GaussianUpdate`, `LaplaceUpdate` and
+            `SharedNoise`. There is no sampling then. Defaults to `"row"`.
         count: Non-negative int: how many updates were made.
     """
 
@@ -51,6 +64,7 @@ class HistoryEntry:
     max_participations: int | None = None
     seeded_sampling: bool = False
     insecure_noise: bool = False
+    unit: str = "row"
     count: int = 0
 
     def __post_init__(self):
@@ -67,6 +81,7 @@ class HistoryEntry:
             "insecure_noise": _validate.check_bool(
                 "insecure_noise", self.insecure_noise
             ),
+            "unit": _validate.check_choice("unit", self.unit, UNITS),
             "count": _validate.check_int("count", self.count, minimum=0),
             **self._checked_options(),
         }
@@ -111,6 +126,13 @@ class HistoryEntry:
                 f"mechanism={self.mechanism!r}, "
                 f"excess_divergence={self.excess_divergence}."
             )
+        if self.unit == "client":
+            self._check_client()
+        elif self.mechanism == "laplace":
+            raise ValueError(
+                "`unit` must be 'client' with mechanism='laplace'. Received: "
+                f"unit={self.unit!r}."
+            )
         poisson = self.sampling_probability is not None
         if poisson and self.max_participations is not None:
             raise ValueError(
@@ -126,6 +148,16 @@ class HistoryEntry:
                 "seeded_sampling=True, sampling_probability=None."
             )
 
+    def _check_client(self):
+        sampled = (self.sampling_probability, self.max_participations)
+        if self.mechanism not in _OF_CLIENTS or sampled != (None, None):
+            raise ValueError(
+                f"`mechanism` must be one of {_OF_CLIENTS} with unit='client', and "
+                "`sampling_probability` and `max_participations` None: who takes "
+                f"part is seen. Received: mechanism={self.mechanism!r}, "
+                f"sampling_probability={sampled[0]}, max_participations={sampled[1]}."
+            )
+
     @property
     def is_amplified(self):
         """Whether the draw of the batches is secret, and so hides a record."""
@@ -138,8 +170,13 @@ class HistoryEntry:
         `"add_or_remove_one"` under (secret) Poisson sampling. Otherwise
         `"replace_with_null"`: one row is replaced by a null row whose gradient
         counts as zero. Taking a row out would move all later rows to other
-        batches.
+        batches. For clients `"replace_client"`, by one with any other data, where
+        each adds its noise itself; `"replace_client_with_null"`, by one whose
+        update is zero, where noise comes with a sum.
         """
+        if self.unit == "client":
+            local = self.excess_divergence is None
+            return REPLACE_CLIENT if local else REPLACE_CLIENT_WITH_NULL
         return ADD_OR_REMOVE_ONE if self.is_amplified else REPLACE_WITH_NULL
 
     @property
@@ -187,9 +224,9 @@ class HistoryEntry:
     def to_dict(self):
         """The entry as a dict of JSON values."""
         values = dataclasses.asdict(self)
-        if self.excess_divergence is None:
-            # Files are older than this field.
-            del values["excess_divergence"]
+        for name, value in _NEWER.items():
+            if values[name] == value:
+                del values[name]
         return values
 
     @classmethod
@@ -201,7 +238,7 @@ class HistoryEntry:
         """
         names = {field.name for field in dataclasses.fields(cls)}
         if isinstance(values, dict):
-            values = {"excess_divergence": None, **values}
+            values = {**_NEWER, **values}
         check_keys("entry", values, names)
         return cls(**values)
 

@@ -53,6 +53,34 @@ def pld_epsilon(composition: Composition, delta, group_size=1):
     return float(_compose(composition, group_size).get_epsilon_for_delta(safe_delta))
 
 
+def laplace_epsilon(composition: Composition, delta):
+    """Epsilon of Laplace noise, and of Gaussian noise without amplification.
+
+    Args:
+        composition: A `Composition` whose `laplace` is not empty, without sampled
+            and bounded updates.
+        delta: Float in (0, 1).
+
+    Returns:
+        Float, an upper bound.
+    """
+    from dp_accounting.pld import privacy_loss_distribution
+
+    # Without any delta: what the largest losses add up to.
+    largest = sum(count / scale for scale, count in composition.laplace)
+    interval = max(_INTERVAL, 2 * largest / _MAX_POINTS)
+    parts = [
+        privacy_loss_distribution.from_laplace_mechanism(
+            scale, value_discretization_interval=interval
+        ).self_compose(count)
+        for scale, count in composition.laplace
+    ]
+    parts += _gaussian_part(composition, interval)
+    total = functools.reduce(lambda total, part: total.compose(part), parts)
+    epsilon = float(total.get_epsilon_for_delta(delta))
+    return epsilon if composition.squared_shift else min(epsilon, largest)
+
+
 def gaussian_epsilon(squared_shift, delta):
     """Epsilon of a Gaussian mechanism, exactly.
 
@@ -87,18 +115,21 @@ def gaussian_epsilon(squared_shift, delta):
 
 
 def _compose(composition, group_size):
-    from dp_accounting.pld import privacy_loss_distribution
-
     interval = _interval(composition, group_size)
     parts = [_self_composed(step, group_size, interval) for step in composition.sampled]
-    if composition.squared_shift:
-        parts.append(
-            privacy_loss_distribution.from_gaussian_mechanism(
-                1 / math.sqrt(composition.squared_shift),
-                value_discretization_interval=interval,
-            )
-        )
+    parts += _gaussian_part(composition, interval)
     return functools.reduce(lambda total, part: total.compose(part), parts)
+
+
+def _gaussian_part(composition, interval):
+    from dp_accounting.pld import privacy_loss_distribution
+
+    if not composition.squared_shift:
+        return []
+    part = privacy_loss_distribution.from_gaussian_mechanism(
+        1 / math.sqrt(composition.squared_shift), value_discretization_interval=interval
+    )
+    return [part]
 
 
 def _interval(composition, group_size):

@@ -59,7 +59,16 @@ def composition_rdp(composition: Composition, orders=ORDERS):
             updates.excess_divergence,
             tuple(orders),
         )
+    for scale, count in composition.laplace:
+        total = total + count * _laplace_rdp(scale, orders)
     return total
+
+
+def _laplace_rdp(scale, orders):
+    """Source: Mironov 2017, "Renyi Differential Privacy", proposition 6."""
+    near = np.log(orders / (2 * orders - 1)) + (orders - 1) / scale
+    far = np.log((orders - 1) / (2 * orders - 1)) - orders / scale
+    return np.logaddexp(near, far) / (orders - 1)
 
 
 def conversion_offsets(delta, orders=ORDERS):

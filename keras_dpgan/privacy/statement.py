@@ -93,7 +93,7 @@ class PrivacyStatement:
             "delta": self.delta,
             "accountant": self.accountant,
             "accounting_library": self.accounting_library,
-            "unit_of_privacy": "row",
+            "unit_of_privacy": self.history.unit,
             "neighbouring_relation": self.history.relation,
             "num_examples": self.num_examples,
             "num_examples_is_public": True,
@@ -179,7 +179,8 @@ def privacy_statement(
         max_records_per_person=max_records_per_person,
         group_epsilon=person,
         num_examples=num_examples,
-        l2_norm_clip=l2_norm_clip,
+        # The model's own clip is of rows.
+        l2_norm_clip=None if history.unit == "client" else l2_norm_clip,
         caveats=(*caveats, *notes),
         released=tuple(released) if guaranteed else (),
         withheld=WITHHELD if guaranteed else (*WITHHELD, *released),

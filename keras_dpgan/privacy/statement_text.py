@@ -4,8 +4,37 @@ import math
 import textwrap
 
 from keras_dpgan.privacy.history_entry import ADD_OR_REMOVE_ONE
+from keras_dpgan.privacy.history_entry import REPLACE_CLIENT
+from keras_dpgan.privacy.history_entry import REPLACE_CLIENT_WITH_NULL
+from keras_dpgan.privacy.history_entry import REPLACE_WITH_NULL
 
 _WIDTH = 80
+
+_RELATIONS = {
+    ADD_OR_REMOVE_ONE: "one has one row more than the other (add or remove one).",
+    REPLACE_WITH_NULL: (
+        "they differ in one row, in whose place one of them has a null row, whose "
+        "gradient counts as zero."
+    ),
+    REPLACE_CLIENT: "they differ in all data of one client, in any way.",
+    REPLACE_CLIENT_WITH_NULL: (
+        "they differ in one client, whose update is zero in one of them."
+    ),
+}
+_OF_A_CLIENT = {
+    "gaussian": (
+        "in L2 and adds Gaussian noise itself, of {} times the most that two updates "
+        "can be apart."
+    ),
+    "laplace": (
+        "in L1 and adds Laplace noise itself, of a scale of {} times the most that two "
+        "updates can be apart."
+    ),
+    "discrete_gaussian": (
+        "in L2 and adds its share of discrete Gaussian noise; the sum has noise of {} "
+        "times the clip and what rounding adds to it."
+    ),
+}
 
 _ACCOUNTANTS = {
     "pld": "privacy loss distributions (PLD)",
@@ -54,12 +83,25 @@ def _of_entry(entry):
             "INSECURE NOISE: noise was drawn from a seed. The guarantee holds only "
             "against those who do not know it; it must never be published."
         )
+    if entry.excess_divergence is not None:
+        yield (
+            "NOISE OF THE CLIENTS: it is in the sums before the server sees them. The "
+            "guarantee holds against the server, too, as long as it and the key "
+            "holder, where there is one, follow the protocol, and no more clients tell "
+            "it their noise than the noise was made for."
+        )
+    if entry.excess_divergence is not None and entry.unit == "row":
+        yield (
+            "FLOAT32: each client adds its sum up in float32, whose rounding is not "
+            "counted."
+        )
     if entry.seeded_sampling:
         yield (
             "SEEDED SAMPLING: batches were drawn from a seed. Whoever knows it knows "
             "them, so each row is taken to be in every update."
         )
-    if entry.sampling_probability is None and entry.max_participations is None:
+    undeclared = entry.sampling_probability is None and entry.max_participations is None
+    if undeclared and entry.unit == "row":
         yield (
             "UNKNOWN SAMPLING, NOT POISSON: where batches came from was not declared, "
             "so each row is taken to be in every update."
@@ -84,7 +126,7 @@ def write(statement):
     lines.append(_wrap(_guarantee(statement)))
     paragraphs = {
         "Unit of privacy": _unit(statement),
-        "Neighbouring data sets": _relation(statement.history.relation),
+        "Neighbouring data sets": _RELATIONS[statement.history.relation],
         "Public": _public(statement),
         **_updates(statement),
         "Without Poisson sampling": _without_poisson(statement),
@@ -104,7 +146,8 @@ def write(statement):
 
 def _guarantee(statement):
     if not statement.has_guarantee:
-        return "Epsilon is infinite: nothing is promised about any row."
+        unit = statement.history.unit
+        return f"Epsilon is infinite: nothing is promised about any {unit}."
     if not statement.history.entries:
         return "No update was made: nothing of the private data was used (epsilon 0)."
     return (
@@ -116,6 +159,8 @@ def _guarantee(statement):
 
 def _unit(statement):
     people = statement.max_records_per_person
+    if statement.history.unit == "client":
+        return "a client: all data that it has, together."
     if people == 1:
         return "one row of the data. A person with several rows is protected less."
     return (
@@ -124,16 +169,9 @@ def _unit(statement):
     )
 
 
-def _relation(relation):
-    if relation == ADD_OR_REMOVE_ONE:
-        return "one has one row more than the other (add or remove one)."
-    return (
-        "they differ in one row, in whose place one of them has a null row, whose "
-        "gradient counts as zero."
-    )
-
-
 def _public(statement):
+    if statement.history.unit == "client":
+        return "who takes part; the model, its hyper-parameters and its labels."
     n = statement.num_examples
     rows = "the number of rows" + ("" if n is None else f", n = {n:,}")
     return (
@@ -153,6 +191,9 @@ def _updates(statement):
 
 
 def _phase(entry, l2_norm_clip):
+    if entry.unit == "client":
+        noise = _OF_A_CLIENT[entry.mechanism].format(f"{entry.noise_multiplier:g}")
+        return f"{entry.count:,} rounds. In each, every client clips its update {noise}"
     adaptive = entry.clipped_count_stddev is not None
     clip = "" if l2_norm_clip is None else f" of {l2_norm_clip:g}"
     if adaptive:

@@ -27,6 +27,7 @@ from keras_dpgan.federated.flower.training import train_rounds
 from keras_dpgan.federated.gaussian_update import GaussianUpdate
 from keras_dpgan.federated.local_training import LocalTraining
 from keras_dpgan.federated.record_owner import RecordOwner
+from keras_dpgan.federated.rounds import rounds_epsilon
 from keras_dpgan.federated.shared_noise import SharedNoise
 
 NUM_CLIENTS = 4
@@ -346,13 +347,19 @@ def test_a_server_that_would_open_a_round_twice_is_refused_by_the_clients(
         grid.nodes[100](masked_sums.REVEAL, again)
 
 
-def test_a_model_trained_with_shared_noise_claims_nothing_by_itself(plain_trainings):
+def test_a_model_states_what_its_clients_are_guaranteed(plain_trainings):
     gan = make_gan()
     mechanism = masked_mechanism(gan, noise_multiplier=1.0)
     grid = masked_grid(plain_trainings, mechanism)
     source = hidden_updates_of(ClientGroup(grid, NUM_CLIENTS, TIMEOUT), mechanism)
-    train_rounds(gan, source, 1, generator_steps=0, batch_size=8)
-    assert gan.epsilon(1e-5) == float("inf")
+    train_rounds(gan, source, 2, generator_steps=0, batch_size=8)
+    assert gan.epsilon(1e-5) == rounds_epsilon(mechanism, 2, 1e-5) > 1
+    statement = gan.privacy_statement(1e-5)
+    assert statement.has_guarantee
+    assert "Unit of privacy: a client" in str(statement)
+    assert gan.privacy_card()["guarantee"]["unit_of_privacy"] == "client"
+    with pytest.raises(ValueError, match="do not add up"):
+        gan.fit(*helpers.make_data(20), batch_size=10, verbose=0)
 
 
 @pytest.mark.parametrize("combine", [robust.trimmed_mean(0.25), robust.krum(1)])

@@ -39,10 +39,10 @@ def simulate(output_dir, **flags):
 @pytest.mark.parametrize(
     ("mode", "unit"),
     [
-        ("record-level", "record"),
-        ("masked-records", "record"),
-        ("encrypted-records", "record"),
-        ("local-records", "record"),
+        ("record-level", "row"),
+        ("masked-records", "row"),
+        ("encrypted-records", "row"),
+        ("local-records", "row"),
         ("local-clients", "client"),
         ("masked-sums", "client"),
         ("encrypted-sums", "client"),

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from keras_dpgan import privacy
 from keras_dpgan.federated.flower import messages
 from keras_dpgan.federated.flower.local_records import combined
 from keras_dpgan.federated.flower.local_records import mean
@@ -25,7 +24,7 @@ class ClientUpdates:
     def __init__(self, group, mechanism, min_clients=2, combine=mean):
         self._group, self._mechanism = group, mechanism
         self._min_clients, self._combine = min_clients, combine
-        self.entry = history_entry(mechanism)
+        self.entry = mechanism.entry
 
     def next_weights(self, number, d_weights, g_weights):
         """One round; see `train_rounds`."""
@@ -43,23 +42,6 @@ class ClientUpdates:
         if update is None:
             return None
         return [w + u for w, u in zip(d_weights, update, strict=True)]
-
-
-def history_entry(mechanism):
-    """What a round costs, as far as a model's own history can say it.
-
-    A history knows the Gaussian mechanism alone; for another it says that there
-    is no guarantee, which `rounds_epsilon` knows better.
-
-    Returns:
-        A `privacy.HistoryEntry` of one update.
-    """
-    event = mechanism.event() if hasattr(mechanism, "event") else None
-    return privacy.HistoryEntry(
-        mechanism="gaussian",
-        noise_multiplier=getattr(event, "noise_multiplier", 0.0),
-        count=1,
-    )
 
 
 def check_mechanism(facts, mechanism):

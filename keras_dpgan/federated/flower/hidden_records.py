@@ -51,7 +51,6 @@ class HiddenRecords(RemoteRecords):
         self._gan, self._sums, self._mechanism = gan, sums, mechanism
         self._log = log
         self.entry = mechanism.entry
-        self.statement_notes = (_trust(mechanism.cohort),)
         self.num_unopened = 0
 
     def clipped_sums(self, number, weights, pool, l2_norm_clip):
@@ -73,16 +72,6 @@ class HiddenRecords(RemoteRecords):
                 "must be charged. Give `fit` the `ledger` of the run."
             )
         return number
-
-
-def _trust(cohort):
-    return (
-        "NOISE OF THE CLIENTS: it is in the sums before the server sees them. The "
-        "guarantee holds against the server, too, as long as it and the key holder, "
-        "where there is one, follow the protocol, and at most "
-        f"{cohort.max_colluders} of the {cohort.num_clients} clients tell it their "
-        "noise. Each client adds its sum up in float32, whose rounding is not counted."
-    )
 
 
 def _check_optimizer(optimizer, mechanism):

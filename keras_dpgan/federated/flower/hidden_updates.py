@@ -1,7 +1,5 @@
 """Mode 2 over Flower: updates of which the server sees the noised sum alone."""
 
-from keras_dpgan.federated.flower.client_updates import history_entry
-
 
 class HiddenUpdates:
     """Adds the mean of updates whose sum alone is opened.
@@ -16,7 +14,7 @@ class HiddenUpdates:
 
     def __init__(self, sums, mechanism):
         self._sums, self._mechanism = sums, mechanism
-        self.entry = history_entry(mechanism)
+        self.entry = mechanism.entry
 
     def next_weights(self, number, d_weights, g_weights):
         """One round; see `train_rounds`."""

@@ -6,6 +6,7 @@ from keras_dpgan import _validate
 from keras_dpgan.privacy.accountant import epsilon
 from keras_dpgan.privacy.history import HistoryEntry
 from keras_dpgan.privacy.history import PrivacyHistory
+from keras_dpgan.privacy.history import check_unit
 from keras_dpgan.privacy.ledger import file
 
 VERSION = 1
@@ -87,6 +88,7 @@ class LedgerContents:
         entry = HistoryEntry.from_dict(entry)
         if run != len(self._runs) + 1 or entry.relation != relation or entry.count:
             raise ValueError("a run that does not fit those before it")
+        check_unit([other.entry for other in self._runs], entry)
         _checked_text("purpose", purpose)
         _checked_text("started", started)
         self._runs.append(LedgerRun(purpose, started, entry))
