@@ -29,6 +29,7 @@ from keras_dpgan.federated.local_training import LocalTraining
 from keras_dpgan.federated.record_owner import RecordOwner
 from keras_dpgan.federated.rounds import rounds_epsilon
 from keras_dpgan.federated.shared_noise import SharedNoise
+from keras_dpgan.optimizers import DPKerasSGDOptimizer
 
 NUM_CLIENTS = 4
 TIMEOUT = 0.3  # Nodes that are here answer at once.
@@ -206,6 +207,18 @@ def test_private_weights_are_averaged_and_charged(private_trainings):
 def test_local_training_without_noise_has_no_guarantee(plain_trainings):
     with pytest.raises(ValueError, match="no guarantee"):
         _ = plain_trainings[0].entry
+
+
+def test_noise_from_a_seed_is_said_in_the_entry_of_local_training():
+    d_optimizer = DPKerasSGDOptimizer(
+        0.5, 1.0, learning_rate=0.1, insecure_noise_seed=1
+    )
+    gan = helpers.make_gan(d_optimizer=d_optimizer, run_eagerly=True)
+    training = LocalTraining(gan, *part_of(0), expected_batch_size=8, updates=3)
+    assert training.entry.insecure_noise
+    (entry, others) = (training.entry, helpers.make_gan().d_optimizer)
+    assert entry.count == 3
+    assert not others.has_insecure_noise
 
 
 def count_lost(results):

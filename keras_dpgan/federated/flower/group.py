@@ -13,8 +13,10 @@ from keras_dpgan.federated.flower import messages
 # at once: neither the server's memory nor Flower's search through all messages that
 # are under way grows with the clients.
 _IN_FLIGHT, _AT_ONCE = 64, 16
-# Seconds between looks for more, and of them those without any that are enough.
+# Seconds between looks for more: a quarter of the time that none has come. Where that
+# is longer than the last, further requests are sent.
 _FIRST_WAIT, _LONGEST_WAIT, _PATIENCE = 0.05, 3.0, 0.5
+_GROWTH = 1.3
 
 
 class ClientGroup:
@@ -126,7 +128,7 @@ class ClientGroup:
                     pending.remove(reply.metadata.reply_to_message_id)
                     num_replies += 1
                     yield reply
-            wait = min(2 * wait, _LONGEST_WAIT)
+            wait = min(_GROWTH * wait, _LONGEST_WAIT)
             if len(pending) < before:
                 wait = _FIRST_WAIT
             if pending:

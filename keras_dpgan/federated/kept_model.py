@@ -1,0 +1,81 @@
+"""The shared model that a client keeps for itself, and makes its own."""
+
+import functools
+import math
+import os
+
+from keras_dpgan import checkpoint
+
+
+class KeptModel:
+    """Keeps the shared model that suits a client best, on the client's own disk.
+
+    A client scores each shared model that it gets on records of its own that it
+    does not train with. What it finds moves nothing but what it keeps: no method
+    here makes anything that is sent, and the model has a `DPGAN` of its own. What
+    is kept was chosen by private records, without noise: it has no guarantee, and
+    must not leave the client.
+
+    ```python
+    kept = KeptModel(make_gan(), "kept", score=lambda gan: accuracy(gan, held_out))
+    kept.offer(d_weights, g_weights)          # each round
+    kept.load().fit(x, y, epochs=5)           # a personal model
+    ```
+
+    Args:
+        gan: A `DPGAN`, compiled as the client's own further training is to be: with
+            privacy it has the guarantee of that training for the records that it
+            trains with, and none for those that scored.
+        directory: Where the model is kept; made where there is none.
+        score: Function from the `DPGAN` to a float, the larger the better. One that
+            is not a number is never kept.
+    """
+
+    def __init__(self, gan, directory, score):
+        self._gan, self._score = gan, score
+        os.makedirs(directory, exist_ok=True)
+        self._path = os.path.join(directory, "kept.weights.h5")
+        self._facts = checkpoint.facts_of(gan)
+
+    @functools.cached_property
+    def best_score(self):
+        """The score of what is kept; minus infinity where there is nothing."""
+        if not os.path.exists(self._path):
+            return -math.inf
+        return float(self._score(self.load()))
+
+    def offer(self, d_weights, g_weights):
+        """Keeps a shared model if its score is better than that of what is kept.
+
+        Args:
+            d_weights: List of arrays, the discriminator's trainable weights.
+            g_weights: List of arrays, all weights of the generator.
+
+        Returns:
+            Whether it is kept.
+        """
+        best = self.best_score
+        variables = self._gan.discriminator.trainable_variables
+        for variable, value in zip(variables, d_weights, strict=True):
+            variable.assign(value)
+        self._gan.generator.set_weights(g_weights)
+        score = float(self._score(self._gan))
+        # One that is not a number is not larger than any.
+        if not score > best:
+            return False
+        checkpoint.save(self._path, self._gan, self._facts, epoch=0, step=0)
+        self.best_score = score
+        return True
+
+    def load(self):
+        """The `DPGAN` with the weights that are kept, to sample or to train further.
+
+        Raises:
+            FileNotFoundError: If no model was kept yet.
+        """
+        if not os.path.exists(self._path):
+            raise FileNotFoundError(
+                f"`{os.path.dirname(self._path)}` has no model yet: `offer` one."
+            )
+        checkpoint.load(self._path, self._gan, self._facts)
+        return self._gan
