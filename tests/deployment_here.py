@@ -47,6 +47,7 @@ class Deployment:
         }
         self._command = [APP / "deploy.sh", self.folder, mode, *settings]
         self._script = None
+        self._started = []
 
     def __enter__(self):
         self.folder.mkdir(exist_ok=True)
@@ -69,7 +70,8 @@ class Deployment:
             for process in self.processes():
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(process, signal.SIGKILL)
-            self._script.wait()
+            for process in (self._script, *self._started):
+                process.wait()
 
     def wait(self, seconds=270):
         """What the run says of itself, after deploy.sh has ended well."""
@@ -122,15 +124,17 @@ class Deployment:
         )
 
     def start(self, name, command):
-        """Starts one more process of the deployment, with a log of that name."""
+        """Starts one more process, with a log of that name; returns it."""
         with open(self.folder / f"{name}.log", "a") as log:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 command,
                 env=self.environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        self._started.append(process)
+        return process
 
 
 def command_of(process):
