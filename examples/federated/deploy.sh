@@ -6,8 +6,10 @@
 #
 # MODE is record-level (the default), masked-records, encrypted-records,
 # local-records, local-clients, masked-sums or encrypted-sums. Encrypted ones have the
-# key holder as a fourth node. RUN_CONFIG are settings of pyproject.toml, such as
-# rounds=5. BASE_PORT moves the ports.
+# key holder as one node more. RUN_CONFIG are settings of pyproject.toml, such as
+# rounds=5. From the environment: BASE_PORT moves the ports, NUM_CLIENTS is 3 unless
+# given, and NODE_CONFIG has what every client says of its own side beside its mode,
+# such as "epsilon=10.0 delta=1e-4".
 set -eu
 
 APP=$(cd "$(dirname "$0")" && pwd)
@@ -22,11 +24,22 @@ export FLWR_HOME="$OUT/flwr" FLWR_TELEMETRY_ENABLED=0 TF_CPP_MIN_LOG_LEVEL=3
 mkdir -p "$FLWR_HOME"
 
 PIDS=
+STREAM=
 stop() {
     trap - EXIT INT TERM
+    [ -z "$STREAM" ] || kill "$STREAM" 2>/dev/null || true
     # Each has a process group of its own, with the apps that it has started.
     for pid in $PIDS; do kill -- "-$pid" 2>/dev/null || true; done
     wait
+    # Apps may take longer than who has started them, or not end by themselves.
+    for pid in $PIDS; do
+        tries=0
+        while [ $tries -lt 40 ] && kill -0 -- "-$pid" 2>/dev/null; do
+            tries=$((tries + 1))
+            [ $tries -lt 20 ] || kill -KILL -- "-$pid" 2>/dev/null || true
+            sleep 0.5
+        done
+    done
 }
 trap stop EXIT
 trap 'exit 130' INT TERM
@@ -37,10 +50,12 @@ start() {
     PIDS="$PIDS $!"
 }
 
-NODES="0 1 2"
-case $MODE in encrypted-*) NODES="0 1 2 3" ;; esac
+CLIENTS=${NUM_CLIENTS:-3}
+NODES=$(seq 0 $((CLIENTS - 1)))
+case $MODE in encrypted-*) NODES=$(seq 0 "$CLIENTS") ;; esac
 # A run that goes on keeps its keys.
-[ -d "$OUT/keys" ] || python -m keras_dpgan.federated.keys "$OUT/keys" --num-clients 3
+[ -d "$OUT/keys" ] ||
+    python -m keras_dpgan.federated.keys "$OUT/keys" --num-clients "$CLIENTS"
 
 start superlink flower-superlink \
     --ssl-ca-certfile "$OUT/keys/ca.crt" \
@@ -59,7 +74,9 @@ root-certificates = "$OUT/keys/ca.crt"
 END
 
 key_of() {
-    if [ "$1" = 3 ]; then echo "$OUT/keys/holder"; else echo "$OUT/keys/client-$1"; fi
+    name=client-$1
+    [ "$1" != "$CLIENTS" ] || name=holder
+    echo "$OUT/keys/$name"
 }
 
 for node in $NODES; do
@@ -77,29 +94,29 @@ for node in $NODES; do
         --superlink "$FLEET" --root-certificates "$OUT/keys/ca.crt" \
         --auth-supernode-private-key "$(key_of "$node").key" \
         --clientappio-api-address "127.0.0.1:$((PORT + 3 + node))" \
-        --node-config "partition-id=$node num-partitions=3 mode=\"$MODE\" \
-            keys=\"$OUT/keys\" ledger=\"$OUT/client-$node.ledger\""
+        --node-config "partition-id=$node num-partitions=$CLIENTS mode=\"$MODE\" \
+            keys=\"$OUT/keys\" ledger=\"$OUT/client-$node.ledger\" ${NODE_CONFIG:-}"
 done
 
-CONFIG="mode=\"$MODE\" num-clients=3 output-dir=\"$OUT\""
+CONFIG="mode=\"$MODE\" num-clients=$CLIENTS output-dir=\"$OUT\""
 for setting in "$@"; do CONFIG="$CONFIG $setting"; done
 rm -f "$OUT/run.json"
 flwr run "$APP" deployment --stream --run-config "$CONFIG" > "$OUT/run.log" 2>&1 &
 STREAM=$!
-PIDS="$PIDS"
 tries=0
+written=0
 # The stream ends with the run, but does not tell whether it went well.
 while kill -0 $STREAM 2>/dev/null; do
     tries=$((tries + 1))
     if [ $tries -ge "${MAX_SECONDS:-600}" ]; then
         cat "$OUT/run.log" >&2
         echo "Not done after $tries seconds: set MAX_SECONDS, or fewer rounds." >&2
-        kill $STREAM 2>/dev/null || true
         exit 1
     fi
-    [ ! -f "$OUT/run.json" ] || break
+    # The app ends soon after it has written this.
+    [ ! -f "$OUT/run.json" ] || written=$((written + 1))
+    [ $written -lt 20 ] || break
     sleep 1
 done
-kill $STREAM 2>/dev/null || true
 [ -f "$OUT/run.json" ] || { cat "$OUT/run.log" >&2; exit 1; }
 cat "$OUT/run.json"
