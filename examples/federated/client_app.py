@@ -38,6 +38,7 @@ def train_locally(message, context):
         task.local_training(context, private=True),
         task.record_budget(context),
     )
+    task.keep_best(context, message.content)
     return Message(content, reply_to=message)
 
 
@@ -51,6 +52,7 @@ def client_update(message, context):
         mechanism,
         task.round_budget(context, mechanism),
     )
+    task.keep_best(context, message.content)
     return Message(content, reply_to=message)
 
 

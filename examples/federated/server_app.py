@@ -7,7 +7,6 @@ import time
 import numpy as np
 import task
 from flwr.serverapp import ServerApp
-from sklearn.svm import SVC
 
 from keras_dpgan import callbacks
 from keras_dpgan import data
@@ -34,10 +33,11 @@ def main(grid, context):
     began = time.monotonic()
     output_dir = pathlib.Path(config["output-dir"])
     output_dir.mkdir(parents=True, exist_ok=True)
+    few = {"max_in_flight": 16} if "simulated-clients" in config else {}
     if config["mode"] in task.MODES_WITH_KEY_HOLDER:
-        group, holder = split_off_key_holder(grid, config["num-clients"])
+        group, holder = split_off_key_holder(grid, config["num-clients"], **few)
     else:
-        group, holder = ClientGroup(grid, config["num-clients"]), None
+        group, holder = ClientGroup(grid, config["num-clients"], **few), None
     gan = task.make_gan(config, discriminator_steps=config["discriminator-steps"])
     if config["mode"] == "record-level":
         run = train_record_level(gan, group, config, output_dir)
@@ -51,7 +51,7 @@ def main(grid, context):
         "unit": statement.history.unit,
         "epsilon": statement.epsilon if statement.has_guarantee else None,
         "seconds": time.monotonic() - began,
-        "accuracy": accuracy(gan),
+        "accuracy": task.accuracy(gan, *data.load_digits()[1]),
         "left_out": dict(group.num_left_out),
         "abstentions": group.num_abstentions,
         "config": config,
@@ -147,11 +147,3 @@ def train_by_rounds(gan, group, holder, config, output_dir):
         "lost_rounds": sum(not result["opened"] for result in results),
         "g_loss": [result["g_loss"] for result in results],
     }
-
-
-def accuracy(gan):
-    """Accuracy, on real test digits, of a classifier of generated ones."""
-    _, (x_test, y_test) = data.load_digits()
-    x, y = gan.sample(4000, seed=0)
-    classifier = SVC().fit(x.reshape(len(x), -1), y)
-    return classifier.score(x_test.reshape(len(x_test), -1), y_test)

@@ -22,12 +22,18 @@ def parse_flags():
     parser.add_argument(
         "--client-epsilon", type=float, help="the limit that each client has set"
     )
+    parser.add_argument(
+        "--client-held-out",
+        type=float,
+        help="the share of its digits by which each client chooses what it keeps",
+    )
     flags = {k.replace("_", "-"): v for k, v in vars(parser.parse_args()).items()}
     flags["output-dir"] = str(pathlib.Path(flags["output-dir"]).resolve())
     flags["simulated-clients"] = {
         "folder": flags["output-dir"],
         "epsilon": flags.pop("client-epsilon"),
         "delta": flags["delta"],
+        "held-out": flags.pop("client-held-out"),
     }
     return flags
 

@@ -8,13 +8,16 @@ import tomllib
 
 import keras
 import numpy as np
+from sklearn.svm import SVC
 
 import keras_dpgan as dpgan
 from keras_dpgan.federated import encryption
 from keras_dpgan.federated import keys
 from keras_dpgan.federated.client_budget import ClientBudget
 from keras_dpgan.federated.cohort import Cohort
+from keras_dpgan.federated.flower import messages
 from keras_dpgan.federated.gaussian_update import GaussianUpdate
+from keras_dpgan.federated.kept_model import KeptModel
 from keras_dpgan.federated.laplace_update import LaplaceUpdate
 from keras_dpgan.federated.local_training import LocalTraining
 from keras_dpgan.federated.record_owner import RecordOwner
@@ -59,16 +62,19 @@ def own_settings(context):
     """What a client says for itself, with `flower-supernode --node-config`.
 
     `partition-id` is its part of the digits. It may name the `mode` that it
-    agrees to, its limit (`epsilon` and `delta`), its `ledger` and the folder of
-    its `keys`. Simulated clients have them from simulate.py.
+    agrees to, its limit (`epsilon` and `delta`), its `ledger`, the folder of its
+    `keys`, and the share of its digits that is `held-out` to choose the shared model
+    that it keeps in its folder `kept`. Simulated clients have them from simulate.py.
     """
     own = dict(context.node_config)
     simulated = json.loads(os.environ.get(FLAGS, "{}")).get("simulated-clients")
     if simulated:
-        own["keys"] = str(pathlib.Path(simulated["folder"], "keys"))
-        own["ledger"] = str(
-            pathlib.Path(simulated["folder"], f"client-{own['partition-id']}.ledger")
-        )
+        folder = pathlib.Path(simulated["folder"])
+        own["keys"] = str(folder / "keys")
+        own["ledger"] = str(folder / f"client-{own['partition-id']}.ledger")
+        if simulated["held-out"]:
+            own["held-out"] = simulated["held-out"]
+            own["kept"] = str(folder / f"client-{own['partition-id']}.kept")
         if simulated["epsilon"]:
             own |= {"epsilon": simulated["epsilon"], "delta": simulated["delta"]}
     return own
@@ -132,6 +138,14 @@ def partition(number, num_clients):
     return x[mine], y[mine]
 
 
+def split(number, num_clients, held_out):
+    """One client's digits to train with, and those to choose with."""
+    x, y = partition(number, num_clients)
+    order = np.random.RandomState(number).permutation(len(x))
+    last = len(x) - int(held_out * len(x))
+    return [(x[part], y[part]) for part in (order[:last], order[last:])]
+
+
 def record_owner(context):
     """The client of record-level training."""
     return _owner(*_who(context))
@@ -148,20 +162,45 @@ def _who(context):
     return (
         context.node_config["partition-id"],
         config["num-clients"],
+        own_settings(context).get("held-out", 0.0),
         tuple(sorted(config.items())),
     )
 
 
+def keep_best(context, content):
+    """Lets a client choose, for itself alone, from the shared models that it gets."""
+    own = own_settings(context)
+    if "held-out" not in own:
+        return
+    number, num_clients, held_out, config_items = _who(context)
+    _, (x, y) = split(number, num_clients, held_out)
+    gan = make_gan(dict(config_items), private=False)
+    kept = KeptModel(gan, own["kept"], lambda gan: accuracy(gan, x, y))
+    arrays, facts = messages.read(content)
+    first = facts["num_d_weights"]
+    num_g_weights = len(gan.generator.get_weights())
+    kept.offer(arrays[:first], arrays[first : first + num_g_weights])
+
+
+def accuracy(gan, x, y):
+    """Accuracy, on real digits, of a classifier of generated ones."""
+    generated, labels = gan.sample(4000, seed=0)
+    classifier = SVC().fit(generated.reshape(len(generated), -1), labels)
+    return classifier.score(x.reshape(len(x), -1), y)
+
+
 # Built once in each process, which may serve many simulated clients.
 @functools.lru_cache(maxsize=16)
-def _owner(number, num_clients, config_items):
-    return RecordOwner(make_gan(dict(config_items)), *partition(number, num_clients))
+def _owner(number, num_clients, held_out, config_items):
+    records, _ = split(number, num_clients, held_out)
+    return RecordOwner(make_gan(dict(config_items)), *records)
 
 
 @functools.lru_cache(maxsize=1024)
-def _training(number, num_clients, config_items, private):
+def _training(number, num_clients, held_out, config_items, private):
     first = _first_training(num_clients, config_items, private)
-    return first.with_records(*partition(number, num_clients))
+    records, _ = split(number, num_clients, held_out)
+    return first.with_records(*records)
 
 
 @functools.cache

@@ -62,3 +62,11 @@ def test_clients_whose_limit_is_reached_stop_answering(tmp_path):
     run = simulate(tmp_path, update_noise=10.0, client_epsilon=0.6, **flags)
     assert run["abstentions"] >= 3
     assert 0 < run["lost_rounds"] < 4
+
+
+def test_each_client_keeps_the_shared_model_that_suits_it_best(tmp_path):
+    flags = {"mode": "local-records", "num_clients": 3, "rounds": 2}
+    run = simulate(tmp_path, client_held_out=0.2, **flags)
+    assert not run["left_out"]
+    kept = sorted(tmp_path.glob("client-*.kept/kept.weights.h5"))
+    assert len(kept) == 3

@@ -69,13 +69,13 @@ class EncryptedSums:
         return next(iter(opened.values()))[0] if opened else None
 
 
-def split_off_key_holder(grid, num_clients, timeout=600.0):
+def split_off_key_holder(grid, num_clients, **options):
     """Finds the key holder among the nodes.
 
     Args:
-        grid: As in `ClientGroup`, and so is the timeout.
+        grid: As in `ClientGroup`.
         num_clients: Int, the clients without the key holder.
-        timeout: Float, seconds.
+        **options: Those of `ClientGroup`.
 
     Returns:
         `(group, holder)`: the `ClientGroup` of the clients, and that of the key
@@ -84,7 +84,7 @@ def split_off_key_holder(grid, num_clients, timeout=600.0):
     Raises:
         ValueError: If there is not exactly one.
     """
-    everyone = ClientGroup(grid, num_clients + 1, timeout)
+    everyone = ClientGroup(grid, num_clients + 1, **options)
     form = messages.Form([(1,)], np.int64, {})
     answers = everyone.ask(IS_KEY_HOLDER, messages.write([]), lambda node: form)
     holders = [node for node, (is_holder,) in answers.items() if is_holder[0]]

@@ -9,10 +9,8 @@ from flwr.app import Message
 from keras_dpgan import _validate
 from keras_dpgan.federated.flower import messages
 
-# Requests that wait for their replies, unless none comes, and replies that are read
-# at once: neither the server's memory nor Flower's search through all messages that
-# are under way grows with the clients.
-_IN_FLIGHT, _AT_ONCE = 64, 16
+# Replies that are read at once.
+_AT_ONCE = 16
 # Seconds between looks for more: a quarter of the time that none has come. Where that
 # is longer than the last, further requests are sent.
 _FIRST_WAIT, _LONGEST_WAIT, _PATIENCE = 0.05, 3.0, 0.5
@@ -29,6 +27,10 @@ class ClientGroup:
         grid: A `flwr.serverapp.Grid`.
         num_clients: Int, the clients to wait for before the first round.
         timeout: Float, the seconds that a round may take. Defaults to 600.
+        max_in_flight: Int, the requests that wait for their replies at one time,
+            unless none comes: the server's memory does not grow with the clients.
+            Flower's simulation looks through all of them for each client: 16 is
+            best there. Defaults to 64.
 
     Attributes:
         num_left_out: `collections.Counter` of the reasons for which replies were
@@ -37,8 +39,11 @@ class ClientGroup:
             was reached.
     """
 
-    def __init__(self, grid, num_clients, timeout=600.0):
+    def __init__(self, grid, num_clients, timeout=600.0, max_in_flight=64):
         self._grid = grid
+        self._max_in_flight = _validate.check_int(
+            "max_in_flight", max_in_flight, minimum=1
+        )
         self._timeout = _validate.check_positive("timeout", timeout)
         _validate.check_int("num_clients", num_clients, minimum=1)
         self.node_ids = self._wait_for(num_clients)
@@ -117,9 +122,9 @@ class ClientGroup:
         deadline = time.monotonic() + self._timeout
         num_replies, wait = 0, _FIRST_WAIT
         while (unsent or pending) and time.monotonic() < deadline:
-            room = max(0, _IN_FLIGHT - len(pending))
+            room = max(0, self._max_in_flight - len(pending))
             if wait > _PATIENCE:
-                room = _IN_FLIGHT  # Those that are slow hold up nobody else.
+                room = self._max_in_flight  # Those that are slow hold up nobody else.
             now, unsent = unsent[:room], unsent[room:]
             pending += self._send(action, now)
             before = len(pending)
