@@ -7,10 +7,13 @@ What needs Flower stands in `keras_dpgan.federated.flower`, what needs TenSEAL i
 from keras_dpgan.federated.client_budget import ClientBudget as ClientBudget
 from keras_dpgan.federated.cohort import Cohort as Cohort
 from keras_dpgan.federated.gaussian_update import GaussianUpdate as GaussianUpdate
+from keras_dpgan.federated.kept_model import KeptModel as KeptModel
 from keras_dpgan.federated.laplace_update import LaplaceUpdate as LaplaceUpdate
 from keras_dpgan.federated.local_training import LocalTraining as LocalTraining
 from keras_dpgan.federated.record_owner import RecordOwner as RecordOwner
+from keras_dpgan.federated.record_sum_noise import RecordSumNoise as RecordSumNoise
 from keras_dpgan.federated.round_budget import RoundBudget as RoundBudget
+from keras_dpgan.federated.round_log import RoundLog as RoundLog
 from keras_dpgan.federated.rounds import max_rounds as max_rounds
 from keras_dpgan.federated.rounds import rounds_epsilon as rounds_epsilon
 from keras_dpgan.federated.shared_noise import SharedNoise as SharedNoise
