@@ -42,7 +42,7 @@ class Deployment:
             **_environment(commands),
             "FLWR_HOME": str(self.folder / "flwr"),
             "BASE_PORT": str(self.port),
-            "MAX_SECONDS": "240",
+            "MAX_SECONDS": "360",
             **environment,
         }
         self._command = [APP / "deploy.sh", self.folder, mode, *settings]
@@ -50,6 +50,8 @@ class Deployment:
         self._started = []
 
     def __enter__(self):
+        # So that a test that is stopped from outside leaves nothing, either.
+        self._on_sigterm = signal.signal(signal.SIGTERM, _raise)
         self.folder.mkdir(exist_ok=True)
         with open(self.folder / "deploy.log", "w") as log:
             self._script = subprocess.Popen(
@@ -72,14 +74,15 @@ class Deployment:
                     os.kill(process, signal.SIGKILL)
             for process in (self._script, *self._started):
                 process.wait()
+            signal.signal(signal.SIGTERM, self._on_sigterm)
 
-    def wait(self, seconds=270):
+    def wait(self, seconds=400):
         """What the run says of itself, after deploy.sh has ended well."""
         code = self._script.wait(seconds)
         assert code == 0, self.log("deploy") + self.log("run")
         return json.loads((self.folder / "run.json").read_text())
 
-    def wait_for(self, what, seconds=120):
+    def wait_for(self, what, seconds=180):
         """Waits until a function returns something true, and returns it."""
         deadline = time.monotonic() + seconds
         while not (value := what()):
@@ -137,14 +140,20 @@ class Deployment:
         return process
 
 
+def _raise(number, frame):
+    raise SystemExit(128 + number)
+
+
 def command_of(process):
     """The command by which a process was started, as a list."""
     return _read(process, "cmdline").decode().split("\0")[:-1]
 
 
 def kill(process):
-    """Kills a process and the group that it leads, as a loss of power would."""
-    os.killpg(process, signal.SIGKILL)
+    """Kills a process, and the group that it may lead, as a loss of power would."""
+    os.kill(process, signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process, signal.SIGKILL)
 
 
 def _command_of(process):

@@ -96,7 +96,9 @@ def fit(gan, records, config, output_dir):
 
     Whoever is killed goes on from the last checkpoint when it is started again.
     """
-    with privacy.Ledger(output_dir / "ledger", "federated digits") as ledger:
+    # A round takes seconds: each is reserved alone, so that a kill costs one.
+    path, name = output_dir / "ledger", "federated digits"
+    with privacy.Ledger(path, name, block_size=1) as ledger:
         history = gan.fit(
             records,
             epochs=config["rounds"] // len(records),
