@@ -36,10 +36,10 @@ def measure(function):
     return float(np.median(times)), result
 
 
-def peak_memory(num_clients):
+def peak_memory(kind, num_clients):
     """MiB that a server's process has held at most."""
     script = pathlib.Path(__file__).with_name("federated_server.py")
-    command = [sys.executable, str(script), str(num_clients), str(SIZE)]
+    command = [sys.executable, str(script), kind, str(num_clients), str(SIZE)]
     result = subprocess.run(command, capture_output=True, text=True, check=True)
     return float(result.stdout)
 
@@ -102,11 +102,12 @@ def main():
     print("| | seconds | bytes a parameter |\n| --- | --- | --- |")
     for name, seconds, size in rows:
         print(f"| {name} | {seconds:.3f} | {size:.1f} |")
-    few, many = (peak_memory(clients) for clients in (10, 1000))
-    print(
-        f"\nPeak memory of a server that averages such updates: {few:.0f} MiB for 10 "
-        f"clients, {many:.0f} MiB for 1,000.\n"
-    )
+    print("\nPeak memory of a server in one round of such updates, MiB:\n")
+    print("| | 10 clients | 1,000 clients |\n| --- | --- | --- |")
+    for kind in ("averaged", "encrypted"):
+        few, many = (peak_memory(kind, clients) for clients in (10, 1000))
+        print(f"| {kind} | {few:.0f} | {many:.0f} |")
+    print()
     print("| | |\n| --- | --- |")
     print(
         "| training on owners' records against training in one place, without noise "

@@ -129,17 +129,33 @@ def is_key_holder(message, context):
     return Message(content, reply_to=message)
 
 
+@app.query("add_updates")
+def add_updates(message, context):
+    content = encrypted_sums.answer_add_updates(
+        message.content, task.key_holder(context), context.state
+    )
+    return Message(content, reply_to=message)
+
+
 @app.query("open_sum")
 def open_sum(message, context):
-    holder = task.key_holder(context)
-    return Message(
-        encrypted_sums.answer_open_sum(message.content, holder), reply_to=message
+    content = encrypted_sums.answer_open_sum(
+        message.content, task.key_holder(context), context.state
     )
+    return Message(content, reply_to=message)
+
+
+@app.query("add_votes")
+def add_votes(message, context):
+    content = budget_votes.answer_add_votes(
+        message.content, task.vote_counter(context), context.state
+    )
+    return Message(content, reply_to=message)
 
 
 @app.query("count_votes")
 def count_votes(message, context):
     content = budget_votes.answer_count_votes(
-        message.content, task.vote_counter(context)
+        message.content, task.vote_counter(context), context.state
     )
     return Message(content, reply_to=message)

@@ -40,27 +40,28 @@ class VoteCounter:
         threshold: Int, public: the clients that must vote, and that must be able
             to pay.
         path: As in `KeyHolder`.
+
+    Attributes:
+        holder: The `KeyHolder` to `add` votes with.
     """
 
     def __init__(self, context, verifying_keys, threshold, path):
         self._threshold = threshold
-        self._holder = key_holder.KeyHolder(
+        self.holder = key_holder.KeyHolder(
             context, verifying_keys, threshold, 1, path, purpose=_PURPOSE
         )
 
-    def enough_can_pay(self, run, number, sent):
+    def enough_can_pay(self, total):
         """Whether as many clients as the threshold can pay for a round.
 
         Args:
-            run: String, as in `KeyHolder.open_sum`.
-            number: Int, the round.
-            sent: Dict from client to `(ciphertexts, signature)`.
+            total: `EncryptedTotal` of the votes.
 
         Returns:
             Bool.
 
         Raises:
-            RefusedError: See `KeyHolder.open_sum`.
+            RefusedError: See `KeyHolder.open`.
         """
-        (count,) = self._holder.open_sum(run, number, sent)
+        (count,) = self.holder.open(total)
         return bool(count >= self._threshold)

@@ -60,6 +60,11 @@ def encrypt(context, vector):
     ]
 
 
+def write(vector):
+    """Opposite of `read`."""
+    return [part.serialize() for part in vector]
+
+
 def read(context, ciphertexts):
     """The encrypted vector that a list of bytes stands for.
 

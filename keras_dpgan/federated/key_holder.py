@@ -1,6 +1,7 @@
 """The one who can decrypt, and decrypts sums alone."""
 
 import contextlib
+import dataclasses
 import hashlib
 import json
 
@@ -49,12 +50,29 @@ def _signed(run, number, ciphertexts, purpose):
     return json.dumps([purpose, run, number, digests]).encode()
 
 
+@dataclasses.dataclass(frozen=True)
+class EncryptedTotal:
+    """The encrypted sum of a round so far, kept by the key holder alone.
+
+    Attributes:
+        run: String, the run's name.
+        number: Int, the round.
+        clients: Tuple of the clients whose vectors are in it.
+        ciphertexts: Tuple of bytes, empty of no clients.
+    """
+
+    run: str
+    number: int
+    clients: tuple = ()
+    ciphertexts: tuple = ()
+
+
 class KeyHolder:
     """Holds the secret key, apart from the server, and opens each round once.
 
-    It gets the clients' ciphertexts with their signatures, so that the server
-    can neither open one client's vector nor one that it made up, and adds them
-    itself. It is trusted to decrypt nothing else. Rounds of a run are opened in
+    It gets the clients' ciphertexts with their signatures, some at a time, so that
+    the server can neither open one client's vector nor one that it made up, and adds
+    them itself. It is trusted to decrypt nothing else. Rounds of a run are opened in
     order; which was last is on disk before anything is decrypted.
 
     Args:
@@ -82,41 +100,63 @@ class KeyHolder:
         self.num_left_out = 0
         self._path, self._purpose = path, purpose
 
-    def open_sum(self, run, number, sent):
-        """Decrypts the sum of a round.
+    def add(self, total, sent):
+        """Adds vectors to the sum of a round.
 
-        Vectors that are not signed by a known client for this round, or that are
-        no vectors of the agreed size, are left out.
+        Those that are not signed by a known client for this run, round and purpose,
+        that are no vectors of the agreed size, or whose client is in the sum already
+        are left out.
 
         Args:
-            run: String, the name that the server has given to the run. A vector is
-                opened in the run that its client has signed it for, and there once.
-            number: Int, the round.
+            total: `EncryptedTotal`.
             sent: Dict from client to `(ciphertexts, signature)`.
 
         Returns:
-            int64 array, the sum of the valid vectors modulo `encryption.MODULUS`.
+            `EncryptedTotal`.
+        """
+        clients, vectors = list(total.clients), []
+        if total.ciphertexts:
+            vectors.append(encryption.read(self._context, total.ciphertexts))
+        for client, (ciphertexts, signature) in sent.items():
+            vector = self._valid(total, client, ciphertexts, signature)
+            if vector is None or client in clients:
+                self.num_left_out += 1
+                continue
+            clients.append(client)
+            vectors.append(vector)
+        if not vectors:
+            return total
+        ciphertexts = encryption.write(encryption.add(vectors))
+        return dataclasses.replace(
+            total, clients=tuple(clients), ciphertexts=tuple(ciphertexts)
+        )
+
+    def open(self, total):
+        """Decrypts the sum of a round.
+
+        Args:
+            total: `EncryptedTotal` of `add`.
+
+        Returns:
+            int64 array, the sum of the vectors modulo `encryption.MODULUS`.
 
         Raises:
-            RefusedError: If the round, or a later one, was opened before, or too
-                few vectors are valid.
+            RefusedError: If the round, or a later one of the run, was opened before,
+                or too few vectors are in the sum.
         """
-        vectors = [self._valid(run, number, client, *sent[client]) for client in sent]
-        vectors = [vector for vector in vectors if vector is not None]
-        self.num_left_out += len(sent) - len(vectors)
-        if len(vectors) < self._threshold:
+        if len(total.clients) < self._threshold:
             raise RefusedError(
-                f"{len(vectors)} clients have sent a valid vector, fewer than "
+                f"{len(total.clients)} clients have sent a valid vector, fewer than "
                 f"{self._threshold}."
             )
-        self._enter(run, number)
-        return encryption.decrypt(encryption.add(vectors))
+        self._enter(total.run, total.number)
+        return encryption.decrypt(encryption.read(self._context, total.ciphertexts))
 
-    def _valid(self, run, number, client, ciphertexts, signature):
+    def _valid(self, total, client, ciphertexts, signature):
         """The encrypted vector of a client; `None` where it has to be left out."""
         try:
             key = Ed25519PublicKey.from_public_bytes(self._verifying_keys[client])
-            signed = _signed(run, number, ciphertexts, self._purpose)
+            signed = _signed(total.run, total.number, ciphertexts, self._purpose)
             key.verify(signature, signed)
             vector = encryption.read(self._context, ciphertexts)
         except (KeyError, InvalidSignature, ValueError):

@@ -11,6 +11,8 @@ if importlib.util.find_spec("tenseal") is None:
 pytest.importorskip("cryptography")
 pytest.importorskip("flwr")
 
+from flwr.app import RecordDict
+
 from keras_dpgan.federated import budget_vote
 from keras_dpgan.federated import encryption
 from keras_dpgan.federated import key_holder
@@ -40,6 +42,7 @@ class Federation:
         self.keys = [key_holder.new_signing_key() for _ in max_rounds]
         known = {k: k for k in map(key_holder.verifying_key, self.keys)}
         threshold = COHORT.threshold
+        self.state = RecordDict()
         self.counter = budget_vote.VoteCounter(
             context, known, threshold, folder / "opened"
         )
@@ -82,9 +85,13 @@ class Federation:
         return answer
 
     def _answer_of_key_holder(self, action, content):
+        if action == budget_votes.ADD_VOTES:
+            return budget_votes.answer_add_votes(content, self.counter, self.state)
         if action == budget_votes.COUNT_VOTES:
-            return budget_votes.answer_count_votes(content, self.counter)
-        return encrypted_sums.answer_open_sum(content, self.holder)
+            return budget_votes.answer_count_votes(content, self.counter, self.state)
+        if action == encrypted_sums.ADD_UPDATES:
+            return encrypted_sums.answer_add_updates(content, self.holder, self.state)
+        return encrypted_sums.answer_open_sum(content, self.holder, self.state)
 
     def play(self, number):
         """The opened sum of a round; `None` where there is none."""
@@ -94,6 +101,11 @@ class Federation:
 
     def asked(self, action):
         return sum(a == action for _, a, _ in self.grid.sent)
+
+
+def count(counter, sent):
+    total = counter.holder.add(key_holder.EncryptedTotal(RUN, 0), sent)
+    return counter.enough_can_pay(total)
 
 
 def limit_of(rounds):
@@ -168,7 +180,7 @@ def test_votes_of_a_few_are_not_counted(tmp_path):
         for key in federation.keys[:2]
     }
     with pytest.raises(key_holder.RefusedError, match="fewer than 3"):
-        federation.counter.enough_can_pay(RUN, 0, sent)
+        count(federation.counter, sent)
 
 
 def test_an_update_is_not_opened_as_a_vote(tmp_path):
@@ -179,7 +191,7 @@ def test_an_update_is_not_opened_as_a_vote(tmp_path):
         signature = key_holder.sign(key, RUN, 0, ciphertexts)
         sent[key_holder.verifying_key(key)] = (ciphertexts, signature)
     with pytest.raises(key_holder.RefusedError, match="0 clients"):
-        federation.counter.enough_can_pay(RUN, 0, sent)
+        count(federation.counter, sent)
 
 
 def test_nobody_trains_where_too_few_can_pay(tmp_path):

@@ -111,10 +111,16 @@ def encrypted(mechanism, folder):
 
         return answer
 
+    state = RecordDict()
+
     def answer_of_holder(action, content):
+        if action == budget_votes.ADD_VOTES:
+            return budget_votes.answer_add_votes(content, counter, state)
         if action == budget_votes.COUNT_VOTES:
-            return budget_votes.answer_count_votes(content, counter)
-        return encrypted_sums.answer_open_sum(content, holder)
+            return budget_votes.answer_count_votes(content, counter, state)
+        if action == encrypted_sums.ADD_UPDATES:
+            return encrypted_sums.answer_add_updates(content, holder, state)
+        return encrypted_sums.answer_open_sum(content, holder, state)
 
     grid = grid_here.GridHere([*map(node, range(NUM_CLIENTS)), answer_of_holder])
     everyone = ClientGroup(grid, NUM_CLIENTS + 1, TIMEOUT)

@@ -53,12 +53,12 @@ class Parties:
 
 
 def test_the_encrypted_sum_is_the_plain_sum_of_integers(parties):
-    opened = parties.holder.open_sum(RUN, 0, parties.send(0))
+    opened = open_sum(parties.holder, RUN, 0, parties.send(0))
     assert np.array_equal(opened, parties.vectors.sum(axis=0) % encryption.MODULUS)
 
 
 def test_a_client_may_drop_out(parties):
-    opened = parties.holder.open_sum(RUN, 0, parties.send(0, clients=(0, 1, 3)))
+    opened = open_sum(parties.holder, RUN, 0, parties.send(0, clients=(0, 1, 3)))
     expected = parties.vectors[[0, 1, 3]].sum(axis=0) % encryption.MODULUS
     assert np.array_equal(opened, expected)
 
@@ -80,29 +80,37 @@ def test_the_sum_of_a_thousand_ciphertexts_is_exact():
 
 def test_a_round_below_its_threshold_is_not_opened(parties):
     with pytest.raises(key_holder.RefusedError, match="fewer than 3"):
-        parties.holder.open_sum(RUN, 0, parties.send(0, clients=(0, 1)))
+        open_sum(parties.holder, RUN, 0, parties.send(0, clients=(0, 1)))
 
 
 def test_each_round_is_opened_once_also_after_a_restart(parties):
-    parties.holder.open_sum(RUN, 4, parties.send(4))
+    open_sum(parties.holder, RUN, 4, parties.send(4))
     for number in (4, 3):
         with pytest.raises(key_holder.RefusedError, match="was before"):
-            parties.make_holder().open_sum(RUN, number, parties.send(number))
-    parties.make_holder().open_sum(RUN, 5, parties.send(5))
+            open_sum(parties.make_holder(), RUN, number, parties.send(number))
+    open_sum(parties.make_holder(), RUN, 5, parties.send(5))
 
 
 def test_vectors_of_another_round_are_refused(parties):
     for run, number in ((RUN, 6), ("another", 5)):
         with pytest.raises(key_holder.RefusedError, match="0 clients have sent a vali"):
-            parties.holder.open_sum(run, number, parties.send(5))
+            open_sum(parties.holder, run, number, parties.send(5))
 
 
 def test_a_later_run_begins_its_rounds_anew(parties):
-    parties.holder.open_sum(RUN, 4, parties.send(4))
-    parties.make_holder().open_sum("another", 0, parties.send(0, run="another"))
+    open_sum(parties.holder, RUN, 4, parties.send(4))
+    open_sum(parties.make_holder(), "another", 0, parties.send(0, run="another"))
     # The earlier one does not.
     with pytest.raises(key_holder.RefusedError, match="was before"):
-        parties.make_holder().open_sum(RUN, 4, parties.send(4))
+        open_sum(parties.make_holder(), RUN, 4, parties.send(4))
+
+
+def open_sum(holder, run, number, sent):
+    """The sum of what has come, which is added in two portions."""
+    total = key_holder.EncryptedTotal(run, number)
+    for part in (dict(list(sent.items())[:2]), dict(list(sent.items())[2:])):
+        total = holder.add(total, part)
+    return holder.open(total)
 
 
 def damage(parties, sent, kind):
@@ -124,10 +132,20 @@ def damage(parties, sent, kind):
 @pytest.mark.parametrize("kind", ["altered", "too short", "no ciphertext", "another's"])
 def test_a_vector_that_is_not_valid_is_left_out_and_counted(parties, kind):
     sent = damage(parties, parties.send(0), kind)
-    opened = parties.holder.open_sum(RUN, 0, sent)
+    opened = open_sum(parties.holder, RUN, 0, sent)
     expected = parties.vectors[[0, 1, 3]].sum(axis=0) % encryption.MODULUS
     assert np.array_equal(opened, expected)
     assert parties.holder.num_left_out == 1
+
+
+def test_a_client_counts_once(parties):
+    sent = parties.send(0, clients=(0, 1))
+    total = parties.holder.add(key_holder.EncryptedTotal(RUN, 0), sent)
+    again = parties.holder.add(total, sent)
+    assert again == total
+    assert parties.holder.num_left_out == 2
+    with pytest.raises(key_holder.RefusedError, match="2 clients"):
+        parties.holder.open(again)
 
 
 def test_unknown_clients_do_not_count(parties):
@@ -135,7 +153,7 @@ def test_unknown_clients_do_not_count(parties):
     for stranger in (7, 8, 9):
         sent[stranger] = sent[0]
     with pytest.raises(key_holder.RefusedError, match="fewer than 3"):
-        parties.holder.open_sum(RUN, 0, sent)
+        open_sum(parties.holder, RUN, 0, sent)
 
 
 def test_the_public_part_cannot_decrypt(parties):
@@ -151,7 +169,7 @@ def test_noised_updates_come_out_of_encryption_as_they_went_in(parties):
     mechanism = SharedNoise(cohort, 1.0, 0.5, SIZE, modulus=encryption.MODULUS)
     update = [np.linspace(-0.01, 0.01, SIZE)]
     parties.vectors = np.array([mechanism.privatise(update) for _ in CLIENTS])
-    opened = parties.holder.open_sum(RUN, 0, parties.send(0))
+    opened = open_sum(parties.holder, RUN, 0, parties.send(0))
     (total,) = mechanism.open(opened, update)
     noise = total - len(CLIENTS) * update[0]
     # Four shares, of which three have the whole noise.

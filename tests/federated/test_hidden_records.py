@@ -122,10 +122,16 @@ def encrypted(owners, mechanism, tmp_path):
 
         return answer
 
+    state = RecordDict()
+
     def open_sum(action, content):
+        if action == budget_votes.ADD_VOTES:
+            return budget_votes.answer_add_votes(content, counter, state)
         if action == budget_votes.COUNT_VOTES:
-            return budget_votes.answer_count_votes(content, counter)
-        return encrypted_sums.answer_open_sum(content, holder)
+            return budget_votes.answer_count_votes(content, counter, state)
+        if action == encrypted_sums.ADD_UPDATES:
+            return encrypted_sums.answer_add_updates(content, holder, state)
+        return encrypted_sums.answer_open_sum(content, holder, state)
 
     nodes = [node(o, k) for o, k in zip(owners, keys, strict=True)]
     everyone = ClientGroup(

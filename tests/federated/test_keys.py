@@ -18,6 +18,15 @@ SIZE = 100
 RUN = "a run"
 
 
+def open_sum(holder, run, number, sent):
+    return holder.open(holder.add(key_holder.EncryptedTotal(run, number), sent))
+
+
+def count(counter, run, number, votes):
+    total = counter.holder.add(key_holder.EncryptedTotal(run, number), votes)
+    return counter.enough_can_pay(total)
+
+
 def send(folder, clients):
     """Signed vectors of a first round."""
     context = (folder / "public.context").read_bytes()
@@ -32,13 +41,15 @@ def send(folder, clients):
 
 def test_a_later_run_opens_no_round_of_an_earlier_one(tmp_path):
     keys.make_keys(tmp_path, 3)
-    opened = keys.load_key_holder(tmp_path, 2, SIZE).open_sum(
-        RUN, 0, send(tmp_path, (0, 1, 2))
+    opened = open_sum(
+        keys.load_key_holder(tmp_path, 2, SIZE), RUN, 0, send(tmp_path, (0, 1, 2))
     )
     assert np.all(opened == 6)
     # Another server, with the same keys, leaves one client out.
     with pytest.raises(key_holder.RefusedError, match="was before"):
-        keys.load_key_holder(tmp_path, 2, SIZE).open_sum(RUN, 0, send(tmp_path, (0, 1)))
+        open_sum(
+            keys.load_key_holder(tmp_path, 2, SIZE), RUN, 0, send(tmp_path, (0, 1))
+        )
 
 
 def test_votes_and_updates_of_a_round_have_one_file_and_do_not_meet(tmp_path):
@@ -49,24 +60,24 @@ def test_votes_and_updates_of_a_round_have_one_file_and_do_not_meet(tmp_path):
         signing = (tmp_path / f"client-{n}.signing").read_bytes()
         vote = budget_vote.cast(public, signing, RUN, 0, can_pay=True)
         votes[key_holder.verifying_key(signing)] = vote
-    assert keys.load_vote_counter(tmp_path, 3).enough_can_pay(RUN, 0, votes)
+    assert count(keys.load_vote_counter(tmp_path, 3), RUN, 0, votes)
     updates = send(tmp_path, (0, 1, 2))
     assert np.all(
-        keys.load_key_holder(tmp_path, 3, SIZE).open_sum(RUN, 0, updates) == 6
+        open_sum(keys.load_key_holder(tmp_path, 3, SIZE), RUN, 0, updates) == 6
     )
     with pytest.raises(key_holder.RefusedError, match="was before"):
-        keys.load_vote_counter(tmp_path, 3).enough_can_pay(RUN, 0, votes)
+        count(keys.load_vote_counter(tmp_path, 3), RUN, 0, votes)
     assert len(list(tmp_path.glob("opened-*"))) == 1
 
 
 def test_new_keys_begin_anew_and_know_nothing_of_the_old(tmp_path):
     keys.make_keys(tmp_path, 3)
     old = send(tmp_path, (0, 1, 2))
-    keys.load_key_holder(tmp_path, 2, SIZE).open_sum(RUN, 0, old)
+    open_sum(keys.load_key_holder(tmp_path, 2, SIZE), RUN, 0, old)
     keys.make_keys(tmp_path, 3)
     with pytest.raises(key_holder.RefusedError, match="fewer than 2"):
-        keys.load_key_holder(tmp_path, 2, SIZE).open_sum(RUN, 0, old)
-    opened = keys.load_key_holder(tmp_path, 2, SIZE).open_sum(
-        RUN, 0, send(tmp_path, (0, 1, 2))
+        open_sum(keys.load_key_holder(tmp_path, 2, SIZE), RUN, 0, old)
+    opened = open_sum(
+        keys.load_key_holder(tmp_path, 2, SIZE), RUN, 0, send(tmp_path, (0, 1, 2))
     )
     assert np.all(opened == 6)

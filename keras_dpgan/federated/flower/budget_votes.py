@@ -7,9 +7,11 @@ from keras_dpgan.federated import key_holder
 from keras_dpgan.federated.flower import messages
 from keras_dpgan.federated.flower import signed
 from keras_dpgan.federated.flower.client_updates import check_mechanism
+from keras_dpgan.federated.flower.key_holding import SumAtHolder
+from keras_dpgan.federated.flower.key_holding import TotalInState
 
 BUDGET_VOTE = "query.budget_vote"
-COUNT_VOTES = "query.count_votes"
+ADD_VOTES, COUNT_VOTES = "query.add_votes", "query.count_votes"
 
 
 class BudgetVotes:
@@ -38,13 +40,14 @@ class BudgetVotes:
         facts = {"run": self._run, "round": number}
         request = messages.write([], mechanism=repr(self._mechanism), **facts)
         form = messages.Form(None, np.uint8, facts)
-        votes = self._group.ask(BUDGET_VOTE, request, lambda node: form)
-        if len(votes) < self._mechanism.cohort.threshold:
+        at_holder = SumAtHolder(self._holder, (ADD_VOTES, COUNT_VOTES), facts)
+        votes = self._group.answers(BUDGET_VOTE, request, lambda node: form)
+        for _, arrays in votes:
+            at_holder.add(arrays)
+        if at_holder.num_clients < self._mechanism.cohort.threshold:
             return False
-        request = signed.join(list(votes.values()), **facts)
-        form = messages.Form([(1,)], np.bool_, facts)
-        counted = self._holder.ask(COUNT_VOTES, request, lambda node: form)
-        return any(bool(enough[0]) for (enough,) in counted.values())
+        enough = at_holder.open((1,), np.bool_)
+        return enough is not None and bool(enough[0])
 
 
 def answer_budget_vote(content, mechanism, context, signing_key, budget=None):
@@ -72,20 +75,36 @@ def answer_budget_vote(content, mechanism, context, signing_key, budget=None):
     return signed.write(who, signature, ciphertexts, run=run, round=number)
 
 
-def answer_count_votes(content, counter):
-    """What the key holder answers to `COUNT_VOTES`.
+def answer_add_votes(content, counter, state):
+    """What the key holder answers to `ADD_VOTES`.
 
     Args:
         content: The content of the request.
         counter: A `VoteCounter` that knows clients by their public keys.
+        state: The `flwr.app.RecordDict` of the key holder's context.
+
+    Returns:
+        The content of the reply.
+    """
+    return TotalInState(state, "votes").answer_add(content, counter.holder)
+
+
+def answer_count_votes(content, counter, state):
+    """What the key holder answers to `COUNT_VOTES`.
+
+    Args:
+        content: The content of the request.
+        counter: As in `answer_add_votes`.
+        state: As there.
 
     Returns:
         The content of the reply: one bit.
 
     Raises:
-        RefusedError: See `KeyHolder.open_sum`.
+        RefusedError: See `KeyHolder.open`.
     """
-    sent, facts = signed.read(content)
-    run, number = facts["run"], facts["round"]
-    enough = counter.enough_can_pay(run, number, sent)
-    return messages.write([np.array([enough])], run=run, round=number)
+
+    def bit_of(total):
+        return np.array([counter.enough_can_pay(total)])
+
+    return TotalInState(state, "votes").answer_open(content, bit_of)

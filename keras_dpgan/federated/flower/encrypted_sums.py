@@ -11,9 +11,11 @@ from keras_dpgan.federated.flower import signed
 from keras_dpgan.federated.flower.budget_votes import BudgetVotes
 from keras_dpgan.federated.flower.client_updates import check_mechanism
 from keras_dpgan.federated.flower.group import ClientGroup
+from keras_dpgan.federated.flower.key_holding import SumAtHolder
+from keras_dpgan.federated.flower.key_holding import TotalInState
 
 ENCRYPTED_UPDATE = "train.encrypted_update"
-OPEN_SUM = "query.open_sum"
+ADD_UPDATES, OPEN_SUM = "query.add_updates", "query.open_sum"
 IS_KEY_HOLDER = "query.is_key_holder"
 
 
@@ -56,17 +58,17 @@ class EncryptedSums:
             arrays, mechanism=repr(self._mechanism), **expected, **facts
         )
         form = messages.Form(None, np.uint8, expected)
-        answers = self._group.ask(ENCRYPTED_UPDATE, request, lambda node: form)
-        if len(answers) < self._mechanism.cohort.threshold:
+        at_holder = SumAtHolder(
+            self._holder,
+            (ADD_UPDATES, OPEN_SUM),
+            {"run": self._run, "round": number},
+        )
+        answers = self._group.answers(ENCRYPTED_UPDATE, request, lambda node: form)
+        for _, arrays in answers:
+            at_holder.add(arrays)
+        if at_holder.num_clients < self._mechanism.cohort.threshold:
             return None
-        return self._open(number, list(answers.values()))
-
-    def _open(self, number, answers):
-        facts = {"run": self._run, "round": number}
-        request = signed.join(answers, **facts)
-        form = messages.Form([(self._mechanism.num_parameters,)], np.int64, facts)
-        opened = self._holder.ask(OPEN_SUM, request, lambda node: form)
-        return next(iter(opened.values()))[0] if opened else None
+        return at_holder.open((self._mechanism.num_parameters,), np.int64)
 
 
 def split_off_key_holder(grid, num_clients, **options):
@@ -139,19 +141,32 @@ def answer_encrypted_update(
     )
 
 
-def answer_open_sum(content, holder):
-    """What the key holder answers to `OPEN_SUM`.
+def answer_add_updates(content, holder, state):
+    """What the key holder answers to `ADD_UPDATES`.
 
     Args:
         content: The content of the request.
         holder: A `KeyHolder` that knows clients by their public keys.
+        state: The `flwr.app.RecordDict` of the key holder's context.
+
+    Returns:
+        The content of the reply.
+    """
+    return TotalInState(state, "updates").answer_add(content, holder)
+
+
+def answer_open_sum(content, holder, state):
+    """What the key holder answers to `OPEN_SUM`.
+
+    Args:
+        content: The content of the request.
+        holder: As in `answer_add_updates`.
+        state: As there.
 
     Returns:
         The content of the reply.
 
     Raises:
-        RefusedError: See `KeyHolder.open_sum`.
+        RefusedError: See `KeyHolder.open`.
     """
-    sent, facts = signed.read(content)
-    run, number = facts["run"], facts["round"]
-    return messages.write([holder.open_sum(run, number, sent)], run=run, round=number)
+    return TotalInState(state, "updates").answer_open(content, holder.open)
