@@ -57,6 +57,19 @@ case $MODE in encrypted-*) NODES=$(seq 0 "$CLIENTS") ;; esac
 [ -d "$OUT/keys" ] ||
     python -m keras_dpgan.federated.keys "$OUT/keys" --num-clients "$CLIENTS"
 
+# Each node has what is its own: no client can read the key holder's key.
+hand_out() {
+    folder=$OUT/keys-of-$1
+    [ ! -d "$folder" ] || return 0
+    mkdir -m 700 "$folder"
+    if [ "$1" = "$CLIENTS" ]; then
+        cp -p "$OUT"/keys/holder.* "$OUT"/keys/*.verifying "$folder"
+    else
+        cp -p "$OUT/keys/client-$1".* "$OUT/keys/public.context" "$folder"
+    fi
+}
+for node in $NODES; do hand_out "$node"; done
+
 start superlink flower-superlink \
     --ssl-ca-certfile "$OUT/keys/ca.crt" \
     --ssl-certfile "$OUT/keys/server.pem" --ssl-keyfile "$OUT/keys/server.key" \
@@ -95,7 +108,7 @@ for node in $NODES; do
         --auth-supernode-private-key "$(key_of "$node").key" \
         --clientappio-api-address "127.0.0.1:$((PORT + 3 + node))" \
         --node-config "partition-id=$node num-partitions=$CLIENTS mode=\"$MODE\" \
-            keys=\"$OUT/keys\" ledger=\"$OUT/client-$node.ledger\" ${NODE_CONFIG:-}"
+            keys=\"$OUT/keys-of-$node\" ledger=\"$OUT/client-$node.ledger\" ${NODE_CONFIG:-}"
 done
 
 CONFIG="mode=\"$MODE\" num-clients=$CLIENTS output-dir=\"$OUT\""

@@ -103,7 +103,7 @@ def test_a_killed_key_holder_opens_later_rounds_and_none_twice(tmp_path):
     with deployment_here.Deployment(tmp_path, *settings) as deployment:
 
         def opened(purpose="update"):
-            files = (tmp_path / "keys").glob("opened-*")
+            files = tmp_path.glob("keys-of-3/opened-*")
             lines = [line for file in files for line in entries(file)]
             return [x["opened"] for x in lines if x["purpose"] == purpose]
 
