@@ -1,8 +1,10 @@
 """What the federated modes cost, and whether they hold: `benchmarks/federated.py`."""
 
+import collections
 import pathlib
 import subprocess
 import sys
+import tempfile
 import time
 
 import numpy as np
@@ -10,15 +12,27 @@ import numpy as np
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "federated")]
 
+import test_dropouts as rounds
 import test_record_level as records
 
 from keras_dpgan.federated import encryption
 from keras_dpgan.federated import masks
 from keras_dpgan.federated.cohort import Cohort
+from keras_dpgan.federated.flower import budget_votes
+from keras_dpgan.federated.flower import encrypted_sums
+from keras_dpgan.federated.flower import masked_sums
 from keras_dpgan.federated.shared_noise import SharedNoise
 
 SIZE = 200_000
 ROUNDS = 5
+ACTIONS = (
+    masked_sums.KEYS,
+    masked_sums.SHARES,
+    masked_sums.UPDATE,
+    masked_sums.REVEAL,
+    budget_votes.BUDGET_VOTE,
+    encrypted_sums.ENCRYPTED_UPDATE,
+)
 DROP_OUTS = ["tests/federated/test_dropouts.py"]
 TAMPERING = [
     "tests/federated/test_rounds.py::test_a_reply_that_fails_a_check_is_left_out_and_counted",
@@ -76,6 +90,32 @@ def encrypted_sum_is_exact(num_clients=10):
     return np.array_equal(opened, vectors.sum(axis=0) % encryption.MODULUS)
 
 
+def traffic(sums, grid):
+    """What one client of ten sends and gets in a round: bytes a parameter."""
+    sent, actions = [], set()
+    node = min(grid.nodes)
+
+    def listen(content):
+        sent.append(size_of(content))
+        return content
+
+    grid.tamper = collections.defaultdict(lambda: lambda content: content)
+    for action in ACTIONS:
+        grid.tamper[node, action] = listen
+    if sums.total(0, rounds.MODEL) is None:
+        raise RuntimeError("The round was not opened.")
+    got = []
+    for receiver, action, content in grid.sent:
+        if receiver == node:
+            got.append(size_of(content))
+            actions.add(action)
+    return len(actions), sum(sent) / rounds.SIZE, sum(got) / rounds.SIZE
+
+
+def size_of(content):
+    return sum(len(array.data) for array in content.array_records["arrays"].values())
+
+
 def passed(*tests):
     """How many tests have passed, as pytest says."""
     command = [sys.executable, "-m", "pytest", "-q", *tests]
@@ -102,6 +142,14 @@ def main():
     print("| | seconds | bytes a parameter |\n| --- | --- | --- |")
     for name, seconds, size in rows:
         print(f"| {name} | {seconds:.3f} | {size:.1f} |")
+    print("\nOne round of ten clients, at a client, bytes a parameter:\n")
+    print("| | messages | sends | gets |\n| --- | --- | --- | --- |")
+    masked, grid, _ = rounds.masked(rounds.update_noise())
+    print("| masked sums | {} | {:.1f} | {:.1f} |".format(*traffic(masked, grid)))
+    with tempfile.TemporaryDirectory() as folder:
+        noise = rounds.update_noise(encryption.MODULUS)
+        encrypted = rounds.encrypted(noise, pathlib.Path(folder))
+        print("| encrypted sums | {} | {:.1f} | {:.1f} |".format(*traffic(*encrypted)))
     print("\nPeak memory of a server in one round of such updates, MiB:\n")
     print("| | 10 clients | 1,000 clients |\n| --- | --- | --- |")
     for kind in ("averaged", "encrypted"):

@@ -1,8 +1,8 @@
 """Peak memory of a server in one round: `federated_server.py KIND CLIENTS SIZE`.
 
-KIND is `averaged`, of updates that the server averages, or `encrypted`, of those that it
-passes on to the key holder. Clients and key holder answer from memory of their own, as
-others' machines do: a reply is made when the server pulls it.
+KIND is `averaged`, of updates that the server averages, or `encrypted`, of those that
+it passes on to the key holder. Clients and key holder answer from memory of their own,
+as others' machines do: a reply is made when the server pulls it.
 """
 
 import pathlib
