@@ -1,5 +1,7 @@
 """Rounds of all modes between a server and clients in one process."""
 
+import secrets
+
 import grid_here
 import helpers
 import keras
@@ -219,6 +221,19 @@ def test_noise_from_a_seed_is_said_in_the_entry_of_local_training():
     (entry, others) = (training.entry, helpers.make_gan().d_optimizer)
     assert entry.count == 3
     assert not others.has_insecure_noise
+
+
+def test_nothing_is_left_of_a_round_of_local_training(monkeypatch):
+    # Randomness that is fresh otherwise.
+    monkeypatch.setattr(secrets, "randbelow", lambda limit: 7)
+    adam = keras.optimizers.Adam(0.1)
+    gan = helpers.make_gan(d_optimizer=adam, private=False, run_eagerly=True)
+    training = LocalTraining(gan, *part_of(0), expected_batch_size=40, updates=2)
+    d_weights = [v.numpy() for v in gan.discriminator.trainable_variables]
+    g_weights = gan.generator.get_weights()
+    first = training.weights_after(d_weights, g_weights)
+    assert not helpers.same(d_weights, first)
+    assert helpers.same(first, training.weights_after(d_weights, g_weights))
 
 
 def count_lost(results):
