@@ -1,5 +1,7 @@
 """The Flower app over real processes, with TLS and authentication."""
 
+import time
+
 import deployment_here
 import pytest
 
@@ -16,6 +18,10 @@ def test_three_clients_train_two_rounds_and_leave_nothing_running(tmp_path, mode
     settings = ["rounds=2", "local-updates=1"]
     with deployment_here.Deployment(tmp_path, mode, *settings) as deployment:
         run = deployment.wait()
+        # Flower's own helpers end when they notice that their parent has.
+        deadline = time.monotonic() + 20
+        while deployment.commands() and time.monotonic() < deadline:
+            time.sleep(0.5)
         assert deployment.commands() == []
     assert run["rounds"] == 2
     assert run.get("lost_rounds", 0) == 0
