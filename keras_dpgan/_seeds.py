@@ -14,6 +14,9 @@ def replaced_seeds(make_seed):
     Args:
         make_seed: Function of an int, the number of the draw from 1 on. Returns
             an int tensor of shape `(2,)`.
+
+    Yields:
+        A list of one int, the number of draws so far.
     """
     original = keras.random.SeedGenerator.next
     calls = [0]
@@ -27,6 +30,15 @@ def replaced_seeds(make_seed):
 
     keras.random.SeedGenerator.next = next_seed
     try:
-        yield
+        yield calls
     finally:
         keras.random.SeedGenerator.next = original
+
+
+def seeds_from(seed):
+    """`replaced_seeds` in which each draw has a seed made from one seed.
+
+    Args:
+        seed: Int64 tensor of shape `(2,)`.
+    """
+    return replaced_seeds(lambda number: seed + [number, 0])

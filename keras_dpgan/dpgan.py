@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from keras_dpgan import _keras_internals
 from keras_dpgan import _validate
+from keras_dpgan import arbiter
 from keras_dpgan import checkpoint
-from keras_dpgan import clipping
 from keras_dpgan import export
 from keras_dpgan import lipschitz
 from keras_dpgan import losses
@@ -21,6 +21,7 @@ from keras_dpgan import statement_notes
 from keras_dpgan import training_data
 from keras_dpgan import workers
 from keras_dpgan.chief import FollowChief
+from keras_dpgan.clipping import precision
 from keras_dpgan.data.padding import PaddedDataset
 from keras_dpgan.data.remote import RemoteRecords
 from keras_dpgan.discriminator_schedule import AdaptiveDiscriminatorSteps
@@ -206,10 +207,12 @@ class DPGAN(_keras_internals.BuiltTrainer):
             losses.resolve(losses.get(loss), self.discriminator),
             lipschitz.as_penalty(gradient_penalty),
             lipschitz.as_weight_clipping(weight_clip),
-            clipping.get_engine(engine, physical_batch_size, jit_compile)
-            if private
-            else None,
         )
+        if private:
+            precision.require_full_precision()
+            self._step.engine = arbiter.choose_engine(
+                self._step, self.row_shape, engine, physical_batch_size, jit_compile
+            )
         self.g_loss_metric = keras.metrics.Mean(name="g_loss")
         self.d_loss_fake_metric = keras.metrics.Mean(name="d_loss_fake")
 

@@ -5,7 +5,6 @@ import math
 import tensorflow as tf
 
 from keras_dpgan import networks
-from keras_dpgan._seeds import replaced_seeds
 from keras_dpgan.clipping.contract import at_least_float32
 from keras_dpgan.lipschitz import scores_and_penalty
 from keras_dpgan.mechanisms import noise
@@ -27,7 +26,9 @@ class TrainingStep:
         loss: An `AdversarialLoss`.
         penalty: A `GradientPenalty`, or `None`.
         weight_clip: A `WeightClipping`, or `None`.
-        engine: A clipping engine; `None` for training without privacy.
+
+    Attributes:
+        engine: The clipping engine; `None` for training without privacy.
     """
 
     def __init__(
@@ -39,7 +40,6 @@ class TrainingStep:
         loss,
         penalty,
         weight_clip,
-        engine,
     ):
         self.discriminator = discriminator
         self.generation = generation
@@ -48,7 +48,7 @@ class TrainingStep:
         self.loss = loss
         self.penalty = penalty
         self.weight_clip = weight_clip
-        self.engine = engine
+        self.engine = None
 
     def update_discriminator(self, rows, labels, mask, expected_batch_size, draws):
         """Makes one noisy update from the records of one batch.
@@ -67,7 +67,7 @@ class TrainingStep:
             clipped_sum = self.clipped_sum(rows, labels, mask, pool, own)
             self.apply_clipped_sum(clipped_sum, expected_batch_size)
             return
-        records = self._records(rows, labels, pool, draws)
+        records = self.records(rows, labels, pool, draws)
         variables = self.discriminator.trainable_variables
         self._apply_plain_gradient(variables, records, mask, expected_batch_size)
         self._clip_weights()
@@ -85,11 +85,10 @@ class TrainingStep:
         Returns:
             A `ClippedSum`, not noised.
         """
-        records = self._records(rows, labels, pool, draws)
-        # Below 2**32, the seeds of Keras' layers are of 32 bits a word.
+        records = self.records(rows, labels, pool, draws)
         seeds = draws.integers((tf.shape(rows)[0], 2), 2**32, tf.int64)
-        records["seed"] = seeds
-        return self._clipped_sum(self.discriminator.trainable_variables, records, mask)
+        variables = self.discriminator.trainable_variables
+        return self._clipped_sum(variables, records, mask, seeds)
 
     def _draws_of_records(self, public_draws):
         """The draws that belong to records: secret, if a guarantee is claimed."""
@@ -109,7 +108,7 @@ class TrainingStep:
             for variable in self.discriminator.trainable_variables:
                 variable.assign(self.weight_clip(variable))
 
-    def _records(self, rows, labels, pool, draws):
+    def records(self, rows, labels, pool, draws):
         """All that a record's loss is made of, one of each per record."""
         rows = tf.cast(rows, self.discriminator.variable_dtype)
         n = tf.shape(rows)[0]
@@ -142,17 +141,7 @@ class TrainingStep:
             index += labels * per_label
         return tf.gather(pool, index)
 
-    def _losses_of_own_seed(self, records):
-        """`_record_losses`, with random layers that draw from the records' seeds.
-
-        An engine that runs one record at a time gives each its own; one that runs
-        them all gives the layers, which draw for all rows at once, the first's.
-        """
-        seed = records["seed"][0]
-        with replaced_seeds(lambda number: seed + [number, 0]):
-            return self._record_losses(records)
-
-    def _record_losses(self, records):
+    def record_losses(self, records):
         """One loss per record: all that touches a real row is in it."""
         real, fake, penalties = scores_and_penalty(
             self.discriminator,
@@ -164,21 +153,22 @@ class TrainingStep:
         )
         return self.loss.discriminator(real, fake) + penalties
 
-    def _clipped_sum(self, variables, records, mask):
+    def _clipped_sum(self, variables, records, mask, seeds):
         half_precision = self.discriminator.compute_dtype == "float16"
         scale = _HALF_PRECISION_LOSS_SCALE if half_precision else 1.0
         clipped = self.engine(
-            lambda batch: scale * self._losses_of_own_seed(batch),
+            lambda batch: scale * self.record_losses(batch),
             variables,
             records,
             scale * self.d_optimizer.l2_norm_clip,
             mask,
+            seeds,
         )
         return clipped._replace(sums=[s / scale for s in clipped.sums])
 
     def _apply_plain_gradient(self, variables, records, mask, expected_batch_size):
         with tf.GradientTape() as tape:
-            values = self._record_losses(records)
+            values = self.record_losses(records)
             if mask is not None:
                 values = tf.where(mask, values, tf.zeros_like(values))
             total = tf.reduce_sum(values) / expected_batch_size

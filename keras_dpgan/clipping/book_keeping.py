@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from keras_dpgan.clipping import layer_alone
+from keras_dpgan.clipping import norms
 from keras_dpgan.clipping.contract import at_least_float32
 from keras_dpgan.clipping.weight_gradient import Chunk
 from keras_dpgan.clipping.weight_gradient import Part
@@ -15,6 +16,11 @@ from keras_dpgan.clipping.weight_gradient import chunk_size
 # More would hold more temporary tensors; fewer would leave processors idle in the
 # operations that use one.
 _CHUNKS_AT_ONCE = 2
+
+# A record's products are added up together with those of all others as long as they
+# come, before they cancel, to so many clips in single precision. What they round off
+# the sum is then less than what adding the others up does.
+_MOST_CLIPS_TOGETHER = 64.0
 
 
 class BookKeeping:
@@ -31,6 +37,9 @@ class BookKeeping:
         self._weights = _weight_gradients(recorded)
         # By id of a variable: each record's gradient, where it is kept.
         self._kept = {}
+        # Of each record: what its products come to before they cancel, those of
+        # gradients that are not kept.
+        self._magnitudes = None
 
     def norms(self):
         """An upper bound of each record's norm, no looser than rounding makes it.
@@ -40,14 +49,15 @@ class BookKeeping:
         """
         total = self._chunked_squares()
         for gradient in self._gradients_of_layers_alone():
-            axes = list(range(1, gradient.shape.rank))
-            total += tf.cast(tf.reduce_sum(tf.square(gradient), axes), total.dtype)
+            square = tf.add_n(norms.of_gradients(gradient, None))
+            total += tf.cast(square, total.dtype)
         return tf.sqrt(total)
 
     def _chunked_squares(self):
         dtype = at_least_float32(self._recorded.losses).dtype
         if not self._weights:
-            return tf.zeros((self._n,), dtype)
+            self._magnitudes = tf.zeros((self._n,), dtype)
+            return self._magnitudes
         keeping = [w for w in self._weights if w.keeps_gradients]
         num_chunks = -(-self._n // chunk_size(self._weights))
         size = -(-self._n // num_chunks)
@@ -56,16 +66,20 @@ class BookKeeping:
             start = tf.minimum(number * size, self._n - size)
             chunk = Chunk(start, size, self._n)
             found = [w.norm(chunk) for w in self._weights]
-            square = tf.add_n([tf.cast(sum(s), dtype) for s, _ in found])
-            return square, [g for _, g in found if g is not None]
+            square = tf.add_n([tf.cast(sum(s), dtype) for s, _, _ in found])
+            magnitudes = [tf.cast(m, dtype) for _, _, m in found if m is not None]
+            largest = tf.add_n([tf.zeros_like(square), *magnitudes])
+            return square, largest, [g for _, g, _ in found if g is not None]
 
         kept = [tf.TensorSpec((None, *w.variable.shape), w.dtype) for w in keeping]
-        squares, gradients = tf.map_fn(
+        per_record = tf.TensorSpec((None,), dtype)
+        squares, magnitudes, gradients = tf.map_fn(
             one,
             tf.range(num_chunks),
-            fn_output_signature=(tf.TensorSpec((None,), dtype), kept),
+            fn_output_signature=(per_record, per_record, kept),
             parallel_iterations=_CHUNKS_AT_ONCE,
         )
+        self._magnitudes = self._joined(magnitudes, size)
         for weight, chunks in zip(keeping, gradients, strict=True):
             self._kept[id(weight.variable)] = self._joined(chunks, size)
         return self._joined(squares, size)
@@ -99,18 +113,21 @@ class BookKeeping:
         self._kept.update(found)
         return list(found.values())
 
-    def weighted_sums(self, variables, factors, finite):
+    def weighted_sums(self, variables, factors, l2_norm_clip, finite):
         """The sum over records of a factor times the gradient.
 
         Args:
             variables: List of variables.
             factors: Tensor of shape `(n,)`.
+            l2_norm_clip: Positive scalar.
             finite: Bool tensor of shape `(n,)`. Where it is false, whatever the
                 record left behind is dropped: zero times NaN is NaN.
 
         Returns:
             List of tensors of the variables' shapes, in float32 or float64.
         """
+        alone = self._added_alone(factors, l2_norm_clip)
+        together = tf.where(alone, tf.zeros_like(factors), factors)
         jobs = self._jobs()
         rows = [(job[0].inputs, job[0].gradients) for job in jobs]
         rows, kept = self._cleaned(finite, rows, self._kept)
@@ -119,17 +136,57 @@ class BookKeeping:
             for key, gradient in kept.items()
         }
         for parts, (inputs, gradients) in zip(jobs, rows, strict=True):
-            inputs, gradients = _scaled(parts, inputs, gradients, factors)
+            inputs, gradients = _scaled(parts, inputs, gradients, together)
             for part, total in zip(
                 parts, self._totals(parts, inputs, gradients), strict=True
             ):
                 key = id(part.term.variable)
                 totals[key] = totals[key] + total if key in totals else total
+        for key, total in self._totals_of(alone, factors).items():
+            totals[key] += total
         zeros = [at_least_float32(tf.zeros(v.shape, v.dtype)) for v in variables]
         return [
             tf.cast(totals.get(id(v), zero), zero.dtype)
             for v, zero in zip(variables, zeros, strict=True)
         ]
+
+    def _added_alone(self, factors, l2_norm_clip):
+        """Which records' products would round digits off the others' sum.
+
+        A record may have large products that cancel, as where it equals its fake: its
+        gradient is within the clip, but on the way to it a sum over all records loses
+        the digits of the others.
+        """
+        dtype = self._magnitudes.dtype
+        limit = _MOST_CLIPS_TOGETHER * norms.unit_roundoff(tf.float32)
+        limit *= tf.cast(l2_norm_clip, dtype) / norms.unit_roundoff(dtype)
+        return tf.cast(factors, dtype) * self._magnitudes > limit
+
+    def _totals_of(self, wanted, factors):
+        """The sums over the wanted records, each of whose gradients is made alone."""
+        weights = [w for w in self._weights if not w.keeps_gradients]
+        if not weights:
+            return {}
+
+        def add(number, *totals):
+            i = places[number]
+            found = [w.of_one_record(i, self._n) for w in weights]
+            added = [
+                total + tf.cast(factors[i], g.dtype) * g
+                for total, g in zip(totals, found, strict=True)
+            ]
+            return number + 1, *added
+
+        places = tf.cast(tf.where(wanted)[:, 0], tf.int32)
+        zeros = [tf.zeros(w.variable.shape, w.dtype) for w in weights]
+        _, *totals = tf.while_loop(
+            lambda number, *_: number < tf.size(places),
+            add,
+            (tf.constant(0), *zeros),
+            parallel_iterations=1,
+        )
+        keys = [id(w.variable) for w in weights]
+        return dict(zip(keys, totals, strict=True))
 
     def _jobs(self):
         """Lists of parts that share inputs and gradients, where none are kept."""

@@ -19,7 +19,9 @@ def chunked(engine, physical_batch_size):
         An engine.
     """
 
-    def engine_by_parts(loss_fn, variables, records, l2_norm_clip, mask=None):
+    def engine_by_parts(
+        loss_fn, variables, records, l2_norm_clip, mask=None, seeds=None
+    ):
         n = contract.num_rows(records)
 
         def add_part(start, sums, *counts):
@@ -30,6 +32,7 @@ def chunked(engine, physical_batch_size):
                 tf.nest.map_structure(lambda t: t[part], records),
                 l2_norm_clip,
                 None if mask is None else mask[part],
+                None if seeds is None else seeds[part],
             )
             sums = [a + b for a, b in zip(sums, total.sums, strict=True)]
             counts = [a + b for a, b in zip(counts, total[1:], strict=True)]

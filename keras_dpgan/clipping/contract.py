@@ -2,7 +2,8 @@
 
 An engine is a callable
 
-    engine(loss_fn, variables, records, l2_norm_clip, mask=None) -> ClippedSum
+    engine(loss_fn, variables, records, l2_norm_clip, mask=None, seeds=None)
+        -> ClippedSum
 
 * `loss_fn(records)` returns one loss per record, shape `(n,)`. Loss `i` may
   depend on record `i` and on the variables, on nothing else. Inside it a
@@ -16,6 +17,9 @@ An engine is a callable
 * `l2_norm_clip` is a positive scalar.
 * `mask`, if given, has shape `(n,)`; records where it is false count as
   absent.
+* `seeds`, if given, is an int64 tensor of shape `(n, 2)` of numbers below 2**32, one
+  pair for each record, of what layers draw. Whoever wants a guarantee gives secret
+  ones; by default TensorFlow draws them.
 
 A record whose loss or gradient is not finite counts as zero.
 """
@@ -81,6 +85,11 @@ def num_rows(records):
     return tf.shape(first)[0]
 
 
+def seeds_of_records(n):
+    """Seeds of `n` records that TensorFlow draws: a user's seed repeats them."""
+    return tf.random.uniform((n, 2), maxval=2**32, dtype=tf.int64)
+
+
 def empty_sum(variables):
     """The `ClippedSum` of no records."""
     zeros = [at_least_float32(tf.zeros(v.shape, v.dtype)) for v in variables]
@@ -89,9 +98,13 @@ def empty_sum(variables):
 
 def at_least_float32(tensor):
     """Casts half precision up; leaves float32 and float64 as they are."""
-    if tensor.dtype in (tf.float16, tf.bfloat16):
-        return tf.cast(tensor, tf.float32)
-    return tensor
+    return tf.cast(tensor, sum_dtype(tensor.dtype))
+
+
+def sum_dtype(dtype):
+    """The dtype in which gradients of a dtype are added: float32 or better."""
+    dtype = tf.as_dtype(dtype)
+    return tf.float32 if dtype in (tf.float16, tf.bfloat16) else dtype
 
 
 def as_tensor(variable):

@@ -10,7 +10,7 @@ from keras_dpgan.clipping.recorded_pass import RecordedPass
 from keras_dpgan.clipping.vectorized import vectorized
 
 
-def ghost(loss_fn, variables, records, l2_norm_clip, mask=None):
+def ghost(loss_fn, variables, records, l2_norm_clip, mask=None, seeds=None):
     """Clips and sums the records' gradients without computing each one.
 
     One forward and one backward pass of the whole batch, to the layers' outputs
@@ -32,15 +32,18 @@ def ghost(loss_fn, variables, records, l2_norm_clip, mask=None):
         records: Structure of tensors of shape `(n, ...)`; `n` may be zero.
         l2_norm_clip: Positive scalar.
         mask: Bool tensor of shape `(n,)`, or `None`.
+        seeds: Int64 tensor of shape `(n, 2)`, or `None`. What layers draw for all
+            records comes from the first.
 
     Returns:
         A `ClippedSum`.
     """
     records = tf.nest.map_structure(tf.convert_to_tensor, records)
     n = contract.num_rows(records)
+    seeds = contract.seeds_of_records(n) if seeds is None else seeds
 
     def clip_and_sum():
-        return _clip_and_sum(loss_fn, variables, records, l2_norm_clip, mask)
+        return _clip_and_sum(loss_fn, variables, records, l2_norm_clip, mask, seeds)
 
     def nothing():
         return contract.empty_sum([contract.as_tensor(v) for v in variables])
@@ -51,11 +54,11 @@ def ghost(loss_fn, variables, records, l2_norm_clip, mask=None):
     return tf.cond(n > 0, clip_and_sum, nothing)
 
 
-def _clip_and_sum(loss_fn, variables, records, l2_norm_clip, mask):
-    recorded = RecordedPass(loss_fn, variables, records)
+def _clip_and_sum(loss_fn, variables, records, l2_norm_clip, mask, seeds):
+    recorded = RecordedPass(loss_fn, variables, records, seeds[0])
     if recorded.problem is not None:
         _warn(f"Gradients are computed record by record: {recorded.problem}.")
-        return vectorized(loss_fn, variables, records, l2_norm_clip, mask)
+        return vectorized(loss_fn, variables, records, l2_norm_clip, mask, seeds)
     for name in recorded.layers_alone:
         _warn(
             f"Gradients of layer {name!r} are computed record by record: there is no "
@@ -77,7 +80,7 @@ def _clipped_sum(recorded, variables, l2_norm_clip, mask):
     factors, unclipped = contract.clip_factors(norms, l2_norm_clip)
     factors = tf.where(present & finite, factors, tf.zeros_like(factors))
     return contract.ClippedSum(
-        books.weighted_sums(variables, factors, finite),
+        books.weighted_sums(variables, factors, l2_norm_clip, finite),
         tf.reduce_sum(tf.cast(present, tf.int32)),
         tf.reduce_sum(tf.cast(present & finite & unclipped, tf.int32)),
     )

@@ -5,6 +5,8 @@ import tensorflow as tf
 
 from keras_dpgan import _keras_internals
 from keras_dpgan.clipping.contract import at_least_float32
+from keras_dpgan.clipping.contract import sum_dtype
+from keras_dpgan.clipping.vectorized import map_records
 
 
 def claimed_variables(layer):
@@ -94,10 +96,10 @@ def per_record_gradients(use, values, gradients, backward, n):
             output_gradients=weighted,
             unconnected_gradients=tf.UnconnectedGradients.ZERO,
         )
-        return [tf.convert_to_tensor(g) for g in found]
+        return [at_least_float32(tf.convert_to_tensor(g)) for g in found]
 
-    found = tf.vectorized_map(gradients_of_one, tensors, fallback_to_while_loop=True)
-    return [at_least_float32(g) for g in found]
+    dtypes = [sum_dtype(v.dtype) for v in values]
+    return map_records(gradients_of_one, tensors, dtypes)
 
 
 def _targets(use, weights, inputs, gradients, backward):

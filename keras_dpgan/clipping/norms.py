@@ -10,7 +10,8 @@ Differential Privacy".
 
 Where positions cancel, as a real row and its fake do, the second form loses
 digits, and a norm that is too small would break the clip. So each form comes
-with a bound on its rounding error, and callers clip by the sum of both.
+with a bound on its rounding error, and callers clip by the sum of both. The bound
+counts what is lost where squares of tiny numbers become zero, too.
 """
 
 import collections
@@ -40,6 +41,29 @@ def unit_roundoff(dtype):
     return float(np.finfo(dtype.as_numpy_dtype).eps) / 2.0
 
 
+def underflow(dtype):
+    """The most that a number may lose where it is too small for its dtype."""
+    return float(np.finfo(dtype.as_numpy_dtype).tiny)
+
+
+def of_rows(rows):
+    """The L2 norm of each row, no smaller than rounding makes it.
+
+    Args:
+        rows: Float tensor of shape `(records, ...)`.
+
+    Returns:
+        Tensor of shape `(records,)`.
+    """
+    squares = tf.reduce_sum(tf.square(rows), list(range(1, rows.shape.rank)))
+    return tf.sqrt(squares + _size(rows) * underflow(rows.dtype))
+
+
+def _size(rows):
+    """The numbers in a row, as a float of the rows' dtype."""
+    return tf.cast(tf.reduce_prod(tf.shape(rows)[1:]), rows.dtype)
+
+
 def of_gradients(gradients, magnitude):
     """The squared norm of gradients that are there.
 
@@ -53,10 +77,29 @@ def of_gradients(gradients, magnitude):
     """
     axes = list(range(1, gradients.shape.rank))
     value = tf.reduce_sum(tf.square(gradients), axes)
+    lost = tf.fill(tf.shape(value), _size(gradients) * underflow(gradients.dtype))
     if magnitude is None:
-        return Square(value, tf.zeros_like(value))
+        return Square(value, lost)
     slack = 2.0 * unit_roundoff(gradients.dtype) * magnitude
-    return Square(value, slack * (2.0 * tf.sqrt(value) + slack))
+    return Square(value, slack * (2.0 * tf.sqrt(value) + slack) + lost)
+
+
+def lost_in_products(sizes, squares):
+    """The most that the product of two Gram matrices loses to numbers too small.
+
+    Args:
+        sizes: `(positions, left_size, right_size)`, ints.
+        squares: Tensor of shape `(records,)`: the sum of the squares of all numbers
+            that the matrices are made of, or more.
+
+    Returns:
+        Tensor of shape `(records,)`.
+    """
+    # An entry of one matrix has lost at most its inner product's length times a tiny
+    # number, and is multiplied by an entry of the other, which is at most `squares`.
+    positions, left_size, right_size = sizes
+    entries = positions**2 * (left_size + right_size)
+    return underflow(squares.dtype) * entries * (squares + 1.0)
 
 
 def of_products(left, right, left_gram):

@@ -3,9 +3,10 @@
 import keras
 import tensorflow as tf
 
-from keras_dpgan.clipping import row_layout
+from keras_dpgan._seeds import seeds_from
 from keras_dpgan.clipping.contract import as_tensor
 from keras_dpgan.clipping.recording import Recorder
+from keras_dpgan.clipping.row_layout import find_row_layout
 from keras_dpgan.clipping.zero_gradients import is_zero
 
 
@@ -16,6 +17,7 @@ class RecordedPass:
         loss_fn: See `keras_dpgan.clipping.contract`.
         variables: List of variables.
         records: Structure of tensors of shape `(n, ...)`.
+        seed: Int64 tensor of shape `(2,)`, of what layers draw for all records.
 
     Attributes:
         losses: Tensor of shape `(n,)`.
@@ -29,25 +31,25 @@ class RecordedPass:
             variable, or `None`.
     """
 
-    def __init__(self, loss_fn, variables, records):
-        def trace(records):
+    def __init__(self, loss_fn, variables, records, seed):
+        def trace(records, seed):
             recorder = Recorder(variables)
-            recorder.losses(loss_fn, records)
-            return recorder
+            return recorder, recorder.losses(loss_fn, records, seed)
 
-        expected = row_layout.blocks_of_calls(trace, records)
-        self._recorder = Recorder(variables, expected)
-        self.losses = self._recorder.losses(loss_fn, records)
+        layout = find_row_layout(trace, records)
+        self._recorder = Recorder(variables, layout.calls)
+        self.losses = self._recorder.losses(loss_fn, records, seed)
         self.uses = self._recorder.uses
         self.output_gradients, self.second_gradients, residual = self._differentiate(
             variables
         )
         self.problem = (
             self._recorder.problem
-            or _rows_problem(expected)
+            or _rows_problem(layout.calls)
+            or layout.problem
             or _residual_problem(variables, residual)
             or _mixed_problem(self.uses)
-            or self._unreached_problem(loss_fn, records)
+            or self._unreached_problem(loss_fn, records, seed)
         )
 
     def _differentiate(self, variables):
@@ -71,7 +73,7 @@ class RecordedPass:
         """The names of the layers that were recorded as a whole."""
         return sorted({u.layer.name for u in self.uses if u.variables is not None})
 
-    def _unreached_problem(self, loss_fn, records):
+    def _unreached_problem(self, loss_fn, records, seed):
         """Says so where a recorded operation has no gradient but should have one."""
         unreached = [
             use
@@ -79,7 +81,8 @@ class RecordedPass:
             if not use.backward and all(g is None for g in gradients)
         ]
         variables = {id(v): v for use in unreached for v in use.all_variables()}
-        if not variables or not _depends(loss_fn, list(variables.values()), records):
+        variables = list(variables.values())
+        if not variables or not _depends(loss_fn, variables, records, seed):
             return None
         names = sorted({use.layer.name for use in unreached})
         return f"the gradient does not reach layers {names} as they were called"
@@ -123,7 +126,7 @@ def _mixed_problem(uses):
     )
 
 
-def _depends(loss_fn, variables, records):
+def _depends(loss_fn, variables, records, seed):
     """Whether the losses depend on any of the variables, as a plain tape sees it."""
     found = []
 
@@ -131,7 +134,8 @@ def _depends(loss_fn, variables, records):
         tensors = [as_tensor(v) for v in variables]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(tensors)
-            losses = loss_fn(records)
+            with seeds_from(seed):
+                losses = loss_fn(records)
         found.extend(map(_unless_zero, tape.gradient(losses, tensors)))
 
     specs = tf.nest.map_structure(

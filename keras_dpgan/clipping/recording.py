@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from keras_dpgan import _keras_internals
+from keras_dpgan._seeds import seeds_from
 from keras_dpgan.clipping import layer_alone
 from keras_dpgan.clipping.contract import as_tensor
 from keras_dpgan.clipping.input_gradient import recorder_scope
@@ -34,8 +35,10 @@ class Use:
         blocks: Int, the rows per record: row `j` belongs to record `j % n`.
         variables: List of variables, where a layer is recorded as a whole; then
             `terms` is empty.
-        changes_state: Whether the operation assigns to variables, as one that
-            draws random numbers does: run once more, it would do something else.
+        changes_state: Whether the operation assigns to variables: run once more, it
+            would do something else.
+        draws: Whether layers inside it draw random numbers: run once more, they would
+            draw others.
         backward: List of `BackwardUse`, one for each input gradient.
     """
 
@@ -47,6 +50,7 @@ class Use:
     blocks: int = None
     variables: list = None
     changes_state: bool = False
+    draws: bool = False
     backward: list = dataclasses.field(default_factory=list)
 
     def all_variables(self):
@@ -106,6 +110,7 @@ class Recorder:
         self._purpose = None
         self._suspended = False
         self._num_calls = 0
+        self._num_draws = [0]
         self._num_input_gradients = 0
         self._values = {
             id(v): tf.convert_to_tensor(as_tensor(v))
@@ -113,9 +118,20 @@ class Recorder:
             if isinstance(v, keras.Variable)
         }
 
-    def losses(self, loss_fn, records):
-        """Calls `loss_fn` and records what happens in it."""
-        with self.tape, recorder_scope(self), _recorded_layer_calls(self):
+    def losses(self, loss_fn, records, seed):
+        """Calls `loss_fn` and records what happens in it.
+
+        Args:
+            loss_fn: See `keras_dpgan.clipping.contract`.
+            records: Structure of tensors of shape `(n, ...)`.
+            seed: Int64 tensor of shape `(2,)`, of what layers draw for all records.
+        """
+        with (
+            self.tape,
+            recorder_scope(self),
+            _recorded_layer_calls(self),
+            seeds_from(seed) as self._num_draws,
+        ):
             self.tape.watch([as_tensor(v) for v in self.variables])
             return loss_fn(records)
 
@@ -224,11 +240,13 @@ class Recorder:
         call = self._num_calls
         self._num_calls += 1
         values = [(v, self._values[id(v)]) for v in variables]
+        draws_before = self._num_draws[0]
         scope = keras.StatelessScope(state_mapping=values)
         if self._expected is None:
             with scope:
                 use.outputs = run(use.inputs)
             use.changes_state = len(scope.state_mapping) > len(values)
+            use.draws = self._num_draws[0] > draws_before
             self.uses.append(use)
             return use.outputs
         use.blocks = self._blocks_of_call(call, use.layer)

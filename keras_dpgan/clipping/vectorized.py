@@ -1,17 +1,22 @@
 """Per-record gradients by `tf.vectorized_map`: any model, more memory."""
 
+import warnings
+
 import tensorflow as tf
 
-from keras_dpgan._seeds import replaced_seeds
+from keras_dpgan._seeds import seeds_from
 from keras_dpgan.clipping import contract
+from keras_dpgan.clipping import norms
 
 
-def vectorized(loss_fn, variables, records, l2_norm_clip, mask=None):
+def vectorized(loss_fn, variables, records, l2_norm_clip, mask=None, seeds=None):
     """Clips and sums the records' gradients, each computed on its own.
 
-    It holds every record's gradient at once, `n` times the weights in memory,
-    and takes any model whose operations `tf.vectorized_map` knows. Source: Abadi
-    et al. 2016, "Deep Learning with Differential Privacy", algorithm 1.
+    It holds every record's gradient at once, `n` times the weights in memory. A loss
+    that `tf.vectorized_map` cannot take is run in a loop over the records, and that
+    is said in a warning. Either way the loss of a record is computed on a batch of
+    that record alone, so that no other can have a part in it. Source: Abadi et al.
+    2016, "Deep Learning with Differential Privacy", algorithm 1.
 
     Args:
         loss_fn: See `keras_dpgan.clipping.contract`.
@@ -19,56 +24,81 @@ def vectorized(loss_fn, variables, records, l2_norm_clip, mask=None):
         records: Structure of tensors of shape `(n, ...)`; `n` may be zero.
         l2_norm_clip: Positive scalar.
         mask: Bool tensor of shape `(n,)`, or `None`.
+        seeds: Int64 tensor of shape `(n, 2)`, or `None`.
 
     Returns:
         A `ClippedSum`.
     """
     tensors = [contract.as_tensor(v) for v in variables]
+    n = contract.num_rows(records)
+    seeds = contract.seeds_of_records(n) if seeds is None else seeds
     return tf.cond(
-        contract.num_rows(records) > 0,
-        lambda: _clip_and_sum(loss_fn, tensors, records, l2_norm_clip, mask),
+        n > 0,
+        lambda: _clip_and_sum(loss_fn, tensors, records, l2_norm_clip, mask, seeds),
         lambda: contract.empty_sum(tensors),
     )
 
 
-def per_record_gradients(loss_fn, variables, records):
+def per_record_gradients(loss_fn, variables, records, seeds):
     """Each record's gradient, not clipped.
 
     Args:
         loss_fn: See `keras_dpgan.clipping.contract`.
         variables: List of variables.
         records: Structure of tensors of shape `(n, ...)`, `n` at least one.
+        seeds: Int64 tensor of shape `(n, 2)`.
 
     Returns:
         List of tensors of shape `(n,) + variable.shape`, in float32 or better.
     """
     variables = [contract.as_tensor(v) for v in variables]
-    n = contract.num_rows(records)
-    seeds = tf.random.uniform((n,), maxval=tf.int32.max, dtype=tf.int32)
 
     def gradients_of_one(args):
         record, seed = args
         batch = tf.nest.map_structure(lambda t: t[tf.newaxis], record)
-        with _seeds_of_one_record(seed):
+        with seeds_from(seed):
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(variables)
                 loss = tf.reduce_sum(loss_fn(batch))
-            return tape.gradient(
+            found = tape.gradient(
                 loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO
             )
+        return [contract.at_least_float32(tf.convert_to_tensor(g)) for g in found]
 
-    gradients = tf.vectorized_map(
-        gradients_of_one, (records, seeds), fallback_to_while_loop=True
-    )
-    return [contract.at_least_float32(g) for g in gradients]
+    dtypes = [contract.sum_dtype(v.dtype) for v in variables]
+    return map_records(gradients_of_one, (records, seeds), dtypes)
 
 
-def _clip_and_sum(loss_fn, variables, records, l2_norm_clip, mask):
-    gradients = per_record_gradients(loss_fn, variables, records)
+def map_records(function, records, dtypes):
+    """Applies a function to each record by itself.
+
+    Args:
+        function: A function of the structure of one record's tensors, which returns a
+            list of tensors.
+        records: Structure of tensors of shape `(n, ...)`, `n` at least one.
+        dtypes: List of the results' dtypes.
+
+    Returns:
+        List of tensors of shape `(n, ...)`.
+    """
+    try:
+        return tf.vectorized_map(function, records, fallback_to_while_loop=True)
+    except Exception as error:  # Whatever it is that it cannot vectorize.
+        warnings.warn(
+            "Records are worked on one after another, which is slow: "
+            f"`tf.vectorized_map` cannot take this loss ({type(error).__name__}: "
+            f"{str(error)[:200]}).",
+            stacklevel=2,
+        )
+        return tf.map_fn(function, records, fn_output_signature=dtypes)
+
+
+def _clip_and_sum(loss_fn, variables, records, l2_norm_clip, mask, seeds):
+    gradients = per_record_gradients(loss_fn, variables, records, seeds)
     n = contract.num_rows(records)
     present = tf.ones((n,), tf.bool) if mask is None else tf.cast(mask, tf.bool)
     flat = [tf.reshape(g, (n, -1)) for g in gradients]
-    squares = tf.add_n([tf.reduce_sum(tf.square(g), axis=1) for g in flat])
+    squares = tf.add_n([tf.square(norms.of_rows(g)) for g in flat])
     factors, unclipped = contract.clip_factors(tf.sqrt(squares), l2_norm_clip)
     kept = present & (factors > 0)
     factors = tf.where(kept, factors, tf.zeros_like(factors))
@@ -89,12 +119,3 @@ def _clip_and_sum(loss_fn, variables, records, l2_norm_clip, mask):
         tf.reduce_sum(tf.cast(present, tf.int32)),
         tf.reduce_sum(tf.cast(present & unclipped, tf.int32)),
     )
-
-
-def _seeds_of_one_record(seed):
-    """Gives random layers a seed of the record's own.
-
-    Inside `tf.vectorized_map` a `SeedGenerator` would hand every record the
-    same dropout mask, and its state cannot be assigned there.
-    """
-    return replaced_seeds(lambda number: tf.stack([seed, tf.constant(number)]))

@@ -96,14 +96,12 @@ class Chunk:
         return self._rows[key]
 
     def row_norms(self, tensor, block):
-        """The L2 norm of each of these rows; `None` where they are ints."""
+        """The L2 norm of each of these rows, or of their one-hot vectors."""
         if not tensor.dtype.is_floating:
-            return None
+            return float(math.prod(tensor.shape[1:])) ** 0.5
         key = tensor.ref(), block
         if key not in self._norms:
-            rows = self.rows(tensor, block)
-            axes = list(range(1, rows.shape.rank))
-            self._norms[key] = tf.sqrt(tf.reduce_sum(tf.square(rows), axes))
+            self._norms[key] = norms.of_rows(self.rows(tensor, block))
         return self._norms[key]
 
 
@@ -195,18 +193,30 @@ class WeightGradient:
             chunk: A `Chunk`.
 
         Returns:
-            `(square, gradients)`: a `Square`, and the records' gradients, or
-            `None` if they are not kept.
+            `(square, gradients, magnitude)`: a `Square`; and either the records'
+            gradients, if they are kept, or what they would amount to if nothing in
+            them cancelled, a tensor of shape `(records,)`. The other is `None`.
         """
-        if self.form == "direct":
-            square, gradients = self._direct(self._blocks(chunk))
-            return square, gradients if self.keeps_gradients else None
         blocks = self._blocks(chunk)
+        if self.keeps_gradients:
+            return *self._direct(blocks), None
+        magnitude = tf.add_n([b.magnitude() for b in blocks])
+        if self.form == "direct":
+            return self._direct(blocks)[0], None, magnitude
         square = self._gram(blocks)
         cancelled = square.error > _TOLERATED_ERROR * square.value
         # A comparison with what is not finite is false: such a record is zero
         # whatever its norm.
-        return self._recomputed(square, cancelled, chunk), None
+        return self._recomputed(square, cancelled, chunk), None, magnitude
+
+    def of_one_record(self, i, n):
+        """The gradient of a single record, of the variable's shape.
+
+        Args:
+            i: int32 scalar, the record.
+            n: int32 scalar, the number of all records.
+        """
+        return self._direct(self._blocks(Chunk(i, 1, n)))[1][0]
 
     def _blocks(self, chunk):
         """The `Block` of each part and each row of a record."""
@@ -227,6 +237,15 @@ class WeightGradient:
         return norms.of_gradients(gradients, magnitude), gradients
 
     def _gram(self, blocks):
+        square = self._square_of_products(blocks)
+        _, _, left, right = self.parts[0].sizes()
+        positions = sum(p.sizes()[1] * p.blocks for p in self.parts)
+        # Each number is in at most as many patches as a patch has numbers.
+        squares = left * tf.add_n([b.squares() for b in blocks])
+        lost = norms.lost_in_products((positions, left, right), squares)
+        return norms.Square(square.value, square.error + lost)
+
+    def _square_of_products(self, blocks):
         if self.form == "patch_gram":
             images = [
                 b.term.sliding.channels_last(b.term.image(b.inputs, b.gradients))
@@ -287,6 +306,10 @@ class Block:
         return self.term.magnitude(
             input_norm() if self.term.uses_inputs else None, gradient_norm()
         )
+
+    def squares(self):
+        """The sum of the squares of all numbers of both, or more."""
+        return tf.add_n([tf.square(norm()) for norm in self._row_norms])
 
 
 def _row_numbers(part):

@@ -1,5 +1,7 @@
 """Which layer of a model did what the row probe has found."""
 
+import re
+
 import numpy as np
 
 from keras_dpgan import _keras_internals
@@ -35,25 +37,42 @@ def layers_whose_state_differs(model, state, other_state):
     return list(owners.values())
 
 
-def first_mixing_layer(model, outputs, changed_outputs, others, tolerance):
-    """The first layer whose outputs for the other rows differ, or the model.
+def first_mixing_layer(model, outputs, other_outputs, rows, other_rows, tolerance):
+    """The first layer whose outputs for the same rows differ, or the model.
 
     Args:
         model: A `keras.Model`.
-        outputs: What `layer_outputs` gave.
-        changed_outputs: The same after one row was changed.
-        others: List of ints, the rows that were not.
+        outputs: What `layer_outputs` gave for one batch.
+        other_outputs: The same for another batch.
+        rows: List of ints, the rows of the first batch that the other has, too.
+        other_rows: List of ints, where the other batch has them.
         tolerance: Float, see `agree`.
     """
-    num_rows = len(others) + 1
-    pairs = zip(outputs, changed_outputs, strict=False)
-    for (layer, first), (_, changed) in pairs:
-        # What has no rows, or other ones, cannot be compared.
-        if first.shape != changed.shape or first.shape[:1] != (num_rows,):
+    for (layer, first), (_, other) in zip(outputs, other_outputs, strict=False):
+        # What has no rows, or too few of them, cannot be compared.
+        if first.shape[1:] != other.shape[1:] or first.ndim == 0:
             continue
-        if not agree([first[others]], [changed[others]], tolerance):
+        if len(first) <= max(rows) or len(other) <= max(other_rows):
+            continue
+        if not agree([first[rows]], [other[other_rows]], tolerance):
             return layer
     return model
+
+
+def layer_of_operation(model, name):
+    """The innermost layer inside whose call an operation was made, or the model.
+
+    Args:
+        model: A `keras.Model`.
+        name: String, the operation's name: scopes, with slashes between them.
+    """
+    scopes = name.split("/")
+    found = model
+    for layer in _keras_internals.all_layers(model):
+        # A scope that was entered before has a number at its end.
+        if any(re.fullmatch(re.escape(layer.name) + r"(_\d+)?", s) for s in scopes):
+            found = layer
+    return found
 
 
 def agree(arrays, others, tolerance):

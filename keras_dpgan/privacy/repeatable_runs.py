@@ -13,7 +13,7 @@ from keras_dpgan._seeds import replaced_seeds
 @contextlib.contextmanager
 def repeatable(model):
     """Fixes what layers draw, and gives the variables back their values."""
-    with _fixed_seeds(), _restored(variables_of(model)):
+    with _fixed_seeds(), restored(model):
         yield
 
 
@@ -67,8 +67,9 @@ def _recorded(layer, made):
 
 
 @contextlib.contextmanager
-def _restored(variables):
-    """Gives the variables back the values that they had."""
+def restored(model):
+    """Gives a model's variables back the values that they had."""
+    variables = variables_of(model)
     values = [v.numpy() for v in variables]
     try:
         yield

@@ -2,7 +2,7 @@
 
 It finds what no list of layers knows, such as a layer of one's own that
 subtracts the batch's mean. What a model does on some data alone (a branch that
-random rows never take) stays unseen.
+random rows never take), or in batches of more than a thousand rows, stays unseen.
 """
 
 import dataclasses
@@ -12,17 +12,23 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_dpgan.clipping.effects import draws
 from keras_dpgan.privacy import culprits
 from keras_dpgan.privacy import repeatable_runs
+from keras_dpgan.privacy.isolation import IsolationProbe
 
 MIXES_ROWS = "mixes_rows"
 KEEPS_STATE = "keeps_state"
 ADDS_LOSS = "adds_loss"
+DRAWS = "draws"
+HAS_EFFECT = "has_effect"
 
 _ROWS = 4
 _CHANGED = 1
 _OTHERS = [0, 2, 3]
 _FREE_DIMENSION = 8
+_SCALES = [1.0, 10.0, 0.1, 100.0]
+_TOLERANCE_ACROSS_SIZES = 1e-3
 _PRECISION = {"float16": 2**-10, "bfloat16": 2**-7, "float64": 2**-52}
 
 
@@ -32,7 +38,8 @@ class Finding:
 
     Attributes:
         layer: The name of the layer that does it, the innermost known.
-        kind: `"mixes_rows"`, `"keeps_state"` or `"adds_loss"`.
+        kind: `"mixes_rows"`, `"keeps_state"`, `"adds_loss"`, `"draws"` or
+            `"has_effect"`.
     """
 
     layer: str
@@ -60,10 +67,10 @@ def random_rows(row_shape, num_classes=None, seed=0):
 def probe(model, inputs=None):
     """Changes one of four random rows and looks at what happens to the others.
 
-    Done in inference and in training mode. The random numbers of layers
-    (dropout) are held fixed, so that they make no difference; where a model
-    draws others, the derivative of the others in the changed row decides alone.
-    The model's variables are left as they were, and global seeds untouched.
+    Done in inference and in training mode. Then rows are removed, moved, repeated and
+    put into a large batch. The random numbers of layers (dropout) are held fixed, so
+    that they make no difference. The model's variables are left as they were, and
+    global seeds untouched.
 
     Args:
         model: A built `keras.Model`.
@@ -77,14 +84,71 @@ def probe(model, inputs=None):
         ValueError: If `inputs` are needed, or if a model of a distribution
             strategy cannot be copied.
     """
-    if _is_distributed(model):
-        return _probe_a_copy(model, inputs)
-    before = _random_inputs(model) if inputs is None else inputs
+    inputs = _random_inputs(model) if inputs is None else inputs
+    return without_strategy(model, lambda model: _probe(model, inputs), inputs)
+
+
+def _probe(model, before):
     after = tf.nest.map_structure(_with_a_changed_row, before)
     findings = []
     for training in (False, True):
         findings += _probe_mode(model, before, after, training)
+    if not findings:
+        findings += _probe_as_trained(model, before)
     return list(dict.fromkeys(findings))
+
+
+def _probe_as_trained(model, rows):
+    """What shows in a traced gradient, and in batches of other sizes."""
+
+    def losses(rows):
+        outputs = tf.nest.flatten(model(rows, training=True))
+        flat = [tf.reshape(o, (tf.shape(o)[0], -1)) for o in outputs]
+        flat = tf.concat([tf.cast(o, tf.float32) for o in flat], 1)
+        numbers = tf.cast(tf.range(tf.shape(flat)[1]), tf.float32)
+        return tf.linalg.matvec(flat, tf.cos(numbers))
+
+    scaled = tf.nest.map_structure(_with_scaled_rows, rows)
+    with repeatable_runs.restored(model):
+        probe = IsolationProbe(
+            losses, model.trainable_variables, scaled, model.compute_dtype
+        )
+        if probe.effect is not None:
+            layer = culprits.layer_of_operation(model, probe.effect.name)
+            yield Finding(layer.name, DRAWS if draws(probe.effect) else HAS_EFFECT)
+            return
+        context = probe.difference()
+    if context is not None:
+        rows = [
+            tf.nest.map_structure(lambda t, i=i: tf.gather(t, i), scaled)
+            for i in (context.rows, [context.record])
+        ]
+        runs = [repeatable_runs.layer_outputs(model, r, True) for r in rows]
+        layer = culprits.first_mixing_layer(
+            model, *runs, [context.place], [0], _TOLERANCE_ACROSS_SIZES
+        )
+        yield Finding(layer.name, MIXES_ROWS)
+
+
+def without_strategy(model, function, inputs):
+    """Applies a function to a model, or to a copy under no distribution strategy.
+
+    Mirrored weights cannot be differentiated outside a replica.
+
+    Args:
+        model: A built `keras.Model`.
+        function: A function of a model.
+        inputs: What a copy is built by, if need be.
+
+    Returns:
+        What `function` returns.
+
+    Raises:
+        ValueError: If a model of a distribution strategy cannot be copied.
+    """
+    if _is_distributed(model):
+        return _on_a_copy(model, function, inputs)
+    return function(model)
 
 
 def _is_distributed(model):
@@ -93,14 +157,10 @@ def _is_distributed(model):
     )
 
 
-def _probe_a_copy(model, inputs):
-    """Probes a copy that is under no distribution strategy.
-
-    Mirrored weights cannot be differentiated outside a replica.
-    """
+def _on_a_copy(model, function, inputs):
     weights = model.get_weights()
 
-    def probe_copy():
+    def call_on_copy():
         try:
             copy = keras.models.clone_model(model)
         except (NotImplementedError, TypeError) as error:
@@ -113,11 +173,11 @@ def _probe_a_copy(model, inputs):
         if not copy.built:
             copy(inputs)
         copy.set_weights(weights)
-        return probe(copy, inputs)
+        return function(copy)
 
     # A strategy's scope is that of a thread.
     with futures.ThreadPoolExecutor(max_workers=1) as pool:
-        return pool.submit(probe_copy).result()
+        return pool.submit(call_on_copy).result()
 
 
 def _probe_mode(model, before, after, training):
@@ -143,7 +203,7 @@ def _probe_mode(model, before, after, training):
             repeatable_runs.layer_outputs(model, rows, training)
             for rows in (before, after)
         ]
-        layer = culprits.first_mixing_layer(model, *runs, _OTHERS, tolerance)
+        layer = culprits.first_mixing_layer(model, *runs, _OTHERS, _OTHERS, tolerance)
         yield Finding(layer.name, MIXES_ROWS)
     elif first.leaks or changed.leaks:
         yield Finding(model.name, MIXES_ROWS)
@@ -227,3 +287,12 @@ def _with_a_changed_row(rows):
     """The same rows but for one."""
     index = tf.reshape(tf.range(_ROWS), [_ROWS] + [1] * (rows.shape.rank - 1))
     return tf.where(tf.equal(index, _CHANGED), _changed(rows), rows)
+
+
+def _with_scaled_rows(rows):
+    """Eight rows: the given ones, and the same at other scales."""
+    if not rows.dtype.is_floating:
+        return tf.concat([rows, rows], 0)
+    scales = tf.cast(np.resize(_SCALES, len(rows)), rows.dtype)
+    scales = tf.reshape(scales, [-1] + [1] * (rows.shape.rank - 1))
+    return tf.concat([rows, -scales * rows], 0)

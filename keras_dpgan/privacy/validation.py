@@ -181,6 +181,17 @@ _FOUND = {
         "their gradients",
         "compute each row from that row alone, without reductions over the first axis",
     ),
+    row_probe.DRAWS: (
+        "draws random numbers from TensorFlow, which a known seed repeats and which "
+        "depend on the row's place in the batch: one row moves those of all the others",
+        "draw with `keras.random` and a `keras.random.SeedGenerator`, which training "
+        "gives secret seeds",
+    ),
+    row_probe.HAS_EFFECT: (
+        "changes or reads something outside of what it computes, such as a variable",
+        "compute its outputs from its inputs and weights alone, and change variables "
+        "in a callback",
+    ),
     row_probe.KEEPS_STATE: (
         "keeps what it saw of the rows in its variables, without noise",
         "remove the variables that it assigns when it is called, metrics included",

@@ -65,6 +65,53 @@ class DrawsFromTensorFlow(layers.Layer):
         return x + tf.random.normal(tf.shape(x))
 
 
+class DrawsFromAGenerator(layers.Layer):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.generator = tf.random.Generator.from_seed(1)
+
+    def call(self, x):
+        return x + self.generator.normal(tf.shape(x))
+
+
+class DrawsFromNumPy(layers.Layer):
+    def call(self, x):
+        draw = tf.numpy_function(lambda: np.random.normal(size=5), [], tf.float64)
+        return x + tf.ensure_shape(tf.cast(draw, x.dtype), (5,))
+
+
+class DrawsAtAKnownSeed(layers.Layer):
+    def call(self, x):
+        return keras.random.dropout(x, 0.5, seed=1337)
+
+
+class DividesByTheNumberOfRows(layers.Layer):
+    def call(self, x):
+        return x / tf.cast(tf.shape(x)[0], x.dtype)
+
+
+class MeanOfMoreThanFour(layers.Layer):
+    def call(self, x):
+        mean = keras.ops.mean(x, axis=0, keepdims=True)
+        return tf.where(tf.shape(x)[0] > 4, x - mean, x)
+
+
+class CapsTheNormOfTheBatch(layers.Layer):
+    def call(self, x):
+        return tf.clip_by_norm(x, 30.0)
+
+
+class ScalesManyRows(layers.Layer):
+    def call(self, x):
+        return x * tf.where(tf.shape(x)[0] > 100, 2.0, 1.0)
+
+
+class KnowsTheLastRow(layers.Layer):
+    def call(self, x):
+        is_last = tf.range(tf.shape(x)[0]) == tf.shape(x)[0] - 1
+        return x * tf.where(is_last[:, None], 3.0, 1.0)
+
+
 class DrawsFromKeras(layers.Layer):
     def call(self, x):
         return x + keras.random.normal(keras.ops.shape(x))
@@ -120,6 +167,16 @@ def discriminator(*middle):
         (layers.ActivityRegularization(0.1, name="bad"), "no record"),
         (layers.Dense(3, kernel_regularizer="l2", name="bad"), "belongs to no record"),
         (layers.SpectralNormalization(layers.Dense(3), name="bad"), "rewrites"),
+        (DrawsFromTensorFlow(name="bad"), "random numbers from TensorFlow"),
+        (DrawsFromAGenerator(name="bad"), "random numbers from TensorFlow"),
+        (DrawsFromNumPy(name="bad"), "outside of what it computes"),
+        (DrawsAtAKnownSeed(name="bad"), "mixes rows"),
+        (CountsCalls(name="bad"), "outside of what it computes"),
+        (DividesByTheNumberOfRows(name="bad"), "mixes rows"),
+        (MeanOfMoreThanFour(name="bad"), "mixes rows"),
+        (CapsTheNormOfTheBatch(name="bad"), "mixes rows"),
+        (ScalesManyRows(name="bad"), "mixes rows"),
+        (KnowsTheLastRow(name="bad"), "mixes rows"),
     ],
     ids=lambda v: type(v).__name__,
 )
@@ -208,8 +265,6 @@ def test_a_stateful_rnn_is_refused_once():
         layers.GaussianNoise(0.3),
         layers.AlphaDropout(0.3),
         DrawsFromKeras(),
-        DrawsFromTensorFlow(),
-        CountsCalls(),
         layers.LayerNormalization(),
         layers.UnitNormalization(),
         layers.Dense(4, kernel_constraint="max_norm"),

@@ -1,0 +1,64 @@
+"""Every touch of a name that TensorFlow does not promise to keep.
+
+`tests/test_tensorflow_internals.py` runs each on the installed TensorFlow, so that a
+release that moves one shows there and nowhere else.
+"""
+
+from tensorflow.python.framework import ops
+
+
+def function_graph(operation, name):
+    """The graph of a function that an operation calls.
+
+    Args:
+        operation: A `tf.Operation` of a graph that is traced.
+        name: String, the function's name.
+
+    Returns:
+        A graph with `inputs` and `outputs`, or `None` where it cannot be had.
+    """
+    find = getattr(operation.graph, "_get_function", None)
+    return find and getattr(find(name), "graph", None)
+
+
+def called_functions(operation):
+    """The names of the functions that an operation calls."""
+    attributes = operation.node_def.attr.values()
+    functions = [f for a in attributes for f in (a.func, *a.list.func) if f.name]
+    return [f.name for f in functions]
+
+
+def is_stateful(operation):
+    """Whether running an operation twice may give two results, or leave a trace."""
+    return operation.op_def.is_stateful
+
+
+def own_gradient(operation):
+    """The gradient that a user has given to an operation.
+
+    Args:
+        operation: A `tf.Operation`.
+
+    Returns:
+        `None` if it has TensorFlow's own gradient. Otherwise the qualified name of the
+        function given to `tf.custom_gradient`, with its module; an empty string where
+        that cannot be found out.
+    """
+    if "_gradient_op_type" not in operation.node_def.attr:
+        return None
+    name = operation.get_attr("_gradient_op_type")
+    function = ops.gradient_registry.lookup(name.decode())
+    for variable in ("tape_grad_fn", "grad_fn"):
+        function = _closed_over(function, variable)
+    if function is None:
+        return ""
+    module = getattr(function, "__module__", None)
+    return f"{module}.{getattr(function, '__qualname__', '')}"
+
+
+def _closed_over(function, variable):
+    """The value of a variable that a function closes over, or `None`."""
+    code = getattr(function, "__code__", None)
+    if code is None or variable not in code.co_freevars:
+        return None
+    return function.__closure__[code.co_freevars.index(variable)].cell_contents

@@ -1,0 +1,166 @@
+"""Does a record's loss, or its gradient, depend on the other records of a batch?
+
+A loss is traced as training traces it, and a record's gradient is compared with that of
+the record alone: with other records beside it, with one removed, moved to another
+place, repeated, and in a large batch. What a loss does on some data alone, or from a
+larger number of records on, stays unseen.
+"""
+
+import contextlib
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+from keras_dpgan._seeds import replaced_seeds
+from keras_dpgan.clipping.contract import as_tensor
+from keras_dpgan.clipping.effects import find_effect
+
+# The numbers of a large batch's rows, and the bounds of how many rows these make.
+_LARGE_NUMBERS = 400_000
+_FEWEST, _MOST = 300, 1000
+
+# How far two gradients may differ that rounding alone sets apart, as a part of either.
+_TOLERANCE = 2e-4
+_ROUNDINGS = 32
+_EPSILON = {"float16": 2.0**-10, "bfloat16": 2.0**-7}
+
+
+@dataclasses.dataclass(frozen=True)
+class Context:
+    """A batch that holds a record, made of some rows.
+
+    Attributes:
+        name: What it tries.
+        rows: List of ints, which rows.
+        place: Int, where among them the record is.
+    """
+
+    name: str
+    rows: list
+    place: int
+
+    @property
+    def record(self):
+        """The row that is the record."""
+        return self.rows[self.place]
+
+
+class IsolationProbe:
+    """A loss that is held against the loss of single records.
+
+    Args:
+        loss_fn: A function of records, which returns a loss for each, of shape `(n,)`.
+        variables: List of variables, whose gradients are compared.
+        rows: Structure of tensors of shape `(n, ...)` with four rows or more: what
+            batches are made of. Different scales see more.
+        dtype: String, the precision of the computation.
+
+    Attributes:
+        effect: A `tf.Operation` that draws random numbers of its own or changes
+            something outside, in which case nothing is compared; or `None`.
+    """
+
+    def __init__(self, loss_fn, variables, rows, dtype="float32"):
+        self._rows = tf.nest.map_structure(tf.convert_to_tensor, rows)
+        self._num_draws = 0
+        tensors = [as_tensor(v) for v in variables]
+
+        def gradient(weights, *flat):
+            records = tf.nest.pack_sequence_as(self._rows, list(flat))
+            with _repeatable() as num_draws, tf.GradientTape() as tape:
+                losses = tf.reshape(loss_fn(records), [-1])
+                loss = tf.reduce_sum(tf.cast(losses, tf.float32) * weights)
+            self._num_draws = num_draws[0]
+            found = tape.gradient(loss, tensors, unconnected_gradients="zero")
+            found = [tf.cast(tf.convert_to_tensor(g), tf.float32) for g in found]
+            return tf.concat([tf.reshape(g, [-1]) for g in found], 0)
+
+        specs = [
+            tf.TensorSpec((None, *t.shape[1:]), t.dtype)
+            for t in tf.nest.flatten(self._rows)
+        ]
+        self._gradient = tf.function(gradient, autograph=False).get_concrete_function(
+            tf.TensorSpec((None,), tf.float32), *specs
+        )
+        self.effect = find_effect(self._gradient.graph)
+        self._tolerance = max(_TOLERANCE, _ROUNDINGS * _EPSILON.get(dtype, 0.0))
+
+    def difference(self):
+        """A `Context` in which a record has another gradient; `None` if none is found."""
+        rng = np.random.default_rng(0)
+        number = len(tf.nest.flatten(self._rows)[0])
+        for record in range(min(2, number)):
+            # The kink of an activation may lie between two roundings of a number: what
+            # differs for one record alone is asked for another.
+            others = [i for i in range(number) if i != record]
+            found = self._first_difference(record, others, rng)
+            if found is None:
+                return None
+        return found
+
+    def _first_difference(self, record, others, rng):
+        for contexts in self._contexts(record, others, rng):
+            first = self._observed(contexts[0])
+            for context in contexts[1:]:
+                if not self._agree(first, self._observed(context)):
+                    return context
+        return None
+
+    def _contexts(self, record, others, rng):
+        """Yields lists of contexts, in all of which the record's gradient is the same.
+
+        What is drawn for a row depends on its place and on the size of the batch, and
+        is secret: with draws these are held fixed.
+        """
+        a, b, c = others[:3]
+        large = list(rng.choice([record, *others], self._large_size()))
+        middle = [*large[: len(large) // 2], record, *large[len(large) // 2 :]]
+        if self._num_draws:
+            yield [
+                Context("beside others", [record, a, b, c], 0),
+                Context("beside the same in another order", [record, c, a, b], 0),
+                Context("repeated", [record, record, a, a], 0),
+            ]
+            yield [
+                Context("in a large batch", [record, *large], 0),
+                Context("in another large batch", [record, *large[::-1]], 0),
+            ]
+            return
+        yield [
+            Context("alone", [record], 0),
+            Context("beside others", [record, a, b, c], 0),
+            Context("with one removed", [record, a, b], 0),
+            Context("at another place", [b, c, a, record], 3),
+            Context("repeated", [record, a, record, a], 2),
+            Context("in a large batch", middle, len(large) // 2),
+        ]
+
+    def _large_size(self):
+        numbers = sum(
+            int(np.prod(t.shape[1:], dtype=np.int64))
+            for t in tf.nest.flatten(self._rows)
+        )
+        return int(np.clip(_LARGE_NUMBERS // max(1, numbers), _FEWEST, _MOST))
+
+    def _observed(self, context):
+        batch = tf.nest.map_structure(
+            lambda t: tf.gather(t, np.array(context.rows)), self._rows
+        )
+        weights = tf.one_hot(context.place, len(context.rows))
+        return self._gradient(weights, *tf.nest.flatten(batch)).numpy()
+
+    def _agree(self, alone, other):
+        finite = np.isfinite(alone)
+        if not np.array_equal(finite, np.isfinite(other)):
+            return False
+        alone, other = np.where(finite, alone, 0.0), np.where(finite, other, 0.0)
+        apart = np.linalg.norm(alone - other)
+        return apart <= self._tolerance * np.linalg.norm(alone)
+
+
+@contextlib.contextmanager
+def _repeatable():
+    """Within it, layers draw the same numbers each time the loss is run."""
+    with replaced_seeds(lambda number: tf.constant([0, number])) as num_draws:
+        yield num_draws
