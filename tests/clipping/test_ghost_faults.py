@@ -131,7 +131,7 @@ def test_recomputed_activations():
         def mixed(self, x):
             return tf.recompute_grad(self.hidden)(x)
 
-    check_falls_back(Recomputing(), "does not reach")
+    check_falls_back(Recomputing(), "gradient of its own")
 
 
 class Plain(Model):
