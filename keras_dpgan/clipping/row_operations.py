@@ -855,7 +855,7 @@ def _made_of_shared(operation, output, free):
     if kind in ABOUT_SHAPES or output.dtype in (tf.resource, tf.variant):
         return free
     if shape is None or None in shape:
-        return None
+        return None if static_value(output) is None else free
     state = filled(shape)
     if not isinstance(state, Rows):
         return state and free
