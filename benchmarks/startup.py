@@ -13,6 +13,17 @@ for _ in range({times}):
 print((time.perf_counter() - start) / {times})
 """
 
+_GAN = """
+import keras
+import keras_dpgan as dpgan
+gan = dpgan.DPGAN(
+    dpgan.models.image_discriminator((28, 28, 1), num_classes=10),
+    dpgan.models.image_generator((28, 28, 1), latent_dim=64, num_classes=10))
+d_optimizer = dpgan.optimizers.DPKerasAdamOptimizer(
+    l2_norm_clip=1.0, noise_multiplier=0.6)
+g_optimizer = keras.optimizers.Adam()
+"""
+
 _HISTORY = """
 from keras_dpgan import privacy
 from keras_dpgan.privacy.curve import EpsilonCurve
@@ -26,6 +37,12 @@ history = privacy.PrivacyHistory([entry])
 MEASURES = {
     "import keras": ("", "import keras", 1),
     "import keras_dpgan, after keras": ("import keras", "import keras_dpgan", 1),
+    "compile() of a conditional image GAN with a penalty": (
+        _GAN,
+        "gan.compile(d_optimizer, g_optimizer, loss='wasserstein', gradient_penalty=10.0)",
+        1,
+    ),
+    "the same, without a penalty": (_GAN, "gan.compile(d_optimizer, g_optimizer)", 1),
     "privacy.plan(), noise from epsilon": (
         "from keras_dpgan import privacy",
         "privacy.plan(60_000, 256, epochs=40, epsilon=10.0, delta=1e-5)",
