@@ -101,8 +101,10 @@ class Format:
 
 
 def advice(values):
-    """Which keras_dpgan reads what has a header, a sentence; empty without one."""
+    """Which keras_dpgan reads what has a header: a sentence, where it is another."""
     writer = values.get("written_by")
     if not isinstance(writer, str) or not writer.isprintable() or len(writer) > 40:
+        return ""
+    if writer == __version__:
         return ""
     return f" keras_dpgan {writer} has written it: use that version or a later one."
