@@ -6,10 +6,18 @@ import os
 
 import h5py
 import keras
+import numpy as np
 
 from keras_dpgan import _durable
+from keras_dpgan import _validate
+from keras_dpgan._formats import Format
 
-_ATTRIBUTE = "keras_dpgan_resumable_fit"
+_FORMAT = Format(
+    "checkpoint", version=2, required=("facts", "epoch", "step", "dropout_seeds")
+)
+_NAME = "keras_dpgan_checkpoint"
+# Where version 0.1 had it. An attribute holds 64 KiB at most: too few for the facts.
+_FIRST_NAME = "keras_dpgan_resumable_fit"
 _COMPILED = (
     "d_optimizer",
     "g_optimizer",
@@ -35,16 +43,16 @@ def save(path, model, facts, epoch, step):
         OSError: If the disk takes no more.
     """
     beside = path.replace(".weights.h5", "-new.weights.h5")
-    content = {
-        "facts": facts,
-        "epoch": epoch,
-        "step": step,
-        "dropout_seeds": [v.numpy().tolist() for v in _dropout_seeds(model)],
-    }
+    content = _FORMAT.write(
+        facts=facts,
+        epoch=epoch,
+        step=step,
+        dropout_seeds=[v.numpy().tolist() for v in _dropout_seeds(model)],
+    )
     try:
         model.save_weights(beside, overwrite=True)
         with h5py.File(beside, "r+") as file:
-            file.attrs[_ATTRIBUTE] = json.dumps(content)
+            file[_NAME] = np.frombuffer(json.dumps(content).encode(), np.uint8)
         _durable.replace(beside, path)
     except (OSError, RuntimeError) as error:  # HDF5 has the latter for a full disk.
         raise OSError(
@@ -66,13 +74,12 @@ def load(path, model, facts):
         `(epoch, step)` as in `save`.
 
     Raises:
-        ValueError: If the model, or how it is compiled, is another.
+        ValueError: If the model, or how it is compiled, is another, or the file is
+            no checkpoint that this version reads.
     """
-    with h5py.File(path, "r") as file:
-        if _ATTRIBUTE not in file.attrs:
-            raise ValueError(f"`{path}` is no checkpoint of a `DPGAN`.")
-        content = json.loads(file.attrs[_ATTRIBUTE])
-    others = [name for name in facts if facts[name] != content["facts"].get(name)]
+    content = _read(path)
+    stored = content["facts"]
+    others = [name for name in stored if not _agree(stored[name], facts.get(name))]
     if others:
         raise ValueError(
             f"The checkpoint `{path}` is of a run with another "
@@ -87,6 +94,46 @@ def load(path, model, facts):
     return content["epoch"], content["step"]
 
 
+def _read(path):
+    """The fields of a checkpoint, each of its kind."""
+    with h5py.File(path, "r") as file:
+        if _NAME in file:
+            text = np.asarray(file[_NAME]).tobytes()
+        elif _FIRST_NAME in file.attrs:
+            text = file.attrs[_FIRST_NAME]
+        else:
+            raise ValueError(f"`{path}` is no checkpoint of a `DPGAN`.")
+    try:
+        content = _FORMAT.read(json.loads(text))
+        if not isinstance(content["facts"], dict):
+            raise ValueError("`facts` must be a dict.")
+        for name in ("epoch", "step"):
+            _validate.check_int(name, content[name], minimum=0)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"`{path}` is no checkpoint to go on with: {error}") from error
+    return content
+
+
+def _agree(stored, now):
+    """Whether what a checkpoint says of a model holds for this one.
+
+    What it does not say, it cannot contradict: a later version of Keras or of this
+    package may have given a layer or an optimizer a further argument.
+    """
+    if isinstance(stored, dict):
+        return isinstance(now, dict) and all(
+            key in now and _agree(value, now[key]) for key, value in stored.items()
+        )
+    if isinstance(stored, list):
+        return (
+            isinstance(now, list)
+            and len(stored) == len(now)
+            and all(map(_agree, stored, now))
+        )
+    # Version 0.1 kept hashes.
+    return stored in (now, _digest(now))
+
+
 def _dropout_seeds(model):
     """The variables that Keras leaves out of a weight file.
 
@@ -97,7 +144,7 @@ def _dropout_seeds(model):
 
 
 def facts_of(model):
-    """What has to be equal for a checkpoint to fit, as short hashes by name.
+    """What has to be equal for a checkpoint to fit, as JSON values by name.
 
     Names that Keras makes up, and the learning rate, which the checkpoint
     restores, are left out.
@@ -106,7 +153,7 @@ def facts_of(model):
     facts = {name: compiled[name] for name in _COMPILED}
     facts["discriminator"] = list(_layers(model.discriminator))
     facts["generator"] = list(_layers(model.generator))
-    return {name: _digest(_comparable(value)) for name, value in facts.items()}
+    return json.loads(json.dumps(_comparable(facts), default=str))
 
 
 def _layers(network):
@@ -140,5 +187,5 @@ def _is_left_out(key, value):
 
 
 def _digest(value):
-    text = json.dumps(value, sort_keys=True, default=str)
+    text = json.dumps(value, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

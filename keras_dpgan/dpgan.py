@@ -630,7 +630,13 @@ class DPGAN(_keras_internals.BuiltTrainer):
         """
         return self.generation.sample(n, labels, seed)
 
-    def privacy_card(self, dataset_name=None, include_num_examples=False):
+    def privacy_card(
+        self,
+        dataset_name=None,
+        include_num_examples=False,
+        preprocessing=None,
+        justification=None,
+    ):
         """What publishing the generator can reveal, for machines to read.
 
         Args:
@@ -638,17 +644,32 @@ class DPGAN(_keras_internals.BuiltTrainer):
                 published. Defaults to `None`.
             include_num_examples: Whether the number of rows may be published.
                 Defaults to `False`.
+            preprocessing: String, what was done to the data before training, as it
+                may be published. Defaults to `None`: not said.
+            justification: String, why epsilon, delta and the unit were chosen.
+                Defaults to `None`: not said.
 
         Returns:
             A dict of JSON values, in the form of
             `keras_dpgan.export.card_schema()`.
         """
         return export.make_card(
-            self, output_range(self.generator), dataset_name, include_num_examples
+            self,
+            output_range(self.generator),
+            dataset_name,
+            include_num_examples,
+            preprocessing,
+            justification,
         )
 
     def export(
-        self, filepath, overwrite=False, dataset_name=None, include_num_examples=False
+        self,
+        filepath,
+        overwrite=False,
+        dataset_name=None,
+        include_num_examples=False,
+        preprocessing=None,
+        justification=None,
     ):
         """Writes the generator, alone, as a SavedModel with its privacy card.
 
@@ -664,12 +685,16 @@ class DPGAN(_keras_internals.BuiltTrainer):
                 one is complete. Defaults to `False`.
             dataset_name: As in `privacy_card`.
             include_num_examples: As in `privacy_card`.
+            preprocessing: As in `privacy_card`.
+            justification: As in `privacy_card`.
 
         Raises:
             FileExistsError: If `filepath` exists and `overwrite` is `False`, or
                 if it is no export.
         """
-        card = self.privacy_card(dataset_name, include_num_examples)
+        card = self.privacy_card(
+            dataset_name, include_num_examples, preprocessing, justification
+        )
         export.export_generator(self.generator, card, filepath, overwrite)
 
     @property

@@ -6,13 +6,17 @@ import keras
 import numpy as np
 
 from keras_dpgan import _validate
+from keras_dpgan._formats import Format
 from keras_dpgan.privacy.history import HistoryEntry
 from keras_dpgan.privacy.history import PrivacyHistory
 from keras_dpgan.privacy.history import check_unit
-from keras_dpgan.privacy.history_entry import check_keys
 
 _COUNTS = ("num_added", "num_resumed", "num_released")
-_KEYS = {"closed", "entry", "ledger_head", "num_examples", *_COUNTS}
+_FORMAT = Format(
+    "privacy_record",
+    version=2,
+    required=("closed", "entry", "ledger_head", "num_examples", *_COUNTS),
+)
 
 
 @keras.saving.register_keras_serializable(package="keras_dpgan")
@@ -48,6 +52,7 @@ class PrivacyRecord(keras.layers.Layer):
         self._is_from_file = False
         self.num_released = 0
         self.num_examples = None
+        self._refusal = None
         self.built = True
 
     def _counter(self, name):
@@ -163,26 +168,32 @@ class PrivacyRecord(keras.layers.Layer):
     def save_own_variables(self, store):
         super().save_own_variables(store)
         text = json.dumps(
-            {
-                "closed": self._closed.to_json(),
-                "entry": self._entry and self._entry.to_dict(),
-                "ledger_head": self.ledger_head,
-                "num_examples": self.num_examples,
-                "num_added": self.num_added,
-                "num_resumed": self.num_resumed,
-                "num_released": self.num_released,
-            }
+            _FORMAT.write(
+                closed=self._closed.to_json(),
+                entry=self._entry and self._entry.to_dict(),
+                ledger_head=self.ledger_head,
+                num_examples=self.num_examples,
+                **{name: getattr(self, name) for name in _COUNTS},
+            )
         )
         store["history"] = np.frombuffer(text.encode(), np.uint8)
 
     def load_own_variables(self, store):
         values = {key: store[key] for key in store.keys()}
         if "history" not in values:
+            # Keras looks for a layer in several places and shows the last refusal.
+            refusal, self._refusal = self._refusal, None
             raise ValueError(
-                "The file has no privacy history, so what was spent to make these "
+                refusal
+                or "The file has no privacy history, so what was spent to make these "
                 "weights is unknown. Load a file that keras_dpgan has saved."
             )
-        content = _read_content(values.pop("history"))
+        try:
+            content = _read_content(values.pop("history"))
+        except ValueError as error:
+            self._refusal = str(error)
+            raise
+        self._refusal = None
         super().load_own_variables(values)
         for name, value in content.items():
             setattr(self, name, value)
@@ -193,8 +204,7 @@ class PrivacyRecord(keras.layers.Layer):
 def _read_content(stored):
     """What `save_own_variables` stored, checked before anything is changed."""
     try:
-        content = json.loads(np.asarray(stored).tobytes().decode())
-        check_keys("content", content, _KEYS)
+        content = _FORMAT.read(json.loads(np.asarray(stored).tobytes().decode()))
         entry, head = content["entry"], content["ledger_head"]
         size = content["num_examples"]
         return {

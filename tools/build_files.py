@@ -228,9 +228,15 @@ def _scripts(strings, trees):
 
 
 def _data(strings, folder):
-    """The files beside a Python file that it names, sorted."""
-    beside = {p.name for p in folder.iterdir() if p.is_file() and p.suffix != ".py"}
+    """The files, and the folders of files, beside a Python file that it names."""
+    beside = {p.name for p in folder.iterdir() if _is_data(p)}
     return tuple(sorted(strings & beside - {"BUILD"}))
+
+
+def _is_data(path):
+    if path.is_file():
+        return path.suffix != ".py"
+    return not any(file.suffix == ".py" for file in path.rglob("*"))
 
 
 def _is_slow(tree):

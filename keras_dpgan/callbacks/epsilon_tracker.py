@@ -5,6 +5,8 @@ import keras
 from keras_dpgan import _keras_internals
 from keras_dpgan import _validate
 from keras_dpgan import privacy
+from keras_dpgan.privacy.statement_text import attack_line
+from keras_dpgan.privacy.statement_text import shown
 
 
 class EpsilonTracker(keras.callbacks.Callback):
@@ -13,7 +15,8 @@ class EpsilonTracker(keras.callbacks.Callback):
     During an epoch the model logs an upper bound of epsilon that costs nothing
     (Renyi DP); at the end of each epoch this callback logs the tight value. With
     a target, no update is ever made that would exceed it: the limit is checked
-    inside the graph, before the update.
+    inside the graph, before the update. Unless `fit` is silent, the last line says
+    what an attacker can do at most.
 
     ```python
     gan.fit(x, epochs=100, callbacks=[
@@ -120,6 +123,17 @@ class EpsilonTracker(keras.callbacks.Callback):
     def on_train_end(self, logs=None):
         # The budget is that of this `fit`: another may have another, or none.
         self.model.max_discriminator_updates = self._own_limit
+        if self.params.get("verbose"):
+            print(self._last_line())
+
+    def _last_line(self):
+        """What the training has come to, for who has to decide about it."""
+        epsilon = self.model.epsilon(accountant=self.accountant)
+        curve = privacy.trade_off(self.model.privacy_history, self.accountant)
+        return (
+            f"epsilon = {shown(epsilon)} at delta = {self.model.delta:g}. "
+            f"{attack_line(curve)}"
+        )
 
     def on_epoch_end(self, epoch, logs=None):
         if logs is not None:

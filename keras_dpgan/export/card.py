@@ -11,6 +11,8 @@ from keras_dpgan._version import __version__
 from keras_dpgan.export.checksum import check_files
 from keras_dpgan.export.schema import card_schema
 from keras_dpgan.export.schema import check_card
+from keras_dpgan.privacy.statement_text import ACCOUNTANT_NAMES
+from keras_dpgan.privacy.statement_text import attack_line
 
 CARD_NAME = "privacy.json"
 
@@ -20,6 +22,12 @@ _NONE = (
     "There is no privacy guarantee: {}. What it makes may show rows that it was "
     "trained on. Treat it as those rows themselves."
 )
+_MECHANISMS = {
+    "gaussian": "Gaussian noise on a clipped sum",
+    "adaptive_clip_gaussian": "Gaussian noise on a sum with an adaptive clip",
+    "discrete_gaussian": "discrete Gaussian noise on a clipped sum, in shares",
+    "laplace": "Laplace noise on a clipped update",
+}
 _DIFFERENCES = {
     "add_or_remove_one": "adding or removing one row",
     "replace_with_null": "replacing one row by a null row",
@@ -67,7 +75,14 @@ def read_card(path) -> dict:
     return card
 
 
-def make_card(gan, pixel_range, dataset_name=None, include_num_examples=False) -> dict:
+def make_card(
+    gan,
+    pixel_range,
+    dataset_name=None,
+    include_num_examples=False,
+    preprocessing=None,
+    justification=None,
+) -> dict:
     """The privacy card of a `DPGAN`, of no SavedModel in particular.
 
     Args:
@@ -77,11 +92,20 @@ def make_card(gan, pixel_range, dataset_name=None, include_num_examples=False) -
         dataset_name: String that may be published. Defaults to `None`.
         include_num_examples: Whether the number of rows may be published.
             Defaults to `False`.
+        preprocessing: String: what was done to the data before training. Defaults
+            to `None`: not said.
+        justification: String: why these parameters were chosen. Defaults to
+            `None`: not said.
 
     Returns:
         A dict of JSON values; see `read_card`. Its guarantee is that of
         `gan.privacy_statement()`.
+
+    Raises:
+        ValueError: If a text is empty or no string.
     """
+    _check_text("preprocessing", preprocessing)
+    _check_text("justification", justification)
     statement = gan.privacy_statement()
     if not include_num_examples:
         statement = _without_size(statement)
@@ -91,6 +115,11 @@ def make_card(gan, pixel_range, dataset_name=None, include_num_examples=False) -
         "private": reason is None,
         "summary": _summary(statement) if reason is None else _NONE.format(reason),
         "guarantee": _guarantee(statement) if reason is None else None,
+        "deployment": {
+            **_deployment(statement if reason is None else None),
+            "preprocessing": preprocessing,
+            "justification": justification,
+        },
         "generator": {
             "latent_dim": gan.latent_dim,
             "num_classes": gan.num_classes,
@@ -139,13 +168,41 @@ def _guarantee(statement):
     return guarantee
 
 
+def _check_text(name, text):
+    if text is not None and not (isinstance(text, str) and text.strip()):
+        raise ValueError(
+            f"`{name}` must be a text that is published with the card, or None. "
+            f"Received: {name}={text!r:.80}"
+        )
+
+
+def _deployment(statement):
+    """Trust model, mechanisms and composition; of a model without a guarantee none."""
+    if statement is None:
+        return {"trust_model": None, "mechanisms": [], "composition": None}
+    entries = statement.history.entries
+    trust_model = "central"
+    if any(entry.excess_divergence is not None for entry in entries):
+        trust_model = "distributed"
+    elif statement.history.unit == "client":
+        trust_model = "local"
+    return {
+        "trust_model": trust_model,
+        "mechanisms": sorted({_MECHANISMS[entry.mechanism] for entry in entries}),
+        "composition": (
+            f"all {statement.history.total_updates} releases, by "
+            f"{ACCOUNTANT_NAMES[statement.accountant]}, {statement.accounting_library}"
+        ),
+    }
+
+
 def _summary(statement):
     rounded_up = math.ceil(statement.epsilon * 100) / 100
     claim = (
         f"Differentially private with epsilon = {rounded_up:.2f} at delta = "
         f"{statement.delta:g}, for {_DIFFERENCES[statement.history.relation]}."
     )
-    return " ".join([*statement.caveats, claim])
+    return " ".join([*statement.caveats, claim, attack_line(statement.trade_off)])
 
 
 def _versions():

@@ -1,14 +1,13 @@
 """The model card: what is in an export, for people."""
 
+from keras_dpgan.privacy.statement_text import ACCOUNTANT_NAMES
+from keras_dpgan.privacy.statement_text import rounded_up
+
 _RELATIONS = {
     "add_or_remove_one": "one has one row more than the other",
     "replace_with_null": "one has a null row in the place of a row of the other",
     "replace_client": "all data of one client differ, in any way",
     "replace_client_with_null": "one client's update is zero in one of them",
-}
-_ACCOUNTANTS = {
-    "pld": "privacy loss distributions (PLD)",
-    "rdp": "Renyi differential privacy (RDP)",
 }
 
 
@@ -83,7 +82,7 @@ def _privacy(card):
     guarantee = card["guarantee"]
     if guarantee is None:
         return f"## Privacy\n\n{card['summary']}"
-    accountant = _ACCOUNTANTS[guarantee["accountant"]]
+    accountant = ACCOUNTANT_NAMES[guarantee["accountant"]]
     rows = {
         "epsilon": guarantee["epsilon"],
         "delta": f"{guarantee['delta']:g}",
@@ -96,6 +95,7 @@ def _privacy(card):
             "largest L2 norm of a row's gradient": guarantee["l2_norm_clip"],
             "public": "the number of rows, and so the sampling probability",
         }
+    rows |= _attack(guarantee["attack"]) | _deployment(card["deployment"])
     people = guarantee["max_records_per_person"]
     if people > 1:
         rows[f"epsilon of a person with {people} rows"] = guarantee["group_epsilon"]
@@ -114,6 +114,30 @@ def _privacy(card):
             "The same for machines, with checksums of the SavedModel: `privacy.json`.",
         ]
     )
+
+
+def _attack(attack):
+    rows = {
+        "members recognized at most, where "
+        f"{rate['false_positive_rate']:.1%} of outsiders may be accused": (
+            f"{rounded_up(rate['true_positive_rate'])}%"
+        )
+        for rate in attack["rates"]
+    }
+    rows["largest advantage of an attacker"] = f"{rounded_up(attack['advantage'])}%"
+    rows[
+        "mu of Gaussian differential privacy, from rates of "
+        f"{attack['gdp_mu_from_rate']:g}"
+    ] = attack["gdp_mu"]
+    return rows
+
+
+def _deployment(deployment):
+    return {
+        name.replace("_", " "): ", ".join(said) if isinstance(said, list) else said
+        for name, said in deployment.items()
+        if said
+    }
 
 
 def _table(rows):

@@ -10,7 +10,10 @@ import json
 import pathlib
 import re
 
-PATH = pathlib.Path(__file__).with_name("privacy_card.schema.json")
+from keras_dpgan._formats import advice
+from keras_dpgan._version import __version__
+
+_NAMES = ("privacy_card_1.schema.json", "privacy_card.schema.json")
 
 _TYPES = {
     "object": dict,
@@ -21,19 +24,49 @@ _TYPES = {
 }
 
 
-@functools.cache
 def card_schema() -> dict:
-    """The schema of a privacy card, a dict."""
-    return json.loads(PATH.read_text(encoding="utf-8"))
+    """The schema of the privacy cards that are written, a dict."""
+    return _schemas()[-1]
+
+
+@functools.cache
+def _schemas():
+    """Those of all versions, the first one first."""
+    folder = pathlib.Path(__file__).parent
+    return [json.loads((folder / n).read_text(encoding="utf-8")) for n in _NAMES]
 
 
 def check_card(card):
-    """Raises a `ValueError` that names the first field that is wrong."""
-    for name, must_be, value in _faults(card, card_schema(), ""):
+    """Raises a `ValueError` that names the first field that is wrong.
+
+    Args:
+        card: A card of any version.
+    """
+    for name, must_be, value in _faults(card, _schema_of(card), ""):
         raise ValueError(
             f"The privacy card is no such card: `{name or 'card'}` must "
             f"{must_be}. Received: {value!r:.80}"
         )
+
+
+def _schema_of(card):
+    """The schema that a card names, or the newest."""
+    name = card.get("schema") if isinstance(card, dict) else None
+    known = {schema["$id"]: schema for schema in _schemas()}
+    prefix, _, _ = card_schema()["$id"].rpartition(":")
+    later = isinstance(name, str) and re.fullmatch(prefix + r":[0-9]{1,9}", name)
+    if later and name not in known:
+        raise ValueError(
+            f"The privacy card is of another version than keras_dpgan {__version__} "
+            f"reads: {', '.join(known)}. Received: {name}.{_writer(card)}"
+        )
+    return known.get(name, card_schema()) if isinstance(name, str) else card_schema()
+
+
+def _writer(card):
+    versions = card.get("versions")
+    writer = versions.get("keras_dpgan") if isinstance(versions, dict) else None
+    return advice({"written_by": writer})
 
 
 def _faults(value, schema, name):

@@ -2,8 +2,13 @@
 
 import contextlib
 
+from keras_dpgan._formats import Format
+from keras_dpgan.federated import mechanism_fields
 from keras_dpgan.federated.rounds import max_rounds
 from keras_dpgan.privacy.ledger.file import LedgerFile
+
+# Of each line: it stands for one round. Version 0.1 wrote `{"round": text}`.
+_FORMAT = Format("round_budget", version=2, required=("mechanism",))
 
 
 class RoundBudget:
@@ -25,7 +30,7 @@ class RoundBudget:
 
     def __init__(self, path, mechanism, epsilon, delta):
         self._path = path
-        self._mechanism = repr(mechanism)
+        self._mechanism = mechanism
         self.max_rounds = max_rounds(mechanism, epsilon, delta)
 
     def pay(self):
@@ -40,7 +45,8 @@ class RoundBudget:
         with contextlib.closing(LedgerFile(self._path)) as file:
             if not self._allows(file.entries):
                 return False
-            file.append({"round": self._mechanism})
+            fields = mechanism_fields.write(self._mechanism)
+            file.append(_FORMAT.write(mechanism=fields))
             return True
 
     def can_pay(self):
@@ -54,11 +60,23 @@ class RoundBudget:
 
     def _allows(self, entries):
         for entry in entries:
-            if entry != {"round": self._mechanism}:
+            written = _mechanism_of(entry, self._path)
+            if not mechanism_fields.are_of(written, self._mechanism):
                 raise ValueError(
                     f"The rounds in `{self._path}` were made with another "
-                    f"mechanism, {entry}, than {self._mechanism}: they cannot "
+                    f"mechanism, {written}, than {self._mechanism}: they cannot "
                     "be counted together. Use the mechanism that the file was "
                     "begun with."
                 )
         return len(entries) < self.max_rounds
+
+
+def _mechanism_of(entry, path):
+    if isinstance(entry, dict) and set(entry) == {"round"}:
+        return entry["round"]
+    try:
+        return _FORMAT.read(entry)["mechanism"]
+    except ValueError as error:
+        raise ValueError(
+            f"`{path}` is no file of a `RoundBudget` that can be counted: {error}"
+        ) from error

@@ -1,6 +1,11 @@
 """Which rounds a server has begun and ended, kept on its disk."""
 
+from keras_dpgan._formats import Format
+from keras_dpgan.privacy.history_entry import HistoryEntry
 from keras_dpgan.privacy.ledger.file import LedgerFile
+
+# Of each line that begins a round; one that ends it holds its number and its result.
+_FORMAT = Format("round_log", version=2, required=("round",))
 
 
 class RoundLog:
@@ -25,24 +30,31 @@ class RoundLog:
 
     def __init__(self, path, entry):
         self._file = LedgerFile(path)
-        self._line = {"round": entry.to_dict()}
+        self._entry = entry
         self.results = {}
         self.begun = 0
         for line in self._file.entries:
             if "ended" in line:
                 self.results[line["ended"]] = line["result"]
-            elif line == self._line:
-                self.begun += 1
-            else:
+                continue
+            try:
+                self._check(line)
+            except ValueError as error:
                 self._file.close()
                 raise ValueError(
-                    f"The rounds in `{path}` are not of this run: {line} is not "
-                    f"{self._line}. Give the run a file of its own."
-                )
+                    f"The rounds in `{path}` are not of this run: {error} Give the "
+                    "run a file of its own."
+                ) from error
+            self.begun += 1
+
+    def _check(self, line):
+        entry = HistoryEntry.from_dict(_FORMAT.read(line)["round"])
+        if entry != self._entry:
+            raise ValueError(f"{entry} is not {self._entry}.")
 
     def begin(self):
         """Enters a round; returns its number, from 0."""
-        self._file.append(self._line)
+        self._file.append(_FORMAT.write(round=self._entry.to_dict()))
         self.begun += 1
         return self.begun - 1
 

@@ -18,3 +18,5 @@ from keras_dpgan.privacy.plan import plan as plan
 from keras_dpgan.privacy.rdp import rdp_curve as rdp_curve
 from keras_dpgan.privacy.statement import PrivacyStatement as PrivacyStatement
 from keras_dpgan.privacy.statement import privacy_statement as privacy_statement
+from keras_dpgan.privacy.trade_off import TradeOff as TradeOff
+from keras_dpgan.privacy.trade_off import trade_off as trade_off

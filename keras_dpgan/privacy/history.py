@@ -2,14 +2,15 @@
 
 import json
 
+from keras_dpgan._formats import Format
+from keras_dpgan._formats import advice
 from keras_dpgan.privacy.history_entry import ADD_OR_REMOVE_ONE
 from keras_dpgan.privacy.history_entry import REPLACE_CLIENT
 from keras_dpgan.privacy.history_entry import REPLACE_CLIENT_WITH_NULL
 from keras_dpgan.privacy.history_entry import REPLACE_WITH_NULL
 from keras_dpgan.privacy.history_entry import HistoryEntry
-from keras_dpgan.privacy.history_entry import check_keys
 
-_VERSION = 1
+_FORMAT = Format("privacy_history", version=2, required=("entries",))
 
 
 class PrivacyHistory:
@@ -102,7 +103,7 @@ class PrivacyHistory:
     def to_json(self) -> str:
         """The history as a JSON string."""
         entries = [entry.to_dict() for entry in self._entries]
-        return json.dumps({"version": _VERSION, "entries": entries})
+        return json.dumps(_FORMAT.write(entries=entries))
 
     @classmethod
     def from_json(cls, text):
@@ -119,17 +120,15 @@ class PrivacyHistory:
                 given twice, or a value is wrong.
         """
         values = _load_json(text)
-        check_keys("history", values, {"version", "entries"})
-        if values["version"] != _VERSION:
+        entries = _FORMAT.read(values)["entries"]
+        if not isinstance(entries, list):
             raise ValueError(
-                f"`version` must be {_VERSION}. Received: "
-                f"version={values['version']!r}. A newer keras_dpgan may read it."
+                f"`entries` must be a list. Received: entries={entries!r}."
             )
-        if not isinstance(values["entries"], list):
-            raise ValueError(
-                f"`entries` must be a list. Received: entries={values['entries']!r}."
-            )
-        return cls(HistoryEntry.from_dict(entry) for entry in values["entries"])
+        try:
+            return cls(HistoryEntry.from_dict(entry) for entry in entries)
+        except ValueError as error:
+            raise ValueError(f"{error}{advice(values)}") from error
 
     def __eq__(self, other):
         if not isinstance(other, PrivacyHistory):

@@ -116,6 +116,8 @@ def plan(
     noise_multiplier=None,
     accountant="pld",
     max_records_per_person=1,
+    attack_tpr=None,
+    attack_fpr=None,
 ) -> Plan:
     """Works out one figure of a private training run from the others.
 
@@ -131,6 +133,11 @@ def plan(
         l2_norm_clip=1.0, noise_multiplier=budget.noise_multiplier)
     ```
 
+    In the place of `epsilon` the budget can be said as the risk that is taken: that
+    someone who may accuse one in a hundred outsiders wrongly recognizes five in a
+    hundred members at most is `attack_tpr=0.05, attack_fpr=0.01`. The plan says what
+    epsilon it comes to.
+
     Args:
         num_examples: Positive int, the rows of the private data.
         expected_batch_size: Int in [1, num_examples], the mean size of a Poisson
@@ -144,6 +151,11 @@ def plan(
         accountant: `"pld"` or `"rdp"`; see `epsilon`. Defaults to `"pld"`.
         max_records_per_person: Positive int: epsilon is to hold for a person
             with up to so many rows. Defaults to 1.
+        attack_tpr: Float in (0, 1), the largest share of members that an attacker
+            may recognize (true positives); in the place of `epsilon`. Defaults to
+            `None`.
+        attack_fpr: Float in (0, 1), below `attack_tpr`: the share of outsiders whom
+            that attacker may accuse wrongly (false positives). Defaults to `None`.
 
     Returns:
         A `Plan`. Its epsilon is never above the budget; where noise is asked for
@@ -159,10 +171,14 @@ def plan(
         "epsilon": epsilon,
         "noise_multiplier": noise_multiplier,
     }
-    missing = [name for name in _UNKNOWNS if figures[name] is None]
+    by_attack = attack_tpr is not None or attack_fpr is not None
+    if by_attack:
+        _check_attack(attack_tpr, attack_fpr, epsilon)
+    unknowns = [name for name in _UNKNOWNS if not (by_attack and name == "epsilon")]
+    missing = [name for name in unknowns if figures[name] is None]
     if len(missing) != 1:
         raise ValueError(
-            f"Exactly one of {', '.join(f'`{name}`' for name in _UNKNOWNS)} must be "
+            f"Exactly one of {', '.join(f'`{name}`' for name in unknowns)} must be "
             f"left out. Received: {len(missing)} left out {missing}."
         )
     if delta is None:
@@ -179,8 +195,43 @@ def plan(
         ),
     }
     given = _checked(figures, num_examples)
-    solved = PlanSolver(**setting).solve(missing[0], **given)
-    return Plan(**setting, **{**given, **solved})
+    attack = (attack_tpr, attack_fpr) if by_attack else None
+    solver = PlanSolver(**setting, attack=attack)
+    if not by_attack:
+        return Plan(**setting, **{**given, **solver.solve(missing[0], **given)})
+    budget = solver.attack_budget
+    if budget == 0:
+        raise ValueError(
+            "`attack_tpr` must be above `attack_fpr` by more than `delta`, or no noise "
+            f"is enough. Received: attack_tpr={attack_tpr}, attack_fpr={attack_fpr}, "
+            f"delta={delta}."
+        )
+    solved = solver.solve(missing[0], epsilon=budget, **given)
+    del solved["epsilon"]  # The search's own scale.
+    given |= solved
+    return Plan(**setting, **given, epsilon=solver.epsilon(**given))
+
+
+def _check_attack(attack_tpr, attack_fpr, epsilon):
+    if epsilon is not None:
+        raise ValueError(
+            "Exactly one of `epsilon` and the pair of `attack_tpr` and `attack_fpr` "
+            f"must be given: each is the budget. Received: epsilon={epsilon}, "
+            f"attack_tpr={attack_tpr}, attack_fpr={attack_fpr}."
+        )
+    rates = {"attack_tpr": attack_tpr, "attack_fpr": attack_fpr}
+    for name, rate in rates.items():
+        if rate is None or not _validate.check_positive(name, rate) < 1:
+            raise ValueError(
+                f"`{name}` must be a float in (0, 1), and both rates of the attack "
+                f"must be given. Received: {name}={rate}."
+            )
+    if not attack_fpr < attack_tpr:
+        raise ValueError(
+            "`attack_tpr` must be above `attack_fpr`: whoever accuses at random "
+            f"recognizes that share of the members. Received: attack_tpr={attack_tpr}, "
+            f"attack_fpr={attack_fpr}."
+        )
 
 
 def _checked(figures, num_examples):

@@ -3,11 +3,13 @@
 import math
 
 from keras_dpgan.privacy import composition
+from keras_dpgan.privacy import pld
 from keras_dpgan.privacy import rdp
 from keras_dpgan.privacy import root_finding
 from keras_dpgan.privacy.accountant import group_epsilon
 from keras_dpgan.privacy.history import PrivacyHistory
 from keras_dpgan.privacy.history_entry import HistoryEntry
+from keras_dpgan.privacy.trade_off import trade_off
 
 _MIN_NOISE, _MAX_NOISE = 2.0**-6, 2.0**20
 
@@ -28,18 +30,44 @@ def num_updates(epochs, sampling_probability):
 class PlanSolver:
     """One method per unknown; each returns the unknown and epsilon, as a dict.
 
-    Arguments are those of `plan`, checked.
+    Arguments are those of `plan`, checked. With an `attack`, a pair of `attack_tpr` and
+    `attack_fpr`, the budget is `attack_budget`.
     """
 
-    def __init__(self, num_examples, delta, accountant, max_records_per_person):
+    def __init__(
+        self,
+        num_examples,
+        delta,
+        accountant,
+        max_records_per_person,
+        attack=None,
+    ):
         self._num_examples = num_examples
         self._delta = delta
         self._accountant = accountant
         self._group_size = max_records_per_person
+        self._attack = attack
 
     def solve(self, unknown, **given):
         """Solves for `unknown`, the name of a figure, from the given ones."""
         return getattr(self, f"_solve_{unknown}")(**given)
+
+    @property
+    def attack_budget(self):
+        """The risk that is taken, on the scale of epsilon."""
+        return self._on_scale_of_epsilon(self._attack[0])
+
+    def _on_scale_of_epsilon(self, attack_tpr):
+        """Epsilon of the one Gaussian mechanism that lets as much be recognized."""
+        from scipy import special
+
+        mu = special.ndtri(attack_tpr) - special.ndtri(self._attack[1])
+        return pld.gaussian_epsilon(mu**2, self._delta) if mu < math.inf else mu
+
+    def epsilon(self, expected_batch_size, epochs, noise_multiplier):
+        """Epsilon of a plan, a float."""
+        history = self._history(expected_batch_size, epochs, noise_multiplier)
+        return group_epsilon(history, self._delta, self._group_size, self._accountant)
 
     def _solve_epsilon(self, expected_batch_size, epochs, noise_multiplier):
         return {"epsilon": self._spent(expected_batch_size, epochs, noise_multiplier)}
@@ -63,8 +91,9 @@ class PlanSolver:
         found = root_finding.solve(exact, guide, settle, epsilon, start)
         if found is None:
             raise ValueError(
-                "No `noise_multiplier` is large enough. The smallest `epsilon` "
-                f"attainable is {exact(_MAX_NOISE):.3g}. Received: epsilon={epsilon}."
+                "No `noise_multiplier` is large enough. The smallest "
+                f"{self._attained(expected_batch_size, epochs, _MAX_NOISE)}. "
+                f"{self._received(epsilon)}"
             )
         return {"noise_multiplier": found[0], "epsilon": found[1]}
 
@@ -81,9 +110,9 @@ class PlanSolver:
         epochs = root_finding.largest_within(exact, epsilon, guide)
         if epochs == 0:
             raise ValueError(
-                "Not one epoch is within the budget. The smallest `epsilon` "
-                f"attainable is {exact(1):.4g}, for one epoch; or raise "
-                f"`noise_multiplier`. Received: epsilon={epsilon}."
+                "Not one epoch is within the budget. The smallest "
+                f"{self._attained(expected_batch_size, 1, noise_multiplier)}, for one "
+                f"epoch; or raise `noise_multiplier`. {self._received(epsilon)}"
             )
         return {"epochs": epochs, "epsilon": exact(epochs)}
 
@@ -105,9 +134,9 @@ class PlanSolver:
         if smallest > epsilon:
             raise ValueError(
                 "No `expected_batch_size` is within the budget. The smallest "
-                f"`epsilon` attainable is {smallest:.4g}, for batches of one row; or "
-                "raise `noise_multiplier`, or lower `epochs`. Received: "
-                f"epsilon={epsilon}."
+                f"{self._attained(1, epochs, noise_multiplier)}, for batches of one "
+                "row; or raise `noise_multiplier`, or lower `epochs`. "
+                f"{self._received(epsilon)}"
             )
         start = epsilon / self._group_size
         found = root_finding.solve(exact, guide, settle, epsilon, start)
@@ -124,9 +153,25 @@ class PlanSolver:
         )
         return PrivacyHistory([entry])
 
-    def _spent(self, expected_batch_size, epochs, noise_multiplier):
-        history = self._history(expected_batch_size, epochs, noise_multiplier)
-        return group_epsilon(history, self._delta, self._group_size, self._accountant)
+    def _spent(self, *figures):
+        if self._attack is None:
+            return self.epsilon(*figures)
+        return self._on_scale_of_epsilon(self._attack_tpr(*figures))
+
+    def _attack_tpr(self, *figures):
+        curve = trade_off(self._history(*figures), self._accountant, self._group_size)
+        return curve.true_positive_rate(self._attack[1])
+
+    def _attained(self, *figures):
+        """What the figures attain, for messages."""
+        if self._attack is None:
+            return f"`epsilon` attainable is {self.epsilon(*figures):.4g}"
+        return f"`attack_tpr` attainable is {self._attack_tpr(*figures):.4g}"
+
+    def _received(self, epsilon):
+        if self._attack is None:
+            return f"Received: epsilon={epsilon}."
+        return "Received: attack_tpr={}, attack_fpr={}.".format(*self._attack)
 
     def _about(self, expected_batch_size, epochs, noise_multiplier):
         """A fast epsilon that rises and falls as the exact one does."""

@@ -28,6 +28,12 @@ _MAX_UPDATES = 10_000_000
 _ROUND_OFF = 1e-16
 
 
+# Points of the curve of epsilons and deltas, and where it ends.
+_CURVE_POINTS = 1000
+_SMALLEST_DELTA = 1e-12
+_USUAL_DELTA = 1e-5
+
+
 def pld_epsilon(composition: Composition, delta, group_size=1):
     """Epsilon by privacy loss distributions.
 
@@ -64,10 +70,49 @@ def laplace_epsilon(composition: Composition, delta):
     Returns:
         Float, an upper bound.
     """
+    largest = _largest_laplace_loss(composition)
+    epsilon = float(_compose_laplace(composition).get_epsilon_for_delta(delta))
+    return epsilon if composition.squared_shift else min(epsilon, largest)
+
+
+def pld_curve(composition: Composition, group_size=1):
+    """Pairs of epsilon and delta under which a history is private, all at once.
+
+    Args:
+        composition: A `Composition` with noise, without bounded updates, that is
+            not one Gaussian mechanism.
+        group_size: Int, the rows that change together.
+
+    Returns:
+        Pair of float64 arrays of one size, non-negative epsilons in rising order and
+        upper bounds of their deltas; `None` where the distributions are not
+        computed, as in `pld_epsilon`.
+    """
+    num_updates = composition.num_sampled_updates
+    divergence = rdp.composition_rdp(composition)
+    expected = group_size * rdp.to_epsilon(divergence, _USUAL_DELTA)
+    if expected > _MAX_EPSILON or num_updates > _MAX_UPDATES:
+        return None
+    if composition.laplace:
+        total = _compose_laplace(composition)
+    else:
+        total = _compose(composition, group_size)
+    lost = float(total.get_delta_for_epsilon(math.inf))
+    largest = total.get_epsilon_for_delta(max(_SMALLEST_DELTA, 2 * lost))
+    epsilons = np.linspace(0.0, min(largest, _MAX_EPSILON), _CURVE_POINTS)
+    deltas = np.maximum(total.get_delta_for_epsilon(epsilons), lost)
+    return epsilons, np.minimum(deltas + num_updates * _ROUND_OFF, 1.0)
+
+
+def _largest_laplace_loss(composition):
+    """Without any delta: what the largest losses add up to."""
+    return sum(count / scale for scale, count in composition.laplace)
+
+
+def _compose_laplace(composition):
     from dp_accounting.pld import privacy_loss_distribution
 
-    # Without any delta: what the largest losses add up to.
-    largest = sum(count / scale for scale, count in composition.laplace)
+    largest = _largest_laplace_loss(composition)
     interval = max(_INTERVAL, 2 * largest / _MAX_POINTS)
     parts = [
         privacy_loss_distribution.from_laplace_mechanism(
@@ -76,9 +121,7 @@ def laplace_epsilon(composition: Composition, delta):
         for scale, count in composition.laplace
     ]
     parts += _gaussian_part(composition, interval)
-    total = functools.reduce(lambda total, part: total.compose(part), parts)
-    epsilon = float(total.get_epsilon_for_delta(delta))
-    return epsilon if composition.squared_shift else min(epsilon, largest)
+    return functools.reduce(lambda total, part: total.compose(part), parts)
 
 
 def gaussian_epsilon(squared_shift, delta):

@@ -10,6 +10,12 @@ from keras_dpgan.privacy.accountant import ACCOUNTANTS
 from keras_dpgan.privacy.accountant import epsilon as epsilon_of
 from keras_dpgan.privacy.accountant import group_epsilon as group_epsilon_of
 from keras_dpgan.privacy.history import PrivacyHistory
+from keras_dpgan.privacy.trade_off import TradeOff
+from keras_dpgan.privacy.trade_off import trade_off as trade_off_of
+
+# The shares of outsiders who may be accused, for which statements say what an attacker
+# can do.
+FALSE_POSITIVE_RATES = (0.001, 0.01, 0.1)
 
 RELEASED = (
     "the generator and any data drawn from it",
@@ -50,6 +56,8 @@ class PrivacyStatement:
             samples. `None` where no sampling was (secretly) Poisson.
         max_records_per_person: Int.
         group_epsilon: Float: epsilon for a person with so many rows.
+        trade_off: `TradeOff`, what an attacker can do at most; `None` where there is
+            no guarantee.
         num_examples: Int, or `None` where it is not known.
         l2_norm_clip: Float, or `None` where it is not stated.
         caveats: Tuple of strings: what to know before anything else.
@@ -66,6 +74,7 @@ class PrivacyStatement:
     epsilon_once_per_epoch: float | None
     max_records_per_person: int
     group_epsilon: float
+    trade_off: TradeOff | None
     num_examples: int | None
     l2_norm_clip: float | None
     caveats: tuple
@@ -102,11 +111,32 @@ class PrivacyStatement:
             "epsilon_once_per_epoch": _finite(self.epsilon_once_per_epoch),
             "max_records_per_person": self.max_records_per_person,
             "group_epsilon": _finite(self.group_epsilon),
+            "attack": self.trade_off and self._attack(),
             "released": list(self.released),
             "withheld": list(self.withheld),
             "assumptions": list(self.assumptions),
             "not_covered": list(self.not_covered),
         }
+
+    def _attack(self):
+        """What an attacker can do at most, as JSON values."""
+        return {
+            "rates": [
+                {
+                    "false_positive_rate": rate,
+                    "true_positive_rate": self.trade_off.true_positive_rate(rate),
+                }
+                for rate in FALSE_POSITIVE_RATES
+            ],
+            "advantage": self.trade_off.advantage,
+            "gdp_mu": _finite(self.trade_off.gdp_mu(self.smallest_rate)),
+            "gdp_mu_from_rate": self.smallest_rate,
+        }
+
+    @property
+    def smallest_rate(self) -> float:
+        """Where the GDP mu begins to hold: the rate of errors, a float."""
+        return min(self.delta, FALSE_POSITIVE_RATES[0])
 
     def __str__(self):
         return statement_text.write(self)
@@ -169,6 +199,7 @@ def privacy_statement(
     if any(entry.excess_divergence is not None for entry in history.entries):
         accountant = "rdp"  # Whichever was asked for: see `epsilon`.
     guaranteed = math.isfinite(epsilon)
+    trade_off = trade_off_of(history, accountant) if guaranteed else None
     caveats = statement_text.caveats(history, delta, num_examples, private)
     return PrivacyStatement(
         epsilon=epsilon,
@@ -178,6 +209,7 @@ def privacy_statement(
         epsilon_once_per_epoch=if_once,
         max_records_per_person=max_records_per_person,
         group_epsilon=person,
+        trade_off=trade_off,
         num_examples=num_examples,
         # The model's own clip is of rows.
         l2_norm_clip=None if history.unit == "client" else l2_norm_clip,

@@ -36,7 +36,7 @@ _OF_A_CLIENT = {
     ),
 }
 
-_ACCOUNTANTS = {
+ACCOUNTANT_NAMES = {
     "pld": "privacy loss distributions (PLD)",
     "rdp": "Renyi differential privacy (RDP)",
 }
@@ -125,6 +125,7 @@ def write(statement):
     lines = [_wrap(f"! {caveat}", indent=2) for caveat in statement.caveats]
     lines.append(_wrap(_guarantee(statement)))
     paragraphs = {
+        "What an attacker can do": _attack(statement),
         "Unit of privacy": _unit(statement),
         "Neighbouring data sets": _RELATIONS[statement.history.relation],
         "Public": _public(statement),
@@ -152,9 +153,50 @@ def _guarantee(statement):
         return "No update was made: nothing of the private data was used (epsilon 0)."
     return (
         f"Differentially private with epsilon = {shown(statement.epsilon)} at delta = "
-        f"{statement.delta:g}, by {_ACCOUNTANTS[statement.accountant]}, "
+        f"{statement.delta:g}, by {ACCOUNTANT_NAMES[statement.accountant]}, "
         f"{statement.accounting_library}."
     )
+
+
+def _attack(statement):
+    curve = statement.trade_off
+    if curve is None or not statement.history.entries:
+        return ""
+    mu = curve.gdp_mu(statement.smallest_rate)
+    return (
+        f"someone who sees all that is published, and knows everything else, decides "
+        f"whether a {statement.history.unit} was in the data. {attack_line(curve)} Who "
+        f"may accuse 1 in 1,000: at most {_recognized(curve, 0.001)} in 100; 1 in 10: "
+        f"at most {_recognized(curve, 0.1)} in 100. The largest advantage (the share "
+        f"of members recognized less that of outsiders accused) is "
+        f"{rounded_up(curve.advantage)} in 100. Where both kinds of errors have "
+        f"rates of at least {statement.smallest_rate:g}, Gaussian differential privacy "
+        f"with mu = {shown(mu)} covers it."
+    )
+
+
+def attack_line(trade_off):
+    """What an attacker can do at most, in one sentence.
+
+    Args:
+        trade_off: A `TradeOff`.
+
+    Returns:
+        A string.
+    """
+    return (
+        "An attacker who may accuse 1 in 100 outsiders wrongly can recognize at most "
+        f"{_recognized(trade_off, 0.01)} in 100 members."
+    )
+
+
+def _recognized(trade_off, false_positive_rate):
+    return rounded_up(trade_off.true_positive_rate(false_positive_rate))
+
+
+def rounded_up(rate):
+    """A rate in hundredths, to one digit after the point: never less than it is."""
+    return f"{math.ceil(1000 * rate - 1e-9) / 10:g}"
 
 
 def _unit(statement):

@@ -260,3 +260,20 @@ def test_a_limit_of_the_users_own_is_kept():
     fit(gan, tracker(target_epsilon=epsilon_after(12), on_exceed="stop"))
     assert gan.num_discriminator_updates == 7
     assert gan.max_discriminator_updates == 7
+
+
+@pytest.mark.parametrize("verbose", [0, 2])
+def test_the_last_line_says_what_an_attacker_can_do(verbose, capsys):
+    gan = helpers.make_gan()
+    data = helpers.make_data()
+    gan.fit(*data, batch_size=12, callbacks=[tracker()], verbose=verbose)
+    *_, last = capsys.readouterr().out.splitlines() or [""]
+    curve = privacy.trade_off(gan.privacy_history, "rdp")
+    rate = 100 * curve.true_positive_rate(0.01)
+    if not verbose:
+        assert last == ""
+        return
+    assert last.startswith("epsilon = ")
+    assert "at delta = 0.002. An attacker who may accuse 1 in 100 outsiders" in last
+    said = float(last.split("at most ")[1].split(" in 100")[0])
+    assert rate <= said <= rate + 0.1

@@ -236,7 +236,8 @@ def change(card, path, value):
         (("guarantee", "updates", 0, "count"), 1.5, r"updates\[0\].count` must be of"),
         (("generator", "pixel_range"), [0], "must have at least 2 items"),
         (("files", "saved_model.pb"), "abc", "must match"),
-        (("schema",), "urn:keras-dpgan:privacy-card:2", "must be 'urn:keras-dpgan:pr"),
+        (("schema",), "urn:keras-dpgan:another-card:2", "must be 'urn:keras-dpgan:pr"),
+        (("schema",), "urn:keras-dpgan:privacy-card:3", "another version"),
     ],
 )
 def test_a_card_that_breaks_the_schema_is_refused_by_field(
@@ -320,3 +321,52 @@ def test_adaptive_clipping_is_told():
     card = gan.privacy_card()
     assert card["guarantee"]["l2_norm_clip"] > 0
     assert card["guarantee"]["updates"][0]["clipped_count_stddev"] == 2.0
+
+
+def test_the_card_says_what_an_attacker_can_do(trained, exported):
+    attack = export.read_card(exported)["guarantee"]["attack"]
+    curve = privacy.trade_off(trained.privacy_history)
+    assert attack["rates"] == [
+        {"false_positive_rate": r, "true_positive_rate": curve.true_positive_rate(r)}
+        for r in (0.001, 0.01, 0.1)
+    ]
+    assert attack["advantage"] == curve.advantage
+    assert attack["gdp_mu"] == curve.gdp_mu(1e-4)
+    assert attack["gdp_mu_from_rate"] == 1e-4
+    text = (exported / "README.md").read_text()
+    assert "where 1.0% of outsiders may be accused |" in text
+    assert "An attacker who may accuse 1 in 100 outsiders wrongly can" in text
+
+
+def test_the_card_has_the_fields_of_a_registry_of_deployments(trained, tmp_path):
+    trained.export(
+        tmp_path / "generator",
+        preprocessing="Rows of adults alone.",
+        justification="The ethics board allows epsilon 10.",
+    )
+    card = export.read_card(tmp_path / "generator")
+    deployment = card["deployment"]
+    assert deployment["trust_model"] == "central"
+    assert deployment["mechanisms"] == ["Gaussian noise on a clipped sum"]
+    assert "10 releases, by privacy loss distributions" in deployment["composition"]
+    assert deployment["preprocessing"] == "Rows of adults alone."
+    assert deployment["justification"] == "The ethics board allows epsilon 10."
+    text = (tmp_path / "generator" / "README.md").read_text()
+    assert "justification | The ethics board allows epsilon 10." in text
+
+
+@pytest.mark.parametrize("name", ["preprocessing", "justification"])
+@pytest.mark.parametrize("value", ["", " ", 7, ["why"]])
+def test_a_text_for_the_card_is_a_text(trained, tmp_path, name, value):
+    with pytest.raises(ValueError, match=f"`{name}` must be a text"):
+        trained.export(tmp_path / "generator", **{name: value})
+    assert not (tmp_path / "generator").exists()
+
+
+def test_a_card_of_a_later_version_names_who_reads_it(copied):
+    card = json.loads((copied / "privacy.json").read_text())
+    card["schema"] = "urn:keras-dpgan:privacy-card:3"
+    card["versions"]["keras_dpgan"] = "9.8.7"
+    (copied / "privacy.json").write_text(json.dumps(card))
+    with pytest.raises(ValueError, match=r"keras_dpgan 9\.8\.7 has written it"):
+        export.read_card(copied)

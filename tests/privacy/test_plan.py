@@ -9,6 +9,7 @@ from histories import poisson
 from keras_dpgan.data import PoissonDataset
 from keras_dpgan.privacy import group_epsilon
 from keras_dpgan.privacy import plan
+from keras_dpgan.privacy import trade_off
 from keras_dpgan.privacy.history import PrivacyHistory
 
 N, DELTA = 20_000, 1e-5
@@ -197,3 +198,59 @@ def test_what_cannot_be_had_is_answered_with_what_can():
     assert made.expected_batch_size == 1
     with pytest.raises(ValueError, match="smallest `epsilon` attainable is"):
         plan(N, 200, 20, 1e-3, DELTA, accountant="rdp")
+
+
+def rate_of(made, attack_fpr):
+    """What an attacker recognizes after the run that a plan is for."""
+    entry = poisson(
+        made.noise_multiplier, made.sampling_probability, made.num_discriminator_updates
+    )
+    curve = trade_off(
+        PrivacyHistory([entry]), made.accountant, made.max_records_per_person
+    )
+    return curve.true_positive_rate(attack_fpr)
+
+
+ATTACK = {"attack_tpr": 0.05, "attack_fpr": 0.01, "delta": DELTA}
+
+
+def test_the_noise_is_the_least_that_keeps_an_attacker_at_the_rate():
+    made = plan(N, 200, 2, **{**ATTACK, "attack_tpr": 0.02})
+    assert 0.0195 <= rate_of(made, 0.01) <= 0.02
+    assert made.epsilon == spent(made)
+    less = dataclasses.replace(made, noise_multiplier=0.98 * made.noise_multiplier)
+    assert rate_of(less, 0.01) > 0.02
+    assert "epsilon=" in str(made)
+
+
+def test_the_epochs_are_the_most_that_keep_an_attacker_at_the_rate():
+    made = plan(N, 200, noise_multiplier=1.5, accountant="rdp", **ATTACK)
+    assert rate_of(made, 0.01) <= 0.05
+    assert rate_of(dataclasses.replace(made, epochs=made.epochs + 1), 0.01) > 0.05
+    assert made.epsilon == spent(made)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"epsilon": 1.0}, "Exactly one of `epsilon` and the pair"),
+        ({"attack_fpr": None}, "`attack_fpr` must be a float in"),
+        ({"attack_tpr": None}, "`attack_tpr` must be a float in"),
+        ({"attack_tpr": 1.0}, "`attack_tpr` must be a float in"),
+        ({"attack_tpr": "5%"}, "`attack_tpr` must be"),
+        ({"attack_fpr": 0.0}, "`attack_fpr` must be"),
+        ({"attack_fpr": 0.05}, "`attack_tpr` must be above `attack_fpr`"),
+        ({"attack_fpr": 0.0499999}, "by more than `delta`"),
+        ({"noise_multiplier": 1.0}, "Exactly one of `expected_batch_size`, `epochs`"),
+        ({"epochs": None}, "Exactly one of `expected_batch_size`, `epochs`"),
+        ({"delta": None}, "`delta` must be given"),
+        (
+            {"epochs": None, "noise_multiplier": 0.1, "accountant": "rdp"},
+            r"`attack_tpr` attainable is 1, for one .*Received: attack_tpr",
+        ),
+    ],
+)
+def test_a_plan_by_attack_that_does_not_add_up_is_refused(changes, message):
+    figures = {"expected_batch_size": 200, "epochs": 20, **ATTACK, **changes}
+    with pytest.raises(ValueError, match=message):
+        plan(N, **figures)

@@ -197,3 +197,25 @@ def test_a_wrong_argument_is_named(options):
     (name,) = options
     with pytest.raises(ValueError, match=f"`{name}`"):
         state(SOUND, **options)
+
+
+def test_the_statement_says_what_an_attacker_can_do():
+    statement = state(not_poisson(2.0, 1))
+    text = words(statement)
+    # One Gaussian update of noise multiplier 2 is 0.5-GDP.
+    assert "may accuse 1 in 100 outsiders wrongly can recognize at most 3.4" in text
+    assert "1 in 1,000: at most 0.5 in 100; 1 in 10: at most 21.8 in 100." in text
+    assert "outsiders accused) is 19.8 in 100." in text
+    assert "at least 1e-05, Gaussian differential privacy with mu = 0.5 " in text
+    attack = statement.to_dict()["attack"]
+    rates = [r["true_positive_rate"] for r in attack["rates"]]
+    # Rounded up in words, exact for machines.
+    assert rates == pytest.approx([0.0047956, 0.0338989, 0.2172391], abs=1e-6)
+    assert attack["advantage"] == pytest.approx(0.197413, abs=1e-5)
+    assert attack["gdp_mu"] == pytest.approx(0.5)
+
+
+def test_without_a_guarantee_nothing_is_said_of_attackers():
+    statement = state(not_poisson(0.0, 1))
+    assert "attacker" not in str(statement)
+    assert statement.to_dict()["attack"] is None

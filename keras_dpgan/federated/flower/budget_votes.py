@@ -38,7 +38,8 @@ class BudgetVotes:
             Bool; `False` also where too few have voted, or nobody counts.
         """
         facts = {"run": self._run, "round": number}
-        request = messages.write([], mechanism=repr(self._mechanism), **facts)
+        mechanism = messages.mechanism_text(self._mechanism)
+        request = messages.write([], mechanism=mechanism, **facts)
         form = messages.Form(None, np.uint8, facts)
         at_holder = SumAtHolder(self._holder, (ADD_VOTES, COUNT_VOTES), facts)
         votes = self._group.answers(BUDGET_VOTE, request, lambda node: form)

@@ -33,7 +33,7 @@ class ClientUpdates:
         request = messages.write(
             all_weights,
             num_d_weights=len(d_weights),
-            mechanism=repr(self._mechanism),
+            mechanism=messages.mechanism_text(self._mechanism),
             **facts,
         )
         form = messages.Form([w.shape for w in d_weights], np.float32, facts)
@@ -46,7 +46,7 @@ class ClientUpdates:
 
 def check_mechanism(facts, mechanism):
     """Raises an `InvalidMessageError` where a request wants another mechanism."""
-    if facts["mechanism"] != repr(mechanism):
+    if not messages.is_mechanism(facts["mechanism"], mechanism):
         raise messages.InvalidMessageError("wrong mechanism")
 
 

@@ -54,9 +54,8 @@ class EncryptedSums:
             "round": number,
             "model_hash": messages.model_hash(arrays),
         }
-        request = messages.write(
-            arrays, mechanism=repr(self._mechanism), **expected, **facts
-        )
+        mechanism = messages.mechanism_text(self._mechanism)
+        request = messages.write(arrays, mechanism=mechanism, **expected, **facts)
         form = messages.Form(None, np.uint8, expected)
         at_holder = SumAtHolder(
             self._holder,

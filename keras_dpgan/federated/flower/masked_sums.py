@@ -94,7 +94,7 @@ class MaskedSums:
                 round=number,
                 model_hash=messages.model_hash(arrays),
                 num_arrays=len(arrays),
-                mechanism=repr(self._mechanism),
+                mechanism=messages.mechanism_text(self._mechanism),
                 **facts,
             )
         size = self._mechanism.num_parameters

@@ -2,13 +2,20 @@
 
 import dataclasses
 import hashlib
+import json
 
 import numpy as np
 from flwr.app import ArrayRecord
 from flwr.app import ConfigRecord
 from flwr.app import RecordDict
 
+from keras_dpgan._formats import Format
+from keras_dpgan.federated import mechanism_fields
+
 ABSTAINS = "abstains"
+
+# Which other facts a message has is the matter of who asks for them.
+_FORMAT = Format("message", version=2, required=())
 
 
 class InvalidMessageError(ValueError):
@@ -28,7 +35,7 @@ def write(arrays, **facts):
     return RecordDict(
         {
             "arrays": ArrayRecord([np.ascontiguousarray(a) for a in arrays]),
-            "facts": ConfigRecord(facts),
+            "facts": ConfigRecord(_FORMAT.write(**facts)),
         }
     )
 
@@ -40,18 +47,38 @@ def read(content):
         `(arrays, facts)`: a list of NumPy arrays and a dict.
 
     Raises:
-        InvalidMessageError: If either cannot be read.
+        InvalidMessageError: If either cannot be read, or the message is of a later
+            version than this one reads.
     """
     try:
         arrays = content.array_records["arrays"].to_numpy_ndarrays()
-        return arrays, dict(content.config_records["facts"])
+        facts = dict(content.config_records["facts"])
     except (KeyError, TypeError, ValueError, EOFError, OSError) as error:
         raise InvalidMessageError("unreadable") from error
+    try:
+        _FORMAT.check_header(facts)
+    except ValueError as error:
+        raise InvalidMessageError("of a later version") from error
+    return arrays, {k: v for k, v in facts.items() if k not in _FORMAT.header()}
 
 
 def facts_record(**facts):
     """Facts as a record that a context's state can hold."""
     return ConfigRecord(facts)
+
+
+def mechanism_text(mechanism):
+    """A mechanism as a fact of a message: its fields, as JSON."""
+    return json.dumps(mechanism_fields.write(mechanism))
+
+
+def is_mechanism(text, mechanism):
+    """Whether a fact of a message is `mechanism`, as any version has written it."""
+    try:
+        written = json.loads(text)
+    except (TypeError, ValueError, RecursionError):
+        written = text  # Of version 0.1, which wrote no JSON.
+    return mechanism_fields.are_of(written, mechanism)
 
 
 def abstention():

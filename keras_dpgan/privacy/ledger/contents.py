@@ -3,13 +3,16 @@
 import dataclasses
 
 from keras_dpgan import _validate
+from keras_dpgan._formats import Format
+from keras_dpgan._formats import advice
+from keras_dpgan._version import __version__
 from keras_dpgan.privacy.accountant import epsilon
 from keras_dpgan.privacy.history import HistoryEntry
 from keras_dpgan.privacy.history import PrivacyHistory
 from keras_dpgan.privacy.history import check_unit
 from keras_dpgan.privacy.ledger import file
 
-VERSION = 1
+FORMAT = Format("ledger", version=2, required=("data_name", "id"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,13 +57,15 @@ class LedgerContents:
         self._heads = heads
         self._runs = []
         self.data_name = None
+        self._advice = ""
         for number, line in enumerate(lines, 1):
             try:
                 self._follow(line)
             except (ValueError, TypeError, KeyError, IndexError) as error:
                 raise ValueError(
-                    f"Line {number} of `{path}` is no line of a ledger that this "
-                    f"version of keras_dpgan can read ({error!r:.200})."
+                    f"Line {number} of `{path}` is no line of a ledger that "
+                    f"keras_dpgan {__version__} can read ({error!r:.300})."
+                    f"{self._advice}"
                 ) from error
 
     @classmethod
@@ -79,10 +84,9 @@ class LedgerContents:
             raise ValueError("the first line, and no other, names the data")
         _LINES[kind](self, **values)
 
-    def _begin(self, version, data_name, id):
-        if version != VERSION:
-            raise ValueError(f"version {version} instead of {VERSION}")
-        self.data_name = _checked_text("data_name", data_name)
+    def _begin(self, **values):
+        self._advice = advice(values)
+        self.data_name = _checked_text("data_name", FORMAT.read(values)["data_name"])
 
     def _add_run(self, run, purpose, started, relation, entry):
         entry = HistoryEntry.from_dict(entry)

@@ -6,7 +6,7 @@ import secrets
 
 from keras_dpgan import _validate
 from keras_dpgan.privacy.ledger import file
-from keras_dpgan.privacy.ledger.contents import VERSION
+from keras_dpgan.privacy.ledger.contents import FORMAT
 from keras_dpgan.privacy.ledger.contents import LedgerContents
 
 
@@ -61,7 +61,7 @@ class Ledger(LedgerContents):
     def _check_name(self, data_name):
         if self.data_name is None:
             self._append(
-                "ledger", version=VERSION, data_name=data_name, id=secrets.token_hex(8)
+                "ledger", **FORMAT.write(data_name=data_name, id=secrets.token_hex(8))
             )
         elif self.data_name != data_name:
             raise ValueError(

@@ -1,0 +1,110 @@
+"""What every file and message of this package says about itself.
+
+The rules are in `docs/formats.md`.
+"""
+
+import dataclasses
+
+from keras_dpgan._version import __version__
+
+# What files are of that say nothing: keras_dpgan 0.1 wrote no header.
+_FIRST = 1
+_HEADER = ("format", "version", "written_by", "may_ignore")
+
+
+@dataclasses.dataclass(frozen=True)
+class Format:
+    """A format's name, its version and its fields.
+
+    ```python
+    BUDGET = Format("round_budget", version=2, required=("mechanism",))
+    line = BUDGET.write(mechanism={"mechanism": "GaussianUpdate"})
+    BUDGET.read(line)["mechanism"]
+    ```
+
+    Args:
+        name: String.
+        version: Int, the one that is written. Those before it are read.
+        required: Tuple of strings: the fields that each version has.
+        optional: Dict from the names of the fields that are newer than the first
+            version to what stands for them where they are missing, which must never
+            make the reader report less than was spent. Defaults to none.
+    """
+
+    name: str
+    version: int
+    required: tuple
+    optional: dict = dataclasses.field(default_factory=dict)
+
+    def header(self):
+        """What a file of this format says about itself, a dict."""
+        return {
+            "format": f"keras_dpgan.{self.name}",
+            "version": self.version,
+            "written_by": __version__,
+        }
+
+    def write(self, **fields):
+        """The header and the fields, a dict of JSON values."""
+        return {**self.header(), **fields}
+
+    def read(self, values):
+        """The fields of what `write` has made, in this version or an earlier one.
+
+        Args:
+            values: A dict. Without a header it is of version 1.
+
+        Returns:
+            Dict of all fields, the required and the optional ones.
+
+        Raises:
+            ValueError: If it is of another format or a later version, or if a field
+                is missing, or is not known and not among those of which the file
+                says that a reader may ignore them.
+        """
+        self.check_header(values)
+        fields = {k: v for k, v in values.items() if k not in _HEADER}
+        known = {*self.required, *self.optional}
+        missing = sorted(set(self.required) - set(fields))
+        unknown = sorted(set(fields) - known - set(values.get("may_ignore", ())))
+        if missing or unknown:
+            raise ValueError(
+                f"A {self.name} must have the fields {sorted(known)}. Received: "
+                f"unknown={unknown}, missing={missing}.{advice(values)}"
+            )
+        return {**self.optional, **{k: v for k, v in fields.items() if k in known}}
+
+    def check_header(self, values):
+        """Raises a `ValueError` unless this version can read what has the header."""
+        if not isinstance(values, dict):
+            raise ValueError(f"A {self.name} must be a dict. Received: {values!r:.80}")
+        name = values.get("format", self.header()["format"])
+        if name != self.header()["format"]:
+            raise ValueError(
+                f"`format` must be {self.header()['format']!r}. Received: "
+                f"format={name!r:.80}"
+            )
+        names = values.get("may_ignore", [])
+        if not isinstance(names, list) or not all(isinstance(n, str) for n in names):
+            raise ValueError(
+                "`may_ignore` must be a list of the names of fields. Received: "
+                f"may_ignore={names!r:.80}"
+            )
+        version = values.get("version", _FIRST)
+        latest = self.version if "format" in values else _FIRST
+        if type(version) is not int or not _FIRST <= version <= latest:
+            raise ValueError(
+                f"`version` of a {self.name} must be an int from {_FIRST} to {latest}, "
+                f"which keras_dpgan {__version__} reads. Received: "
+                f"version={version!r:.80}.{advice(values)}"
+            )
+
+
+def advice(values):
+    """Which keras_dpgan reads what has a header: a sentence, where it is another."""
+    writer = values.get("written_by")
+    if not isinstance(writer, str) or not writer.isprintable() or len(writer) > 40:
+        return ""
+    if writer == __version__:
+        return ""
+    return f" keras_dpgan {writer} has written it: use that version or a later one."

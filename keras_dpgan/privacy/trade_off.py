@@ -1,0 +1,164 @@
+"""What an attacker can tell at most, beside epsilon and delta."""
+
+import math
+
+import numpy as np
+
+from keras_dpgan import _validate
+from keras_dpgan.privacy import composition
+from keras_dpgan.privacy import pld
+from keras_dpgan.privacy.accountant import ACCOUNTANTS
+from keras_dpgan.privacy.accountant import group_epsilon
+
+# Of the search for mu: rates so close, as normal quantiles, that rounding the curve
+# up from each to the next adds 0.002 at most.
+_STEP = 1e-3
+
+# Where privacy loss distributions are not known: the deltas that Renyi differential
+# privacy gives epsilons for.
+_DELTAS = np.geomspace(1e-12, 0.99, 120)
+
+# One above it bounds no rate that a float can tell from one.
+_LARGEST_EPSILON = 100.0
+
+
+class TradeOff:
+    """The errors that an attacker on membership has to make.
+
+    Someone who sees all that is published decides of a row whether it was in the
+    data. Of rows that were not, a share is accused wrongly (false positives); of
+    those that were, a share is recognized (true positives). Differential privacy
+    bounds the second by the first. Made by `trade_off`.
+
+    ```python
+    curve = keras_dpgan.privacy.trade_off(gan.privacy_history)
+    curve.true_positive_rate(0.01)
+    ```
+
+    All figures are upper bounds: no attack does better. They hold for a client
+    where that is the unit. Source: Dong, Roth and Su 2022, "Gaussian Differential
+    Privacy", proposition 2.5.
+
+    Args:
+        epsilons: Float64 array of shape `(n,)`, not negative.
+        deltas: Float64 array of shape `(n,)`: the history is
+            `(epsilons[i], deltas[i])`-private for each i.
+        mu: Non-negative float where the history is exactly one Gaussian mechanism.
+            Defaults to `None`.
+    """
+
+    def __init__(self, epsilons, deltas, mu=None) -> None:
+        self._epsilons = np.asarray(epsilons, np.float64)
+        self._deltas = np.asarray(deltas, np.float64)
+        self._mu = mu
+
+    def true_positive_rate(self, false_positive_rate):
+        """The largest share of members that can be recognized.
+
+        Args:
+            false_positive_rate: Float in [0, 1], or an array of them: the share of
+                others who are accused wrongly.
+
+        Returns:
+            Float, or float64 array of the same shape: upper bounds.
+        """
+        rates = np.asarray(false_positive_rate, np.float64)
+        if not np.all((rates >= 0) & (rates <= 1)):
+            raise ValueError(
+                "`false_positive_rate` must be in [0, 1]. Received: "
+                f"false_positive_rate={false_positive_rate!r:.80}"
+            )
+        found = self._rates(rates.ravel()).reshape(rates.shape)
+        return found if found.ndim else float(found)
+
+    def _rates(self, rates):
+        from scipy import special
+
+        if self._mu is not None:
+            return special.ndtr(special.ndtri(rates) + self._mu)
+        best = np.ones_like(rates)
+        for epsilon, delta in zip(self._epsilons, self._deltas, strict=True):
+            few = delta + math.exp(epsilon) * rates
+            many = 1 - math.exp(-epsilon) * (1 - delta - rates)
+            np.minimum(best, np.minimum(few, many), out=best)
+        return np.maximum(best, rates)
+
+    @property
+    def advantage(self) -> float:
+        """The largest difference of the two rates, an upper bound.
+
+        It is delta at epsilon zero, the total variation distance.
+        """
+        from scipy import special
+
+        if self._mu is not None:
+            return float(2 * special.ndtr(self._mu / 2) - 1)
+        # Of each pair: where its two kinds of errors are equal.
+        tanh = np.tanh(self._epsilons / 2)
+        return float(min(1.0, np.min(self._deltas * (1 - tanh) + tanh)))
+
+    def gdp_mu(self, smallest_rate) -> float:
+        """The mu of Gaussian differential privacy that covers the curve.
+
+        An attacker does no better than one who has to tell a normal number of mean
+        mu from one of mean zero, wherever both errors are at least `smallest_rate`.
+        (Below any bound the figure says nothing: rarer and rarer events of a sampled
+        mechanism have a larger and larger mu.)
+
+        Args:
+            smallest_rate: Float in (0, 0.5), such as delta.
+
+        Returns:
+            Float, an upper bound; infinite where there is no such mu.
+        """
+        from scipy import special
+
+        if self._mu is not None:
+            return self._mu
+        if not 0 < smallest_rate < 0.5:
+            raise ValueError(
+                "`smallest_rate` must be in (0, 0.5). Received: "
+                f"smallest_rate={smallest_rate}"
+            )
+        # The curve is symmetric: where the false positives are above one half, the
+        # errors have changed places.
+        start = special.ndtri(smallest_rate)
+        quantiles = np.append(np.arange(start, _STEP, _STEP), _STEP)
+        reached = special.ndtri(self._rates(special.ndtr(quantiles)))
+        # Between two rates the bound is below that of the larger.
+        return max(0.0, float(np.max(reached[1:] - quantiles[:-1])))
+
+
+def trade_off(history, accountant="pld", group_size=1) -> TradeOff:
+    """What an attacker can tell at most of a history.
+
+    Args:
+        history: A `PrivacyHistory`.
+        accountant: `"pld"` or `"rdp"`, as in `epsilon`. Defaults to `"pld"`.
+        group_size: Positive int, the rows that the attacker asks about together, as
+            those of one person. Defaults to 1.
+
+    Returns:
+        A `TradeOff`. Without noise the attacker can tell everything.
+
+    Raises:
+        ValueError: If an argument is wrong.
+    """
+    _validate.check_choice("accountant", accountant, ACCOUNTANTS)
+    group_size = _validate.check_int("group_size", group_size, minimum=1)
+    total = composition.compose(history, group_size)
+    if total.is_noiseless:
+        return TradeOff([0.0], [1.0])
+    if total.is_gaussian:
+        return TradeOff([], [], mu=math.sqrt(total.squared_shift))
+    curve = None
+    if accountant == "pld" and not total.bounded:
+        curve = pld.pld_curve(total, group_size)
+    return TradeOff(*(curve or _rdp_curve(history, group_size)))
+
+
+def _rdp_curve(history, group_size):
+    epsilons = [group_epsilon(history, d, group_size, "rdp") for d in _DELTAS]
+    known = np.array(epsilons) < _LARGEST_EPSILON
+    # That delta = 1 holds is always known.
+    return np.append(np.array(epsilons)[known], 0.0), np.append(_DELTAS[known], 1.0)
