@@ -47,6 +47,27 @@ def _activation_of(tensor):
     return None
 
 
+def nodes_in_order(model):
+    """The calls that a functional or sequential model is made of, earlier ones first.
+
+    Args:
+        model: A `keras.Model`.
+
+    Returns:
+        List of `(operation, inputs, outputs)`, with flat lists of symbolic tensors;
+        `None` for a model without a graph, such as a subclassed one.
+    """
+    graph = getattr(model, "_functional", None) or model
+    if not hasattr(graph, "_nodes_by_depth"):
+        return None
+    depths = sorted(graph._nodes_by_depth, reverse=True)
+    return [
+        (node.operation, node.input_tensors, node.outputs)
+        for depth in depths
+        for node in graph._nodes_by_depth[depth]
+    ]
+
+
 def initial_epoch(model):
     """The epoch at which the running `fit` starts.
 

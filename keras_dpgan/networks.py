@@ -1,7 +1,9 @@
 """Reading and checking the two networks that a GAN is made of."""
 
-import keras
 import tensorflow as tf
+
+from keras_dpgan import _validate
+from keras_dpgan import label_path
 
 
 def latent_dim(generator, given):
@@ -38,18 +40,28 @@ def num_classes(generator, given):
             "`generator` must take latents, or latents and labels. Received a model "
             f"of {len(inputs)} inputs."
         )
-    found = _declared_classes(generator)
-    if given is None and found is None:
+    if given is None:
+        return _read_num_classes(generator)
+    _validate.check_int("num_classes", given, minimum=1)
+    limit = label_path.declared_classes(generator, 1, through_functions=False)
+    if limit is not None and given > limit:
         raise ValueError(
-            "`num_classes` cannot be read off the generator's layers. Give "
-            "`num_classes`."
+            "`num_classes` must be at most the number of labels that the generator's "
+            f"label layer was made for, {limit}. Received: num_classes={given}"
         )
-    if given is not None and found is not None and given != found:
+    return given
+
+
+def _read_num_classes(generator):
+    found = label_path.declared_classes(generator, 1)
+    if found is None:
         raise ValueError(
-            f"`num_classes` must be what the generator was made for, {found}. "
-            f"Received: num_classes={given}"
+            "`num_classes` cannot be read off the generator: its labels, the input "
+            f"{_inputs(generator)[1].name!r}, lead to no layer that says how many there "
+            "are, such as `Embedding`, `CategoryEncoding` or `keras_dpgan.models."
+            "OneHotLabels`. Give `num_classes`. Received: num_classes=None"
         )
-    return given or found
+    return found
 
 
 def build_and_check(discriminator, generator, latent_width, classes):
@@ -108,22 +120,6 @@ def _inputs(model):
     """The declared inputs of a model, as a list; `None` for a subclassed one."""
     inputs = getattr(model, "inputs", None)
     return list(inputs) if inputs else None
-
-
-def _declared_classes(model):
-    """The number of labels that some layer of the model was made for."""
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            found = _declared_classes(layer)
-        elif isinstance(layer, keras.layers.Embedding):
-            found = layer.input_dim
-        elif isinstance(layer, keras.layers.CategoryEncoding):
-            found = layer.num_tokens
-        else:
-            found = getattr(layer, "num_classes", None)
-        if found is not None:
-            return found
-    return None
 
 
 def _shapes_fit(expected, actual):
