@@ -7,6 +7,7 @@ from keras_dpgan.clipping.rule_registry import (
     register_layer_rule as register_layer_rule,
 )
 from keras_dpgan.clipping.tf_privacy_reference import tf_privacy_reference
+from keras_dpgan.clipping.vectorized import one_by_one
 from keras_dpgan.clipping.vectorized import vectorized as vectorized
 
 _ENGINES = {
@@ -21,7 +22,7 @@ def get_engine(name, physical_batch_size=None, jit_compile=False):
 
     Args:
         name: `"ghost"`: norms without gradients, the fastest. `"vectorized"`: each
-            record's gradient, for any model. `"tf_privacy"`: TensorFlow Privacy's
+            record's gradient by itself. `"tf_privacy"`: TensorFlow Privacy's
             own, many times slower, to compare with. `"auto"`: `"ghost"`, or
             `"vectorized"` under XLA.
         physical_batch_size: Int or `None`: the most records at once.
@@ -45,7 +46,19 @@ def get_engine(name, physical_batch_size=None, jit_compile=False):
             '`engine="vectorized"`, or leave `jit_compile` out, which is faster on a '
             f"processor. Received: engine={name!r}, jit_compile={jit_compile}"
         )
-    engine = _ENGINES[name]
-    return (
-        engine if physical_batch_size is None else chunked(engine, physical_batch_size)
-    )
+    return _in_parts(_ENGINES[name], physical_batch_size)
+
+
+def get_engines_by_record(physical_batch_size=None):
+    """The engines that compute each record's gradient by itself, the faster first.
+
+    Args:
+        physical_batch_size: Int or `None`: the most records at once.
+    """
+    return [_in_parts(e, physical_batch_size) for e in (vectorized, one_by_one)]
+
+
+def _in_parts(engine, physical_batch_size):
+    if physical_batch_size is None:
+        return engine
+    return chunked(engine, physical_batch_size)

@@ -28,7 +28,7 @@ class RecordedPass:
             of its backward uses: a list with the losses' gradient at each input
             gradient that left it, or `None`.
         problem: String, why the pass does not account for every use of every
-            variable, or `None`.
+            variable, or `None`. Where there is one, the others may be missing.
     """
 
     def __init__(self, loss_fn, variables, records, seed):
@@ -37,6 +37,9 @@ class RecordedPass:
             return recorder, recorder.losses(loss_fn, records, seed)
 
         layout = find_row_layout(trace, records)
+        self.problem = layout.problem
+        if self.problem is not None:
+            return
         self._recorder = Recorder(variables, layout.calls)
         self.losses = self._recorder.losses(loss_fn, records, seed)
         self.uses = self._recorder.uses
@@ -46,7 +49,6 @@ class RecordedPass:
         self.problem = (
             self._recorder.problem
             or _rows_problem(layout.calls)
-            or layout.problem
             or _residual_problem(variables, residual)
             or _mixed_problem(self.uses)
             or self._unreached_problem(loss_fn, records, seed)

@@ -64,8 +64,15 @@ def find_row_layout(trace, records):
     Returns:
         A `RowLayout`.
     """
-    graph, recorder, losses = _traced(trace, records, NUM_RECORDS)
-    twin, *_ = _traced(trace, records, OTHER_NUMBER)
+    try:
+        graph, recorder, losses = _traced(trace, records, NUM_RECORDS)
+        twin, *_ = _traced(trace, records, OTHER_NUMBER)
+    except Exception as error:  # Such as an odd number of rows that are to be halved.
+        return RowLayout(
+            [],
+            f"it cannot be traced for {NUM_RECORDS} records "
+            f"({type(error).__name__}: {str(error)[:200]})",
+        )
     shapes = [t.shape[1:] for t in tf.nest.flatten(records)]
     states = [_state_of_records((NUM_RECORDS, *shape)) for shape in shapes]
     known = _Followed(graph, twin, [SECRET, *states])
@@ -161,11 +168,10 @@ class _Followed:
             self._states[tensor.name] = state
         self._done = set()
         operations, others = graph.get_operations(), twin.get_operations()
-        self._twins = {}
-        if len(operations) == len(others):
-            names = [operation.name for operation in operations]
-            self._twins = dict(zip(names, others, strict=True))
-        for operation in operations:
+        self._is_alike = len(operations) == len(others)
+        names = [operation.name for operation in operations]
+        self._twins = dict(zip(names, others, strict=False))
+        for operation in operations if self._is_alike else ():
             self._visit(operation)
 
     def _visit(self, operation):
@@ -191,6 +197,8 @@ class _Followed:
         """The state of a tensor of the graph."""
         if tensor.graph is not self._graph:
             return Unknown(f"{_named(tensor.op)}, which is outside of the loss,")
+        if not self._is_alike:
+            return Unknown("of a kind that depends on the number of records")
         # A gradient gives a loop further inputs, which are made after the loop.
         self._visit(tensor.op)
         return self._states.get(tensor.name, Unknown(_named(tensor.op)))
@@ -198,9 +206,9 @@ class _Followed:
     def _follow(self, operation):
         """The states of what an operation makes."""
         kind = operation.type
-        twin = self._twins.get(operation.name)
         states = [self.state(t) for t in operation.inputs]
-        if twin is None or not _are_alike(operation, twin):
+        twin = self._twins[operation.name]
+        if not _are_alike(operation, twin):
             reason = "which depends on the number of records,"
             return self._all_unknown(operation, reason)
         states = _with_sizes(operation, twin, states)

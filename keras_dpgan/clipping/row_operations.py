@@ -22,15 +22,15 @@ from keras_dpgan.clipping.row_state import is_free_of_records
 ELEMENTWISE = frozenset(
     """
     Abs Acos Acosh Add AddN AddV2 Asin Asinh Atan Atan2 Atanh BitwiseAnd BitwiseOr
-    BitwiseXor Bucketize Cast Ceil CheckNumerics ClipByValue Cos Cosh
-    DebugGradientIdentity Digamma Div DivNoNan Elu EluGrad EnsureShape Equal Erf
-    Erfc Erfinv Exp Expm1 Floor FloorDiv FloorMod Greater GreaterEqual Identity
-    InvGrad IsFinite IsInf IsNan LeakyRelu LeakyReluGrad LeftShift Less LessEqual
-    Lgamma Log Log1p LogicalAnd LogicalNot LogicalOr Maximum Minimum Mod Mul
-    MulNoNan Ndtri Neg NextAfter NotEqual OnesLike Pow PreventGradient RealDiv
-    Reciprocal ReciprocalGrad Relu Relu6 Relu6Grad ReluGrad RightShift Rint Round
-    Rsqrt RsqrtGrad SelectV2 Selu SeluGrad Sigmoid SigmoidGrad Sign Sin Sinh
-    Snapshot Softplus SoftplusGrad Softsign SoftsignGrad Sqrt SqrtGrad Square
+    BitwiseXor Bucketize Cast Ceil ClipByValue Cos Cosh DebugGradientIdentity
+    Digamma Div DivNoNan Elu EluGrad EnsureShape Equal Erf Erfc Erfinv Exp Expm1
+    Floor FloorDiv FloorMod Greater GreaterEqual Identity InvGrad IsFinite IsInf
+    IsNan LeakyRelu LeakyReluGrad LeftShift Less LessEqual Lgamma Log Log1p
+    LogicalAnd LogicalNot LogicalOr Maximum Minimum Mod Mul MulNoNan Ndtri Neg
+    NextAfter NotEqual OnesLike Pow PreventGradient RealDiv Reciprocal
+    ReciprocalGrad Relu Relu6 Relu6Grad ReluGrad RightShift Rint Round Rsqrt
+    RsqrtGrad SelectV2 Selu SeluGrad Sigmoid SigmoidGrad Sign Sin Sinh Snapshot
+    Softplus SoftplusGrad Softsign SoftsignGrad Sqrt SqrtGrad Square
     SquaredDifference StopGradient Sub Tan Tanh TanhGrad TruncateDiv TruncateMod
     Xdivy Xlog1py Xlogy ZerosLike Zeta
     """.split()
@@ -855,7 +855,7 @@ def _made_of_shared(operation, output, free):
     if kind in ABOUT_SHAPES or output.dtype in (tf.resource, tf.variant):
         return free
     if shape is None or None in shape:
-        return None
+        return None if static_value(output) is None else free
     state = filled(shape)
     if not isinstance(state, Rows):
         return state and free

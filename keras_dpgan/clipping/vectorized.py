@@ -12,11 +12,10 @@ from keras_dpgan.clipping import norms
 def vectorized(loss_fn, variables, records, l2_norm_clip, mask=None, seeds=None):
     """Clips and sums the records' gradients, each computed on its own.
 
-    It holds every record's gradient at once, `n` times the weights in memory. A loss
-    that `tf.vectorized_map` cannot take is run in a loop over the records, and that
-    is said in a warning. Either way the loss of a record is computed on a batch of
-    that record alone, so that no other can have a part in it. Source: Abadi et al.
-    2016, "Deep Learning with Differential Privacy", algorithm 1.
+    It holds every record's gradient at once, `n` times the weights in memory. The loss
+    of a record is computed on a batch of that record alone, so that no other can have
+    a part in it. Source: Abadi et al. 2016, "Deep Learning with Differential Privacy",
+    algorithm 1.
 
     Args:
         loss_fn: See `keras_dpgan.clipping.contract`.
@@ -29,17 +28,43 @@ def vectorized(loss_fn, variables, records, l2_norm_clip, mask=None, seeds=None)
     Returns:
         A `ClippedSum`.
     """
-    tensors = [contract.as_tensor(v) for v in variables]
-    n = contract.num_rows(records)
-    seeds = contract.seeds_of_records(n) if seeds is None else seeds
-    return tf.cond(
-        n > 0,
-        lambda: _clip_and_sum(loss_fn, tensors, records, l2_norm_clip, mask, seeds),
-        lambda: contract.empty_sum(tensors),
+    return _by_record(
+        map_records, loss_fn, variables, records, l2_norm_clip, mask, seeds
     )
 
 
-def per_record_gradients(loss_fn, variables, records, seeds):
+def one_by_one(loss_fn, variables, records, l2_norm_clip, mask=None, seeds=None):
+    """As `vectorized`, but one record after the other: slow, for any model.
+
+    Args:
+        loss_fn: See `vectorized`.
+        variables: See there.
+        records: See there.
+        l2_norm_clip: See there.
+        mask: See there.
+        seeds: See there.
+
+    Returns:
+        A `ClippedSum`.
+    """
+    return _by_record(
+        _in_a_loop, loss_fn, variables, records, l2_norm_clip, mask, seeds
+    )
+
+
+def _by_record(map_fn, loss_fn, variables, records, l2_norm_clip, mask, seeds):
+    tensors = [contract.as_tensor(v) for v in variables]
+    n = contract.num_rows(records)
+    seeds = contract.seeds_of_records(n) if seeds is None else seeds
+
+    def clip_and_sum():
+        gradients = per_record_gradients(loss_fn, variables, records, seeds, map_fn)
+        return _clipped_sum(gradients, tensors, n, l2_norm_clip, mask)
+
+    return tf.cond(n > 0, clip_and_sum, lambda: contract.empty_sum(tensors))
+
+
+def per_record_gradients(loss_fn, variables, records, seeds, map_fn):
     """Each record's gradient, not clipped.
 
     Args:
@@ -47,6 +72,7 @@ def per_record_gradients(loss_fn, variables, records, seeds):
         variables: List of variables.
         records: Structure of tensors of shape `(n, ...)`, `n` at least one.
         seeds: Int64 tensor of shape `(n, 2)`.
+        map_fn: `map_records`, or another that does the same.
 
     Returns:
         List of tensors of shape `(n,) + variable.shape`, in float32 or better.
@@ -66,7 +92,7 @@ def per_record_gradients(loss_fn, variables, records, seeds):
         return [contract.at_least_float32(tf.convert_to_tensor(g)) for g in found]
 
     dtypes = [contract.sum_dtype(v.dtype) for v in variables]
-    return map_records(gradients_of_one, (records, seeds), dtypes)
+    return map_fn(gradients_of_one, (records, seeds), dtypes)
 
 
 def map_records(function, records, dtypes):
@@ -90,12 +116,14 @@ def map_records(function, records, dtypes):
             f"{str(error)[:200]}).",
             stacklevel=2,
         )
-        return tf.map_fn(function, records, fn_output_signature=dtypes)
+        return _in_a_loop(function, records, dtypes)
 
 
-def _clip_and_sum(loss_fn, variables, records, l2_norm_clip, mask, seeds):
-    gradients = per_record_gradients(loss_fn, variables, records, seeds)
-    n = contract.num_rows(records)
+def _in_a_loop(function, records, dtypes):
+    return tf.map_fn(function, records, fn_output_signature=dtypes)
+
+
+def _clipped_sum(gradients, variables, n, l2_norm_clip, mask):
     present = tf.ones((n,), tf.bool) if mask is None else tf.cast(mask, tf.bool)
     flat = [tf.reshape(g, (n, -1)) for g in gradients]
     squares = tf.add_n([tf.square(norms.of_rows(g)) for g in flat])

@@ -87,7 +87,7 @@ class IsolationProbe:
         self._tolerance = max(_TOLERANCE, _ROUNDINGS * _EPSILON.get(dtype, 0.0))
 
     def difference(self):
-        """A `Context` in which a record has another gradient; `None` if none is found."""
+        """A `Context` in which a record has another gradient, or `None`."""
         rng = np.random.default_rng(0)
         number = len(tf.nest.flatten(self._rows)[0])
         for record in range(min(2, number)):

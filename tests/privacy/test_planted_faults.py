@@ -171,9 +171,9 @@ def let_the_clip_not_bind(patch):
 def take_the_penalty_out_of_the_clip(patch):
     clipped_sum = TrainingStep._clipped_sum
 
-    def with_the_penalty_outside(step, variables, records, mask):
+    def with_the_penalty_outside(step, variables, records, mask, seeds):
         penalty, step.penalty = step.penalty, None
-        clipped = clipped_sum(step, variables, records, mask)
+        clipped = clipped_sum(step, variables, records, mask, seeds)
         step.penalty = penalty
         with tf.GradientTape() as tape:
             *_, penalties = lipschitz.scores_and_penalty(
