@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from keras_dpgan import _validate
-from keras_dpgan import networks
+from keras_dpgan import network_inputs
 from keras_dpgan.evaluation import rows as row_checks
 from keras_dpgan.export import load
 from keras_dpgan.generation import PublicGeneration
@@ -43,9 +43,12 @@ def draw_samples(source, n, seed=0):
     elif hasattr(source, "sample"):
         drawn = source.sample(n, seed=seed)
     elif isinstance(source, keras.Model):
-        width = networks.latent_dim(source, None)
-        classes = networks.num_classes(source, None)
-        drawn = PublicGeneration(source, width, classes).sample(n, seed=seed)
+        generation = PublicGeneration(
+            source,
+            network_inputs.latent_shape(source, None),
+            network_inputs.condition(source),
+        )
+        drawn = generation.sample(n, seed=seed)
     elif callable(source):
         drawn = source(n)
     else:
