@@ -181,6 +181,10 @@ def heads_and_penalty(discriminator, real, fake, labels, fake_labels, mixing, pe
         # as much again, since the backward pass goes through all rows of a call.
         slopes = _heads(discriminator, points, [labels] * len(points))
         total = tf.reduce_sum(slopes.scores)
+        if slopes.classes is not None:
+            # Slopes are those of scores. A head that no gradient reached would make
+            # the ghost engine go record by record.
+            total += 0.0 * tf.reduce_sum(slopes.classes)
     gradients = tape.gradient(total, points)
     penalties = tf.add_n([penalty(g) for g in gradients])
     return real_heads, fake_heads, penalties
