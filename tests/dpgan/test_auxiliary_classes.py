@@ -106,7 +106,9 @@ def test_the_generator_learns_the_class_from_its_fakes():
     np.testing.assert_allclose([g_loss, d_loss_fake], [entropy - mean, entropy + mean])
 
 
-@pytest.mark.parametrize("engine", ["auto", pytest.param("tf_privacy", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "engine", ["auto", pytest.param("tf_privacy", marks=pytest.mark.slow)]
+)
 def test_it_trains_saves_and_exports(engine, tmp_path):
     if engine == "tf_privacy":
         pytest.importorskip("tensorflow_privacy")
@@ -119,7 +121,7 @@ def test_it_trains_saves_and_exports(engine, tmp_path):
     loaded.fit(*helpers.make_data(), batch_size=40, epochs=1, verbose=0)
 
 
-@pytest.mark.parametrize("labels", [False, True])
+@pytest.mark.parametrize("labels", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_heads_may_end_in_probabilities(labels):
     discriminator = make_discriminator("softmax", "sigmoid", labels)
     gan = make_gan(discriminator, loss="non_saturating")
@@ -143,12 +145,14 @@ def test_what_is_no_class_head_is_refused():
 def test_a_projection_discriminator_trains():
     # Miyato and Koyama 2018: score = psi(phi(x)) + <embedding(y), phi(x)>.
     rows = keras.Input(helpers.SHAPE)
-    labels = keras.Input((), dtype="int32")
+    labels = keras.Input((1,), dtype="int32")
     phi = keras.layers.Dense(8, activation="tanh")(rows)
     embedded = keras.layers.Embedding(helpers.NUM_CLASSES, 8)(labels)
+    embedded = keras.layers.Flatten()(embedded)
     inner = keras.ops.sum(embedded * phi, axis=-1, keepdims=True)
     score = keras.layers.Add()([keras.layers.Dense(1)(phi), inner])
-    gan = make_gan(keras.Model([rows, labels], score), loss="hinge")
+    discriminator = keras.Model([rows, labels], score)
+    gan = make_gan(discriminator, loss="hinge", engine="vectorized")
     before = helpers.weights_of(gan.discriminator)
     gan.fit(*helpers.make_data(), batch_size=40, epochs=1, verbose=0)
     after = helpers.weights_of(gan.discriminator)
