@@ -28,7 +28,8 @@ def draw_samples(source, n, seed=0):
         seed: Int, for the sources that take one. Defaults to 0.
 
     Returns:
-        `(rows, labels)`: arrays, with `labels` of `None` where there are none.
+        `(rows, labels)`: arrays, with `labels` of `None` where there are none, or
+        where rows depend on conditions other than a label.
 
     Raises:
         FileNotFoundError: If a path leads nowhere.
@@ -41,14 +42,14 @@ def draw_samples(source, n, seed=0):
     if isinstance(source, tuple) or hasattr(source, "__array__"):
         drawn = source
     elif hasattr(source, "sample"):
-        drawn = source.sample(n, seed=seed)
+        drawn = _without_vectors(source.sample(n, seed=seed))
     elif isinstance(source, keras.Model):
         generation = PublicGeneration(
             source,
             network_inputs.latent_shape(source, None),
             network_inputs.condition(source),
         )
-        drawn = generation.sample(n, seed=seed)
+        drawn = _without_vectors(generation.sample(n, seed=seed))
     elif callable(source):
         drawn = source(n)
     else:
@@ -62,6 +63,13 @@ def draw_samples(source, n, seed=0):
     if labels is not None:
         labels = row_checks.check_labels("labels", labels, len(rows))[:n]
     return rows[:n], labels
+
+
+def _without_vectors(drawn):
+    """The rows alone where they come with conditions other than labels."""
+    if isinstance(drawn, tuple) and np.ndim(drawn[1]) > 1:
+        return drawn[0]
+    return drawn
 
 
 def open_path(path):

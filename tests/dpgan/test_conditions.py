@@ -10,6 +10,8 @@ from clipped_sums import clipped_sum
 from keras_dpgan import DPGAN
 from keras_dpgan import GradientPenalty
 from keras_dpgan import export
+from keras_dpgan import sample
+from keras_dpgan.evaluation.samples import draw_samples
 
 CLIP = 0.8
 DIM = 2
@@ -120,6 +122,12 @@ def test_it_trains_samples_saves_and_exports(dtype, tmp_path):
         np.testing.assert_array_equal(conditions, wanted)
         one = source.sample(3, wanted[0], seed=4)[1]
         np.testing.assert_array_equal(one, wanted[[0, 0, 0]])
+    sample.draw(tmp_path / "generator", 1030, tmp_path / "samples.npz", seed=4)
+    with np.load(tmp_path / "samples.npz") as file:
+        np.testing.assert_allclose(file["x"], rows, atol=1e-6)
+        np.testing.assert_array_equal(file["y"], drawn)
+        assert file["y"].dtype == dtype
+    assert draw_samples(gan, 5)[1] is None
     card = export.read_card(tmp_path / "generator")["generator"]
     assert (card["condition_shape"], card["condition_dtype"]) == ([DIM], dtype)
     assert (card["num_classes"], card["label_probabilities"]) == (None, None)
