@@ -144,6 +144,17 @@ class VectorCondition:
             )
         return np.broadcast_to(values.astype(self.dtype), (n, *self.shape))
 
+    def check_public(self, y):
+        """Raises where the prior is the records' own conditions, array `y`."""
+        y = np.asarray(y)
+        if self.prior is not None and np.array_equal(self.prior, y.astype(self.dtype)):
+            raise ValueError(
+                "`condition_prior` must be public, and is the records' own `y`, which "
+                "files of the model and exports would publish. Take conditions that "
+                "everyone may know, or ones made from a release that is paid for. "
+                f"Received: condition_prior of shape {self.prior.shape}, equal to y"
+            )
+
     def check_records(self, shape, dtype):
         """Raises unless the `y` of records has the form of conditions.
 

@@ -95,6 +95,8 @@ def from_fit_arguments(
         )
         x, y = np.asarray(x), None if y is None else np.asarray(y)
         check_records(x, y, row_shape, num_classes, value_range, condition)
+        if condition is not None:
+            condition.check_public(y)
         size = batch_size or min(DEFAULT_BATCH_SIZE, len(x))
         x = PoissonDataset(
             x, y, expected_batch_size=size, steps_per_epoch=steps_per_epoch

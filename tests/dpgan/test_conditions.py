@@ -184,6 +184,14 @@ def test_records_without_fitting_conditions_are_refused(y, message):
     assert gan.num_discriminator_updates == 0
 
 
+def test_the_conditions_of_records_are_no_public_prior():
+    x, y = make_data()
+    gan = make_gan(condition_prior=y)
+    with pytest.raises(ValueError, match="`condition_prior` must be public"):
+        gan.fit(x, y, verbose=0)
+    assert gan.num_discriminator_updates == 0
+
+
 def test_without_a_prior_conditions_have_to_be_given():
     gan = DPGAN(*make_networks())
     with pytest.raises(ValueError, match="no public prior is known to draw them from"):
