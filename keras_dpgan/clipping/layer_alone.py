@@ -15,9 +15,14 @@ def claimed_variables(layer):
     A recurrent layer runs its cell in a loop, out of a recorder's sight, so that
     the cell's weights count as its own.
     """
-    if isinstance(layer, keras.layers.RNN):
+    if has_hidden_loop(layer):
         return layer.trainable_variables
     return _keras_internals.own_variables(layer)
+
+
+def has_hidden_loop(layer):
+    """Whether a layer runs other layers in a loop of the graph."""
+    return isinstance(layer, keras.layers.RNN)
 
 
 def rule(layer, args, kwargs, recorder):

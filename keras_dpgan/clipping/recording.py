@@ -11,6 +11,7 @@ import tensorflow as tf
 from keras_dpgan import _keras_internals
 from keras_dpgan._seeds import seeds_from
 from keras_dpgan.clipping import layer_alone
+from keras_dpgan.clipping import recurrent_rules as recurrent_rules
 from keras_dpgan.clipping.contract import as_tensor
 from keras_dpgan.clipping.input_gradient import recorder_scope
 from keras_dpgan.clipping.layer_rules import replaced_attributes
@@ -185,9 +186,18 @@ class Recorder:
         if rule is layer_alone.rule:
             return layer_alone.rule(layer, args, kwargs, self)
         others = {k: v for k, v in kwargs.items() if k not in ("training", "mask")}
-        if len(args) != 1 or any(v is not None for v in others.values()):
+        is_plain = len(args) == 1 and all(v is None for v in others.values())
+        if layer_alone.has_hidden_loop(layer):
+            # What it does with a mask is in its loop.
+            is_plain = is_plain and kwargs.get("mask") is None
+        elif not is_plain:
             return type(layer).call(layer, *args, **kwargs)
-        return rule(layer, args[0], functools.partial(self.record, layer))
+        if is_plain:
+            record = functools.partial(self.record, layer)
+            outputs = rule(layer, args[0], record)
+            if outputs is not NotImplemented:
+                return outputs
+        return layer_alone.rule(layer, args, kwargs, self)
 
     def record(self, layer, operation, inputs, terms):
         """Runs an operation with weights, between two taps.

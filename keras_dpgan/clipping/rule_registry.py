@@ -12,7 +12,9 @@ def register_layer_rule(layer_class):
     that is linear in them up to an added constant, reads the weights by
     `layer.name`, and returns one tensor; `terms` has one
     `keras_dpgan.clipping.terms.Term` per weight that it uses. What lies before
-    and after, such as an activation, is ordinary code.
+    and after, such as an activation, is ordinary code. A rule that does not cover how
+    the layer is set up returns `NotImplemented`, before it has recorded anything; the
+    layer is then differentiated record by record.
 
     ```python
     @register_layer_rule(LowRank)

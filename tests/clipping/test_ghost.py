@@ -152,9 +152,9 @@ def test_attention_is_recorded_by_its_inner_layers():
     check(randomize(model), (4, 6))
 
 
-def test_a_recurrent_layer_is_differentiated_alone():
+def test_a_recurrent_layer_without_a_rule_is_differentiated_alone():
     inputs = keras.Input((4, 3), dtype="float64")
-    hidden = layers.GRU(3, dtype="float64")(inputs)
+    hidden = layers.GRU(3, dtype="float64", reset_after=False)(inputs)
     model = keras.Model(inputs, layers.Dense(1, dtype="float64")(hidden))
     with warning_that("Gradients of layer 'gru"):
         check(randomize(model), (4, 3), penalty=None)

@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_dpgan.clipping import book_keeping
 from keras_dpgan.clipping import ghost
 from keras_dpgan.clipping import norms
+from keras_dpgan.clipping import vectorized
 from keras_dpgan.clipping.contract import ROUNDING_MARGIN
 
 N = 6
@@ -104,3 +106,109 @@ def test_without_the_bound_on_rounding_the_clip_would_break(name, monkeypatch):
     factors, true, clip = factors_and_norms(name, 1e-2)
     print(factors * true / clip - 1)
     assert np.any(factors * true > clip * (1 + 1e-4))
+
+
+def pair_of_rows(units=128, features=64):
+    """A loss of a row and its fake, whose products cancel where they are equal."""
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((features,))
+    hidden = keras.layers.Dense(units, use_bias=False)(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(1)(hidden))
+
+    def loss_fn(records):
+        rows = tf.concat([records["real"], records["fake"]], 0)
+        real, fake = tf.split(tf.reshape(model(rows), [-1]), 2)
+        return fake - real
+
+    return model, loss_fn, (features,)
+
+
+def positions_that_cancel():
+    """A convolution whose two positions have opposite signs in the loss."""
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((2, 32))
+    hidden = keras.layers.Conv1D(128, 1, use_bias=False)(inputs)
+    score = keras.layers.Dense(1)(hidden[:, 0] - hidden[:, 1])
+    model = keras.Model(inputs, score)
+    return model, lambda records: tf.reshape(model(records["real"]), [-1]), (2, 32)
+
+
+@pytest.mark.parametrize("make", [pair_of_rows, positions_that_cancel])
+@pytest.mark.parametrize("size", [1e2, 1e4, 1e6, 1e15])
+def test_a_record_that_cancels_takes_no_digits_from_the_others(make, size):
+    moves = moves_of_a_record_that_cancels(make, size)
+    assert max(moves) <= 1 + 1e-5
+
+
+@pytest.mark.parametrize("size", [1e6, 1e8])
+def test_added_up_with_the_others_it_would(size, monkeypatch):
+    monkeypatch.setattr(book_keeping, "_MOST_CLIPS_TOGETHER", 1e30)
+    assert max(moves_of_a_record_that_cancels(pair_of_rows, size)) > 1.05
+
+
+def moves_of_a_record_that_cancels(make, size):
+    model, loss_fn, shape = make()
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(2, 128, *shape)).astype(np.float32)
+    odd = rng.normal(size=(1, *shape))
+    if len(shape) == 2:
+        odd = np.repeat(odd[:, :1], 2, axis=1)
+    odd = (odd * size).astype(np.float32)
+
+    @tf.function(reduce_retracing=True)
+    def clipped(real, fake):
+        records = {"real": real, "fake": fake}
+        sums = ghost(loss_fn, model.trainable_variables, records, 1.0).sums
+        return tf.concat([tf.reshape(s, [-1]) for s in sums], 0)
+
+    without = clipped(*rows).numpy().astype(np.float64)
+    moves = []
+    for place in (3, 100):
+        real, fake = (np.concatenate([r[:place], odd, r[place:]]) for r in rows)
+        moves.append(np.linalg.norm(clipped(real, fake).numpy() - without))
+    return moves
+
+
+@pytest.mark.parametrize("engine", [ghost, vectorized])
+@pytest.mark.parametrize(
+    ("clip", "of_loss", "of_rows"),
+    [
+        (1e-12, 1.0, 1.0),
+        (1e-18, 1.0, 1.0),
+        (1e-20, 1e-19, 1.0),
+        (1e-25, 1e-21, 1.0),
+        (1e-36, 1e-30, 1.0),
+        # The gradient is of ordinary size, and what it is made of is not.
+        (1e-2, 1e-18, 1e18),
+        (1e-2, 1e-19, 1e19),
+        (1e-2, 1e-25, 1e25),
+        (1e-2, 1e18, 1e-18),
+        (1e18, 1e20, 1.0),
+        (1e25, 1e27, 1.0),
+    ],
+)
+def test_numbers_too_small_or_too_large_for_their_squares_break_no_clip(
+    engine, clip, of_loss, of_rows
+):
+    model = keras.Sequential(
+        [
+            keras.Input((4, 16)),
+            keras.layers.Dense(64, use_bias=False),
+            keras.layers.Flatten(),
+            keras.layers.Dense(1),
+        ]
+    )
+    rng = np.random.default_rng(0)
+    rows = tf.constant(of_rows * rng.normal(size=(1, 4, 16)), tf.float32)
+
+    @tf.function
+    def clipped(rows):
+        return engine(
+            lambda r: tf.constant(of_loss) * tf.reshape(model(r["x"]), [-1]),
+            model.trainable_variables,
+            {"x": rows},
+            clip,
+        ).sums
+
+    sums = [np.asarray(s, np.float64) for s in clipped(rows)]
+    assert np.sqrt(sum(np.sum(np.square(s)) for s in sums)) <= clip * (1 + 1e-5)

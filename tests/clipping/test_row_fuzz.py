@@ -46,6 +46,7 @@ class Scrambled(keras.Model):
         self.dense = []
         for _ in range(draw(st.integers(2, 7))):
             axes = self.add_step(draw, axes)
+        self.put_records_first(axes)
         self.head = keras.layers.Dense(1, name="head")
         self.built_on = None
         self(tf.ones((3, *ROW)))
@@ -59,6 +60,13 @@ class Scrambled(keras.Model):
             wrap = wrap.replace("loop", "function")
         self.steps.append(WRAPS[wrap](step))
         return after
+
+    def put_records_first(self, axes):
+        """Most models end with a row for each record; the others mix them up."""
+        for i, axis in enumerate(axes):
+            if axis.over_records:
+                order = [i, *(j for j in range(len(axes)) if j != i)]
+                self.steps.append(lambda x, n, order=order: tf.transpose(x, order))
 
     def call(self, x):
         n = tf.shape(x)[0]
@@ -233,8 +241,10 @@ STEPS = {
         Gram,
     )
 }
-# Layers with weights are what the engine takes apart.
-STEPS |= {"Dense again": Dense, "and again": Dense}
+# Layers with weights are what the engine takes apart; what moves rows and keeps them
+# together is what it may get wrong.
+MOVING = (Transpose, Einsum, Merge, Unfold, SwapHalves, Dense)
+STEPS |= {f"{c.__name__} {i}": c for c in MOVING for i in range(3)}
 
 
 def _in_cond(step):

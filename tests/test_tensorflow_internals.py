@@ -1,0 +1,63 @@
+"""Each name of TensorFlow's that it does not promise to keep, on the installed one."""
+
+import tensorflow as tf
+
+from keras_dpgan import _tensorflow_internals
+from keras_dpgan.clipping import effects
+
+
+def graph_of(function):
+    spec = tf.TensorSpec((None, 2), tf.float32)
+    return tf.function(function, autograph=False).get_concrete_function(spec).graph
+
+
+def operations(function, kind):
+    return [op for op in graph_of(function).get_operations() if op.type == kind]
+
+
+def test_the_graphs_of_called_functions_are_found():
+    double = tf.function(lambda x: 2.0 * x)
+    (call,) = operations(double, "PartitionedCall") or operations(
+        lambda x: double(x), "PartitionedCall"
+    )
+    (name,) = _tensorflow_internals.called_functions(call)
+    graph = _tensorflow_internals.function_graph(call, name)
+    assert "Mul" in {op.type for op in graph.get_operations()}
+
+    (branch,) = operations(
+        lambda x: tf.cond(tf.shape(x)[0] > 1, lambda: x, lambda: 2.0 * x), "StatelessIf"
+    )
+    assert len(_tensorflow_internals.called_functions(branch)) == 2
+
+
+def test_the_name_of_a_users_own_gradient_is_found():
+    @tf.custom_gradient
+    def own(x):
+        return tf.identity(x), lambda g: g
+
+    (identity,) = operations(own, "IdentityN")
+    assert _tensorflow_internals.own_gradient(identity).endswith(
+        "test_the_name_of_a_users_own_gradient_is_found.<locals>.own.<locals>.<lambda>"
+    )
+    (silu,) = operations(tf.nn.silu, "IdentityN")
+    assert _tensorflow_internals.own_gradient(silu).startswith("tensorflow.python.")
+    (plain,) = operations(tf.tanh, "Tanh")
+    assert _tensorflow_internals.own_gradient(plain) is None
+
+
+def test_stateful_operations_are_told_from_others():
+    (draw,) = operations(lambda x: tf.random.normal((2,)), "RandomStandardNormal")
+    assert _tensorflow_internals.is_stateful(draw)
+    (tanh,) = operations(tf.tanh, "Tanh")
+    assert not _tensorflow_internals.is_stateful(tanh)
+
+
+def test_an_effect_is_found_inside_of_functions():
+    inner = tf.function(lambda x: x + tf.random.uniform(()))
+    looped = graph_of(
+        lambda x: tf.while_loop(
+            lambda i, y: i < 2, lambda i, y: (i + 1, inner(y)), (0, x)
+        )[1]
+    )
+    assert effects.draws(effects.find_effect(looped))
+    assert effects.find_effect(graph_of(tf.tanh)) is None
