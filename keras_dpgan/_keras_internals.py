@@ -14,18 +14,19 @@ _RESHAPING = (
 )
 
 
-def last_activation(model):
-    """The name of the activation that makes a model's (first) output.
+def last_activation(model, output=0):
+    """The name of the activation that makes one of a model's outputs.
 
     Args:
         model: A `keras.Model`.
+        output: Int, which output. Defaults to the first.
 
     Returns:
         `"linear"`, `"sigmoid"`, `"tanh"`, ...; `None` where it cannot be read,
         as in a subclassed model.
     """
     outputs = getattr(model, "outputs", None)
-    return _activation_of(outputs[0]) if outputs else None
+    return _activation_of(outputs[output]) if outputs else None
 
 
 def _activation_of(tensor):
@@ -36,6 +37,8 @@ def _activation_of(tensor):
     if isinstance(operation, keras.Model):
         outputs = getattr(operation, "outputs", None)
         return _activation_of(outputs[tensor_index]) if outputs else None
+    if isinstance(operation, keras.layers.Softmax):
+        return "softmax"
     if isinstance(operation, keras.layers.ReLU | keras.layers.LeakyReLU):
         return "relu"
     activation = getattr(operation, "activation", None)
@@ -45,6 +48,32 @@ def _activation_of(tensor):
         # An operation used as a function: keras.ops.sigmoid(x).
         return type(operation).__name__.lower()
     return None
+
+
+def takes_inputs_by_name(model):
+    """Whether a model was declared with a dict of inputs."""
+    return isinstance(getattr(model, "_inputs_struct", None), dict)
+
+
+def nodes_in_order(model):
+    """The calls that a functional or sequential model is made of, earlier ones first.
+
+    Args:
+        model: A `keras.Model`.
+
+    Returns:
+        List of `(operation, inputs, outputs)`, with flat lists of symbolic tensors;
+        `None` for a model without a graph, such as a subclassed one.
+    """
+    graph = getattr(model, "_functional", None) or model
+    if not hasattr(graph, "_nodes_by_depth"):
+        return None
+    depths = sorted(graph._nodes_by_depth, reverse=True)
+    return [
+        (node.operation, node.input_tensors, node.outputs)
+        for depth in depths
+        for node in graph._nodes_by_depth[depth]
+    ]
 
 
 def initial_epoch(model):

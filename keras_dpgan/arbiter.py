@@ -50,7 +50,9 @@ def choose_engine(step, row_shape, name, physical_batch_size, jit_compile):
     if name != "tf_privacy":
         others = clipping.get_engines_by_record(physical_batch_size)
         engines += [e for e in others if e is not wanted and not jit_compile]
-    inputs = row_probe.random_rows(row_shape, step.generation.num_classes)
+    inputs = step.generation.probe_inputs(
+        step.discriminator, row_probe.random_rows(row_shape)
+    )
     return row_probe.without_strategy(
         step.discriminator,
         lambda discriminator: _first_that_agrees(
@@ -206,15 +208,16 @@ def _described(operation):
 def _random_records(step, row_shape):
     """Records as training makes them, of random rows of different scales."""
     rng = np.random.default_rng(0)
-    classes = step.generation.num_classes
+    condition = step.generation.condition
     n = len(_SCALES)
 
     def rows(n):
         scales = np.resize(_SCALES, n).reshape((n,) + (1,) * len(row_shape))
         return tf.constant(rng.uniform(-1, 1, (n, *row_shape)) * scales, tf.float32)
 
-    labels = None
-    if classes is not None:
-        labels = tf.constant(rng.integers(0, classes, n), tf.int32)
+    labels = None if condition is None else condition.random(n, rng)
+    pool = rows(4 * (step.generation.num_classes or 1))
+    if step.generation.vector_condition is not None:
+        pool = (pool, condition.random(4, rng))
     draws = PublicDraws(0, tf.constant(0, tf.int64), randomness.EVALUATION)
-    return step.records(rows(n), labels, rows(4 * (classes or 1)), draws)
+    return step.records(rows(n), labels, pool, draws)

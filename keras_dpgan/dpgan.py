@@ -11,9 +11,11 @@ from keras_dpgan import _keras_internals
 from keras_dpgan import _validate
 from keras_dpgan import arbiter
 from keras_dpgan import checkpoint
+from keras_dpgan import conditions
 from keras_dpgan import export
 from keras_dpgan import lipschitz
 from keras_dpgan import losses
+from keras_dpgan import network_inputs
 from keras_dpgan import networks
 from keras_dpgan import privacy
 from keras_dpgan import randomness
@@ -65,12 +67,20 @@ class DPGAN(_keras_internals.BuiltTrainer):
     Args:
         discriminator: A `keras.Model` that gives one score per row, called on
             rows or, if conditional, on `[rows, labels]`. No layer of it may mix
-            rows or keep statistics of them.
+            rows or keep statistics of them. It may have class logits of shape
+            `(n, num_classes)` as a second output, and takes rows alone then, or
+            `[rows, labels]`: the class loss of a record and of its fake is part of
+            the record's loss (AC-GAN).
         generator: A `keras.Model` that makes rows from latents of shape
-            `(n, latent_dim)` or, if conditional, from `[latents, labels]`.
-        latent_dim: Int. Defaults to `None`: read off the generator's inputs.
+            `(n, latent_dim)` or, if conditional, from `[latents, labels]`. Its second
+            input may also be a vector per row, floats or int categories of shape
+            `(n, d)`: a condition, which `y` gives for each record.
+        latent_dim: Int, or tuple of ints for latents of another shape. Defaults to
+            `None`: read off the generator's inputs.
         num_classes: Int, or `None` for an unconditional model. Defaults to
             `None`: read off the generator.
+        condition_shape: Tuple `(d,)`, for a generator without declared inputs that
+            takes a vector of floats. Defaults to `None`: read off the generator.
         **kwargs: `name` and the other arguments of `keras.Model`.
 
     Raises:
@@ -78,17 +88,29 @@ class DPGAN(_keras_internals.BuiltTrainer):
     """
 
     def __init__(
-        self, discriminator, generator, latent_dim=None, num_classes=None, **kwargs
+        self,
+        discriminator,
+        generator,
+        latent_dim=None,
+        num_classes=None,
+        condition_shape=None,
+        **kwargs,
     ):
+        network_inputs.check_network("discriminator", discriminator)
+        network_inputs.check_network("generator", generator)
         super().__init__(**kwargs)
         self.discriminator = discriminator
         self.generator = generator
-        self.latent_dim = networks.latent_dim(generator, latent_dim)
-        self.num_classes = networks.num_classes(generator, num_classes)
+        latent_shape = network_inputs.latent_shape(generator, latent_dim)
+        condition = network_inputs.condition(generator, num_classes, condition_shape)
+        self.latent_dim = latent_shape if len(latent_shape) > 1 else latent_shape[0]
         self.row_shape = networks.build_and_check(
-            discriminator, generator, self.latent_dim, self.num_classes
+            discriminator, generator, latent_shape, condition
         )
-        self.generation = PublicGeneration(generator, self.latent_dim, self.num_classes)
+        self.generation = PublicGeneration(generator, latent_shape, condition)
+        self.num_classes = self.generation.num_classes
+        vector = self.generation.vector_condition
+        self.condition_shape = None if vector is None else vector.shape
         self.private = True
         self.ledger = None
         self.initial_epoch = 0
@@ -119,6 +141,7 @@ class DPGAN(_keras_internals.BuiltTrainer):
         private=True,
         physical_batch_size=None,
         label_prior=None,
+        condition_prior=None,
         jit_compile=False,
         **kwargs,
     ):
@@ -144,6 +167,9 @@ class DPGAN(_keras_internals.BuiltTrainer):
                 once. It changes memory and nothing else. Defaults to `None`.
             label_prior: Public probabilities of the labels, of length
                 `num_classes`, for the generator. Defaults to `None`: uniform.
+            condition_prior: Array of public conditions, of shape `(m, d)`, for a
+                generator that takes a vector besides latents: fakes are made for
+                conditions drawn from it. Defaults to `None`.
             jit_compile: Whether to compile with XLA. Defaults to `False`.
             **kwargs: `run_eagerly`, `steps_per_execution` and
                 `auto_scale_loss` of `keras.Model.compile`.
@@ -165,8 +191,15 @@ class DPGAN(_keras_internals.BuiltTrainer):
             _validate.check_int("discriminator_steps", discriminator_steps, minimum=1)
         if physical_batch_size is not None:
             _validate.check_int("physical_batch_size", physical_batch_size, minimum=1)
+        condition = conditions.with_prior(
+            self.generation.condition, label_prior, condition_prior
+        )
+        generation = PublicGeneration(
+            self.generator, self.generation.latent_shape, condition
+        )
         if private:
-            inputs = row_probe.random_rows(self.row_shape, self.num_classes)
+            rows = row_probe.random_rows(self.row_shape)
+            inputs = generation.probe_inputs(self.discriminator, rows)
             privacy.validation.check(self.discriminator, inputs)
         # Keras would track a plain dict, and save its optimizers a second time.
         self._compile_arguments = types.MappingProxyType(
@@ -181,6 +214,7 @@ class DPGAN(_keras_internals.BuiltTrainer):
                 "private": private,
                 "physical_batch_size": physical_batch_size,
                 "label_prior": label_prior,
+                "condition_prior": condition_prior,
                 "jit_compile": jit_compile,
                 **kwargs,
             }
@@ -196,9 +230,7 @@ class DPGAN(_keras_internals.BuiltTrainer):
         self.d_optimizer.build(self.discriminator.trainable_variables)
         self.g_optimizer.build(self.generator.trainable_variables)
         self.optimizer = OptimizerPair(self.d_optimizer, self.g_optimizer)
-        self.generation = PublicGeneration(
-            self.generator, self.latent_dim, self.num_classes, label_prior
-        )
+        self.generation = generation
         self._step = TrainingStep(
             self.discriminator,
             self.generation,
@@ -287,6 +319,7 @@ class DPGAN(_keras_internals.BuiltTrainer):
             output_range(self.generator),
             expected_batch_size,
             max_participations,
+            self.generation.vector_condition,
         )
         with workers.explained_losses(self.distribute_strategy):
             data = self._use(data, ledger)
@@ -552,16 +585,15 @@ class DPGAN(_keras_internals.BuiltTrainer):
                 "`fit` batches of `x` or `(x, y)`."
             )
         mask = None if weights is None else weights > 0
-        if self.num_classes is None:
+        condition = self.generation.condition
+        if condition is None:
             return rows, None, mask
         if labels is None:
             raise ValueError(
                 "A conditional model needs labels: give `fit` `x` and `y`, or "
                 "batches of `(x, y)`."
             )
-        # A label out of range would index another class' fakes.
-        labels = tf.clip_by_value(tf.cast(labels, tf.int32), 0, self.num_classes - 1)
-        return rows, tf.reshape(labels, [-1]), mask
+        return rows, condition.of_batch(labels), mask
 
     def _logs(self):
         logs = {m.name: m.result() for m in self.metrics}
@@ -618,12 +650,15 @@ class DPGAN(_keras_internals.BuiltTrainer):
         Args:
             n: Non-negative int, the number of rows.
             labels: For a conditional model, int array of shape `(n,)`, or one int
-                for all. Defaults to `None`: drawn from the public prior.
-            seed: Int, to repeat a draw. Defaults to `None`.
+                for all; for other conditions array of shape `(n, d)`, or of
+                `(d,)` for all. Defaults to `None`: drawn from the public prior.
+            seed: Non-negative int below 2**63, to repeat a draw, which an export of
+                the model repeats, too. Defaults to `None`: taken from Python's
+                `random`, so that `keras.utils.set_random_seed` fixes it.
 
         Returns:
             A NumPy array of shape `(n, ...)`; for a conditional model the pair of
-            it and the int32 labels of shape `(n,)`.
+            it and the int32 labels of shape `(n,)`, or the conditions.
 
         Raises:
             ValueError: If `labels` do not fit.
@@ -695,7 +730,7 @@ class DPGAN(_keras_internals.BuiltTrainer):
         card = self.privacy_card(
             dataset_name, include_num_examples, preprocessing, justification
         )
-        export.export_generator(self.generator, card, filepath, overwrite)
+        export.export_generator(self.generation, card, filepath, overwrite)
 
     @property
     def training_step(self):
@@ -841,6 +876,7 @@ class DPGAN(_keras_internals.BuiltTrainer):
             "generator": keras.saving.serialize_keras_object(self.generator),
             "latent_dim": self.latent_dim,
             "num_classes": self.num_classes,
+            "condition_shape": self.condition_shape,
         }
 
     @classmethod

@@ -1,112 +1,88 @@
-"""Rows from public latents and labels: nothing here sees a record."""
+"""Rows from public latents and conditions: nothing here sees a record."""
+
+import random
 
 import numpy as np
 import tensorflow as tf
 
 from keras_dpgan import _validate
+from keras_dpgan import network_inputs
 from keras_dpgan import networks
-
-_CHUNK = 1024
+from keras_dpgan import sampler
 
 
 class PublicGeneration:
-    """Runs a generator on latents and labels that depend on no record.
+    """Runs a generator on latents and conditions that depend on no record.
 
     Args:
         generator: A `keras.Model`.
-        latent_dim: Int.
-        num_classes: Int, or `None` for an unconditional generator.
-        label_prior: Non-negative numbers, one per label; `None` is uniform.
-
-    Raises:
-        ValueError: If `label_prior` does not fit.
+        latent_shape: Tuple of ints, the shape of one row's latents.
+        condition: A `LabelCondition`, a `VectorCondition`, or `None` for an
+            unconditional generator.
     """
 
-    def __init__(self, generator, latent_dim, num_classes, label_prior=None):
+    def __init__(self, generator, latent_shape, condition=None):
         self.generator = generator
-        self.latent_dim = latent_dim
-        self.num_classes = num_classes
-        self.label_probabilities = _probabilities(label_prior, num_classes)
+        self.condition = condition
+        self.num_classes = getattr(condition, "num_classes", None)
+        self.label_probabilities = getattr(condition, "probabilities", None)
+        self.latent_shape = tuple(latent_shape)
+        self._sampler = sampler.Sampler(latent_shape, condition)
+
+    @property
+    def vector_condition(self):
+        """The condition where it is a vector; `None` for a label or nothing."""
+        return self.condition if self.num_classes is None else None
 
     def rows(self, n, labels, training, draws):
         """Generates `n` rows from the latents of `draws`, a `PublicDraws`."""
-        latents = draws.normal((n, self.latent_dim))
+        latents = draws.normal((n, *self.latent_shape))
         return networks.call(self.generator, latents, labels, training)
 
     def labels(self, n, draws):
-        """Draws `n` labels from the prior; `None` for an unconditional model."""
-        if self.num_classes is None:
+        """Draws `n` conditions from the prior; `None` for an unconditional model."""
+        if self.condition is None:
             return None
-        return draws.categories(self.label_probabilities, n)
+        return self.condition.draw(n, draws)
 
     def pool(self, size_per_label, draws):
-        """As many rows of each label, in the order of the labels."""
-        if self.num_classes is None:
+        """As many rows of each label, in the order of the labels.
+
+        Returns:
+            A tensor of rows. Where conditions are no labels, the pair of
+            `size_per_label` rows and their conditions, drawn from the prior.
+        """
+        if self.condition is None:
             return self.rows(size_per_label, None, training=True, draws=draws)
+        if self.num_classes is None:
+            conditions = self.labels(size_per_label, draws)
+            rows = self.rows(size_per_label, conditions, training=True, draws=draws)
+            return rows, conditions
         labels = tf.repeat(tf.range(self.num_classes), size_per_label)
         n = self.num_classes * size_per_label
         return self.rows(n, labels, training=True, draws=draws)
 
+    def probe_inputs(self, discriminator, rows):
+        """Rows as a discriminator takes them, with random labels if it takes any."""
+        if self.condition is None or not network_inputs.takes_condition(discriminator):
+            return rows
+        rng = np.random.default_rng(0)
+        return [rows, self.condition.random(len(rows), rng)]
+
     def sample(self, n, labels=None, seed=None):
         """Draws rows as NumPy arrays; see `DPGAN.sample`."""
         _validate.check_int("n", n, minimum=0)
-        labels = self._sample_labels(n, labels, seed)
-        latents = self._sample_latents(n, seed)
-        # One empty call, so that no rows have the shape and dtype of some.
-        chunks = [
-            self._infer(latents[i : i + _CHUNK], labels, i)
-            for i in range(0, max(n, 1), _CHUNK)
+        labels = self._sampler.check_conditions(labels, n)
+        # Keras' own seeds come from there, too: `set_random_seed` fixes them.
+        seed = random.randrange(2**63) if seed is None else sampler.check_seed(seed)
+        drawn = [
+            (self._infer(latents, conditions), conditions)
+            for latents, conditions in self._sampler.batches(n, labels, seed)
         ]
-        rows = np.concatenate(chunks)
-        return rows if labels is None else (rows, labels)
+        rows, conditions = zip(*drawn, strict=True)
+        rows = np.concatenate(rows)
+        return rows if self.condition is None else (rows, np.concatenate(conditions))
 
-    def _infer(self, latents, labels, start):
-        if labels is not None:
-            labels = tf.constant(labels[start : start + len(latents)])
-        rows = networks.call(self.generator, latents, labels, training=False)
+    def _infer(self, latents, conditions):
+        rows = networks.call(self.generator, latents, conditions, training=False)
         return np.asarray(tf.cast(rows, tf.float32))
-
-    def _sample_latents(self, n, seed):
-        if seed is None:
-            return tf.random.normal((n, self.latent_dim))
-        return tf.random.stateless_normal((n, self.latent_dim), seed=[seed, 0])
-
-    def _sample_labels(self, n, labels, seed):
-        if self.num_classes is None:
-            if labels is not None:
-                raise ValueError(
-                    "`labels` must be None: the model is not conditional. Received: "
-                    f"labels={labels!r:.80}"
-                )
-            return None
-        if labels is None:
-            rng = np.random.default_rng(seed)
-            drawn = rng.choice(self.num_classes, n, p=self.label_probabilities)
-            return drawn.astype(np.int32)
-        labels = np.asarray(labels)
-        if labels.shape not in ((), (n,)) or labels.dtype.kind not in "iu":
-            raise ValueError(
-                f"`labels` must be ints of shape ({n},), or one int. Received: "
-                f"labels of shape {labels.shape} and dtype {labels.dtype}"
-            )
-        if n and (labels.min() < 0 or labels.max() >= self.num_classes):
-            raise ValueError(
-                f"`labels` must be in [0, {self.num_classes}). Received: labels from "
-                f"{labels.min()} to {labels.max()}"
-            )
-        return np.broadcast_to(labels, (n,)).astype(np.int32)
-
-
-def _probabilities(label_prior, num_classes):
-    """The label prior as a list of probabilities; `None` without labels."""
-    if num_classes is None and label_prior is None:
-        return None
-    if label_prior is None:
-        return [1.0 / num_classes] * num_classes
-    prior = np.asarray(label_prior, np.float64)
-    if prior.shape != (num_classes,) or (prior < 0).any() or prior.sum() <= 0:
-        raise ValueError(
-            "`label_prior` must be one non-negative number per label, for "
-            f"num_classes={num_classes}. Received: label_prior={label_prior}"
-        )
-    return (prior / prior.sum()).tolist()

@@ -1,65 +1,51 @@
-"""Reading and checking the two networks that a GAN is made of."""
+"""Calling the two networks that a GAN is made of, and trying whether they fit."""
 
-import keras
+import typing
+
 import tensorflow as tf
 
-
-def latent_dim(generator, given):
-    """The latent width: as given, or read off the generator's first input."""
-    inputs = _inputs(generator)
-    if inputs is None:
-        if given is None:
-            raise ValueError(
-                "`latent_dim` cannot be read off a generator without declared "
-                "inputs (a subclassed model). Give `latent_dim`."
-            )
-        return given
-    width = inputs[0].shape[-1]
-    if given is not None and given != width:
-        raise ValueError(
-            f"`latent_dim` must be the width of the generator's first input, {width}. "
-            f"Received: latent_dim={given}"
-        )
-    return width
+from keras_dpgan import network_inputs
+from keras_dpgan.clipping.contract import at_least_float32
 
 
-def num_classes(generator, given):
-    """The number of labels: as given, or read off the generator; `None` if none."""
-    inputs = _inputs(generator)
-    if inputs is None or (len(inputs) == 1 and given is None):
-        return given
-    if len(inputs) == 1:
-        raise ValueError(
-            "`num_classes` is given, but the generator takes latents alone. Give it "
-            f"a second input for labels. Received: num_classes={given}"
-        )
-    if len(inputs) > 2:
-        raise ValueError(
-            "`generator` must take latents, or latents and labels. Received a model "
-            f"of {len(inputs)} inputs."
-        )
-    found = _declared_classes(generator)
-    if given is None and found is None:
-        raise ValueError(
-            "`num_classes` cannot be read off the generator's layers. Give "
-            "`num_classes`."
-        )
-    if given is not None and found is not None and given != found:
-        raise ValueError(
-            f"`num_classes` must be what the generator was made for, {found}. "
-            f"Received: num_classes={given}"
-        )
-    return given or found
+class Heads(typing.NamedTuple):
+    """What a discriminator says of a batch of rows.
+
+    Attributes:
+        scores: Float tensor of shape `(n,)`.
+        classes: Float tensor of shape `(n, num_classes)`, how likely each label is;
+            `None` for a discriminator that returns scores alone.
+    """
+
+    scores: tf.Tensor
+    classes: tf.Tensor | None
 
 
-def build_and_check(discriminator, generator, latent_width, classes):
+def call(model, rows, labels, training):
+    """Calls a network on rows (or latents), with labels if it takes any."""
+    if labels is None or not network_inputs.takes_condition(model):
+        return model(rows, training=training)
+    return model([rows, labels], training=training)
+
+
+def heads(discriminator, rows, labels, training):
+    """Calls a discriminator; see `Heads`."""
+    outputs = call(discriminator, rows, labels, training)
+    scores, classes = outputs if isinstance(outputs, list | tuple) else (outputs, None)
+    return Heads(
+        at_least_float32(tf.reshape(scores, [-1])),
+        None if classes is None else at_least_float32(classes),
+    )
+
+
+def build_and_check(discriminator, generator, latent_shape, condition):
     """Runs both networks once on two rows, so that misfits show at once.
 
     Args:
         discriminator: A `keras.Model`.
         generator: A `keras.Model`.
-        latent_width: Int.
-        classes: Int or `None`.
+        latent_shape: Tuple of ints.
+        condition: A `LabelCondition`, a `VectorCondition`, or `None`.
 
     Returns:
         The shape of one generated row, a tuple of ints.
@@ -68,65 +54,54 @@ def build_and_check(discriminator, generator, latent_width, classes):
         ValueError: If the discriminator cannot read what the generator makes,
             or does not give one score per row.
     """
-    labels = None if classes is None else tf.zeros((2,), tf.int32)
-    rows = call(generator, tf.zeros((2, latent_width)), labels, training=False)
+    labels = None
+    if condition is not None:
+        labels = tf.zeros((2, *condition.shape), condition.dtype)
+    network_inputs.check_not_swapped(discriminator, generator)
+    rows = call(generator, tf.zeros((2, *latent_shape)), labels, training=False)
     if not tf.is_tensor(rows) or rows.shape[0] != 2:
         raise ValueError(
             "`generator` must return one tensor with a row per latent. Received: "
-            f"{rows}"
+            f"{_described(rows)}"
         )
-    expected = _inputs(discriminator)
-    if expected is not None:
-        shape = tuple(expected[0].shape[1:])
-        if not _shapes_fit(shape, rows.shape[1:]):
-            raise ValueError(
-                "The generator's output does not fit the discriminator: it makes "
-                f"rows of shape {tuple(rows.shape[1:])}, and the discriminator takes "
-                f"{shape}."
-            )
-        if len(expected) != (1 if classes is None else 2):
-            raise ValueError(
-                "`discriminator` and `generator` must both take labels, or neither. "
-                f"The discriminator has {len(expected)} inputs, the generator's "
-                f"number of classes is {classes}."
-            )
-    scores = call(discriminator, rows, labels, training=False)
-    if scores.shape.num_elements() != 2 or scores.shape[0] != 2:
-        raise ValueError(
-            "`discriminator` must return one score per row, of shape (n, 1). "
-            f"Received: an output of shape {tuple(scores.shape)} for two rows."
-        )
+    network_inputs.check_discriminator(discriminator, rows.shape[1:], condition)
+    outputs = call(discriminator, rows, labels, training=False)
+    _check_outputs(outputs, condition)
+    if condition is not None and not isinstance(outputs, list | tuple):
+        network_inputs.check_takes_condition(discriminator, condition)
     return tuple(rows.shape[1:])
 
 
-def call(model, rows, labels, training):
-    """Calls a network on rows (or latents), with labels where there are any."""
-    return model(rows if labels is None else [rows, labels], training=training)
-
-
-def _inputs(model):
-    """The declared inputs of a model, as a list; `None` for a subclassed one."""
-    inputs = getattr(model, "inputs", None)
-    return list(inputs) if inputs else None
-
-
-def _declared_classes(model):
-    """The number of labels that some layer of the model was made for."""
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            found = _declared_classes(layer)
-        elif isinstance(layer, keras.layers.Embedding):
-            found = layer.input_dim
-        elif isinstance(layer, keras.layers.CategoryEncoding):
-            found = layer.num_tokens
-        else:
-            found = getattr(layer, "num_classes", None)
-        if found is not None:
-            return found
-    return None
-
-
-def _shapes_fit(expected, actual):
-    return len(expected) == len(actual) and all(
-        e in (None, a) for e, a in zip(expected, actual, strict=True)
+def _check_outputs(outputs, condition):
+    """Raises unless they are one score per row, or these and class logits."""
+    many = list(outputs) if isinstance(outputs, list | tuple) else [outputs]
+    num_classes = getattr(condition, "num_classes", None)
+    fits = (
+        all(tf.is_tensor(tensor) for tensor in many)
+        and many[0].shape in ((2,), (2, 1))
+        and (len(many) == 1 or [tuple(t.shape) for t in many[1:]] == [(2, num_classes)])
     )
+    if fits:
+        return
+    with_classes = (
+        ", or (with an auxiliary class head) the list of that and of class logits of "
+        f"shape (n, {num_classes}), in this order"
+        if num_classes is not None
+        else "; a class head besides needs a conditional generator, with labels"
+    )
+    raise ValueError(
+        "`discriminator` must return one score per row, of shape (n, 1)"
+        f"{with_classes}. Received for two rows: {_described(outputs)}"
+    )
+
+
+def _described(outputs):
+    """The shapes of what a network returned, in words."""
+    if tf.is_tensor(outputs):
+        return f"an output of shape {tuple(outputs.shape)}"
+    if isinstance(outputs, list | tuple):
+        shapes = ", ".join(str(tuple(tensor.shape)) for tensor in outputs)
+        return f"{len(outputs)} outputs of shapes {shapes}"
+    if isinstance(outputs, dict):
+        return f"a dict of outputs {sorted(outputs)}"
+    return repr(outputs)

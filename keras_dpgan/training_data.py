@@ -65,6 +65,7 @@ def from_fit_arguments(
     value_range,
     expected_batch_size,
     max_participations,
+    condition=None,
 ):
     """Turns the data arguments of `DPGAN.fit` into `TrainingData`.
 
@@ -80,6 +81,8 @@ def from_fit_arguments(
         value_range: `(low, high)` of the generator's output, or `None`.
         expected_batch_size: For other data, where it cannot be read off.
         max_participations: For other data; see `TrainingData`.
+        condition: The model's `VectorCondition`. Defaults to `None`: it takes labels,
+            or rows alone.
 
     Raises:
         ValueError: For data that does not fit; names the argument.
@@ -91,7 +94,9 @@ def from_fit_arguments(
             max_participations=max_participations,
         )
         x, y = np.asarray(x), None if y is None else np.asarray(y)
-        check_records(x, y, row_shape, num_classes, value_range)
+        check_records(x, y, row_shape, num_classes, value_range, condition)
+        if condition is not None:
+            condition.check_public(y)
         size = batch_size or min(DEFAULT_BATCH_SIZE, len(x))
         x = PoissonDataset(
             x, y, expected_batch_size=size, steps_per_epoch=steps_per_epoch
@@ -104,7 +109,13 @@ def from_fit_arguments(
             batch_size=batch_size,
         )
         if isinstance(x, PoissonDataset):
-            _check_once(x, row_shape, num_classes, value_range)
+            _check_once(x, row_shape, num_classes, value_range, condition)
+    if isinstance(x, RemoteRecords) and condition is not None:
+        raise ValueError(
+            "Records that stay with their owners have one label each, or none: the "
+            "model must not take other conditions. Received: a model that takes "
+            f"vectors of shape {condition.shape}"
+        )
     # A subclass may draw otherwise: it counts as any other data.
     if type(x) is PoissonDataset or isinstance(x, RemoteRecords):
         _refuse(

@@ -5,8 +5,8 @@ import math
 import tensorflow as tf
 
 from keras_dpgan import networks
-from keras_dpgan.clipping.contract import at_least_float32
-from keras_dpgan.lipschitz import scores_and_penalty
+from keras_dpgan.class_head import class_loss
+from keras_dpgan.lipschitz import heads_and_penalty
 from keras_dpgan.mechanisms import noise
 from keras_dpgan.randomness import SecretDraws
 
@@ -49,13 +49,15 @@ class TrainingStep:
         self.penalty = penalty
         self.weight_clip = weight_clip
         self.engine = None
+        self._class_loss = class_loss(discriminator)
 
     def update_discriminator(self, rows, labels, mask, expected_batch_size, draws):
         """Makes one noisy update from the records of one batch.
 
         Args:
             rows: Tensor of shape `(n, ...)`; `n` may be zero.
-            labels: Int tensor of shape `(n,)` in range, or `None`.
+            labels: Int tensor of shape `(n,)` in range, conditions of shape
+                `(n, d)`, or `None`.
             mask: Bool tensor of shape `(n,)`, false where a row is padding, or
                 `None`.
             expected_batch_size: Public float, over all replicas.
@@ -79,7 +81,7 @@ class TrainingStep:
             rows: As in `update_discriminator`.
             labels: As there.
             mask: As there.
-            pool: Tensor of fakes, from `pool`.
+            pool: Fakes, from `pool`.
             draws: `SecretDraws`.
 
         Returns:
@@ -113,10 +115,14 @@ class TrainingStep:
         rows = tf.cast(rows, self.discriminator.variable_dtype)
         n = tf.shape(rows)[0]
         fakes = self._fakes(labels, n, pool, draws)
+        conditions = {}
+        if isinstance(fakes, tuple):
+            fakes, conditions["fake_labels"] = fakes
         records = {
             "real": rows,
             "fake": tf.cast(fakes, rows.dtype),
             "mixing": draws.uniform((n,), rows.dtype),
+            **conditions,
         }
         if labels is not None:
             records["labels"] = labels
@@ -134,7 +140,14 @@ class TrainingStep:
         return self.generation.pool(per_label, draws)
 
     def _fakes(self, labels, n, pool, draws):
-        """A fake for each record, of its own label, from a public pool."""
+        """A fake for each record, from a public pool: of the record's own label.
+
+        Of other conditions there is no pool for each: a record meets any fake, which
+        comes with the public condition that it was made for.
+        """
+        if isinstance(pool, tuple):
+            index = draws.integers((n,), tf.shape(pool[0])[0])
+            return tuple(tf.gather(tensor, index) for tensor in pool)
         per_label = tf.shape(pool)[0] // (self.generation.num_classes or 1)
         index = draws.integers((n,), per_label)
         if labels is not None:
@@ -143,15 +156,19 @@ class TrainingStep:
 
     def record_losses(self, records):
         """One loss per record: all that touches a real row is in it."""
-        real, fake, penalties = scores_and_penalty(
+        labels = records.get("labels")
+        fake_labels = records.get("fake_labels", labels)
+        real, fake, penalties = heads_and_penalty(
             self.discriminator,
             records["real"],
             records["fake"],
-            records.get("labels"),
+            labels,
+            fake_labels,
             records["mixing"],
             self.penalty,
         )
-        return self.loss.discriminator(real, fake) + penalties
+        losses = self.loss.discriminator(real.scores, fake.scores) + penalties
+        return losses + self._class_loss(real, labels) + self._class_loss(fake, labels)
 
     def _clipped_sum(self, variables, records, mask, seeds):
         half_precision = self.discriminator.compute_dtype == "float16"
@@ -203,12 +220,12 @@ class TrainingStep:
     def public_losses(self, n, labels, training, draws):
         """The two losses on `n` generated rows, scalar tensors, and their scores."""
         fake = self.generation.rows(n, labels, training, draws)
-        scores = networks.call(self.discriminator, fake, labels, training)
-        scores = at_least_float32(tf.reshape(scores, [-1]))
+        heads = networks.heads(self.discriminator, fake, labels, training)
+        class_losses = self._class_loss(heads, labels)
         return (
-            tf.reduce_mean(self.loss.generator(scores)),
-            tf.reduce_mean(self.loss.on_fake(scores)),
-            scores,
+            tf.reduce_mean(self.loss.generator(heads.scores) + class_losses),
+            tf.reduce_mean(self.loss.on_fake(heads.scores) + class_losses),
+            heads.scores,
         )
 
 

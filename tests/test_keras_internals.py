@@ -21,6 +21,17 @@ def test_the_last_activation_is_read_through_layers_that_reshape():
     assert _keras_internals.last_activation(inner) == "linear"
 
 
+def test_the_calls_of_a_model_are_read_in_order():
+    def names(model):
+        nodes = _keras_internals.nodes_in_order(model)
+        return [type(operation).__name__ for operation, _, _ in nodes]
+
+    model = nested_model()
+    assert names(model) == ["InputLayer", "Sequential", "Dense", "Reshape"]
+    assert names(model.get_layer("inner")) == ["InputLayer", "Dense"]
+    assert _keras_internals.nodes_in_order(Trainer()) is None
+
+
 def test_all_layers_are_found_in_nested_models():
     layers = _keras_internals.all_layers(nested_model())
     assert sum(isinstance(layer, keras.layers.Dense) for layer in layers) == 2

@@ -4,6 +4,7 @@ import pytest
 import tensorflow as tf
 
 from keras_dpgan import models
+from keras_dpgan.mixture import ClassMixture
 from keras_dpgan.privacy import validation
 
 IMAGE_SHAPES = [(8, 8, 1), (28, 28, 1), (32, 32, 3), (12, 20, 2)]
@@ -233,3 +234,36 @@ def test_what_is_no_image_shape_is_refused_by_name(shape):
 def test_other_bad_arguments_are_named(make, name):
     with pytest.raises(ValueError, match=f"`{name}` must be .*Received: {name}="):
         make()
+
+
+def test_networks_do_not_depend_on_keras_image_data_format():
+    def outputs():
+        keras.utils.set_random_seed(0)
+        shape = (8, 8, 2)
+        rows = tf.constant(random_rows(shape))
+        latents = tf.constant(random_rows((LATENT_DIM,)))
+        labels = tf.range(3)
+        for residual in (False, True):
+            generator = models.image_generator(
+                shape, LATENT_DIM, 3, width=4, residual=residual
+            )
+            discriminator = models.image_discriminator(shape, 3, 4, residual)
+            yield generator([latents, labels]).numpy()
+            yield discriminator([rows, labels]).numpy()
+        rank = LATENT_DIM - 1
+        mixture = ClassMixture(
+            weights=np.ones((3, 1)),
+            means=np.zeros((3, 1, 128)),
+            factors=np.ones((3, 1, rank, 128)),
+        )
+        refined = models.mixture_generator(shape, mixture, width=4)
+        yield refined([latents, labels]).numpy()
+
+    expected = list(outputs())
+    keras.config.set_image_data_format("channels_first")
+    try:
+        found = list(outputs())
+    finally:
+        keras.config.set_image_data_format("channels_last")
+    for a, b in zip(expected, found, strict=True):
+        np.testing.assert_array_equal(a, b)

@@ -12,6 +12,7 @@ from keras_dpgan.callbacks.grid import check_drawable
 from keras_dpgan.callbacks.grid import import_pillow
 from keras_dpgan.callbacks.grid import sample_grid
 from keras_dpgan.callbacks.tensorboard_samples import check_tensorboard
+from keras_dpgan.data.sample_files import rows_and_labels
 from keras_dpgan.data.scaling import check_pixel_range
 from keras_dpgan.models.output_range import output_range
 
@@ -99,7 +100,9 @@ class SampleLogger(keras.callbacks.Callback):
         """The grid of the generator as it is now."""
         per_label = self.samples_per_label
         if self.model.num_classes is None:
-            images, labels = self.model.sample(per_label**2, seed=self.seed), None
+            drawn = self.model.sample(per_label**2, seed=self.seed)
+            # Conditions other than labels have no place in the grid.
+            images, labels = rows_and_labels(drawn)[0], None
         else:
             labels = np.repeat(np.arange(self.model.num_classes), per_label)
             images, labels = self.model.sample(len(labels), labels, seed=self.seed)

@@ -61,7 +61,7 @@ class TensorBoardSamples(keras.callbacks.Callback):
         embedding = config.embeddings.add()
         embedding.tensor_name = "samples"
         embedding.tensor_path = "samples.tsv"
-        if labels is not None:
+        if labels is not None and labels.ndim == 1:
             np.savetxt(self.log_dir / "labels.tsv", np.asarray(labels), "%d")
             embedding.metadata_path = "labels.tsv"
         projector.visualize_embeddings(str(self.log_dir), config)

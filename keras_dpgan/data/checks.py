@@ -16,7 +16,9 @@ _CHUNK_BYTES = 64 * 2**20
 _TOLERANCE = 1e-5
 
 
-def check_records(x, y=None, shape=None, num_classes=None, value_range=None) -> None:
+def check_records(
+    x, y=None, shape=None, num_classes=None, value_range=None, condition=None
+) -> None:
     """Raises unless the records and labels are what a discriminator takes.
 
     All records are looked at, in chunks, so that memory-mapped arrays larger
@@ -30,6 +32,8 @@ def check_records(x, y=None, shape=None, num_classes=None, value_range=None) -> 
             `None` for sizes that vary. Defaults to `None`: any.
         num_classes: Int, the number of labels of a conditional model; `None`
             for one without labels. Defaults to `None`.
+        condition: The `VectorCondition` of a model that takes vectors in the place of
+            labels: `y` holds them. Defaults to `None`.
         value_range: Pair of floats, what the generator's output is confined to;
             `None` if it is not. Defaults to `None`.
 
@@ -39,7 +43,14 @@ def check_records(x, y=None, shape=None, num_classes=None, value_range=None) -> 
     records = x.records if isinstance(x, PoissonDataset) else Records(x, y)
     _check_record_shape(records.shapes[0], shape)
     _check_record_dtype(records.dtypes[0], value_range)
-    _check_label_kind(records, num_classes)
+    if condition is not None:
+        has_conditions = len(records.shapes) > 1
+        condition.check_records(
+            records.shapes[1] if has_conditions else None,
+            records.dtypes[1] if has_conditions else None,
+        )
+    else:
+        _check_label_kind(records, num_classes)
     row_bytes = sum(
         math.prod(s) * d.itemsize
         for s, d in zip(records.shapes, records.dtypes, strict=True)
@@ -48,7 +59,9 @@ def check_records(x, y=None, shape=None, num_classes=None, value_range=None) -> 
     for start in range(0, len(records), rows):
         values, *labels = records.slice(start, start + rows)
         _check_values(values, start, value_range)
-        if labels:
+        if condition is not None:
+            _check_finite("y", labels[0], start)
+        elif labels:
             _check_label_values(labels[0], num_classes)
 
 
@@ -95,15 +108,7 @@ def _check_record_dtype(dtype, value_range):
 
 
 def _check_values(values, start, value_range):
-    # Both propagate NaN, and two passes cost less than `isfinite` and a bound.
-    low, high = float(values.min()), float(values.max())
-    if not (np.isfinite(low) and np.isfinite(high)):
-        bad = ~np.isfinite(values).reshape(len(values), -1).all(axis=1)
-        raise ValueError(
-            "`x` must be finite. Remove or fill in such records, by a rule that "
-            "does not depend on other records. Received: NaN or infinity in record "
-            f"{start + int(np.argmax(bad))}"
-        )
+    low, high = _check_finite("x", values, start)
     if value_range is None:
         return
     slack = _TOLERANCE * (value_range[1] - value_range[0])
@@ -115,6 +120,20 @@ def _check_values(values, start, value_range):
             "public, and not taken from the records. Received: values from "
             f"{low:.6g} to {high:.6g}"
         )
+
+
+def _check_finite(name, values, start):
+    """Raises unless all values are finite, and gives the lowest and the highest."""
+    # Both propagate NaN, and two passes cost less than `isfinite` and a bound.
+    low, high = float(values.min()), float(values.max())
+    if not (np.isfinite(low) and np.isfinite(high)):
+        bad = ~np.isfinite(values).reshape(len(values), -1).all(axis=1)
+        raise ValueError(
+            f"`{name}` must be finite. Remove or fill in such records, by a rule that "
+            "does not depend on other records. Received: NaN or infinity in record "
+            f"{start + int(np.argmax(bad))}"
+        )
+    return low, high
 
 
 def _likely_source(low, high):

@@ -20,9 +20,10 @@ def write_samples(path, batches, n, row_shape, pixel_range):
     """Writes rows in the format that the suffix of `path` names.
 
     - `.npz`: arrays `x`, float32 of shape `(n, *row_shape)`, and, if there are
-      labels, `y`, int32 of shape `(n,)`; read it with `numpy.load`.
+      labels, `y`, int32 of shape `(n,)`, or conditions of shape `(n, d)`, int32 or
+      float32; read it with `numpy.load`.
     - `.tfrecord`: a `tf.train.Example` per row, with `image` (a PNG) or, where
-      rows are no images, `x` (floats), and with `label`.
+      rows are no images, `x` (floats), and with `label`, or `condition`.
     - `.png`: all rows in one picture, sorted by label.
 
     Args:
@@ -69,11 +70,12 @@ def _write_npz(path, batches, n, row_shape, pixel_range):
                 rows, labels = rows_and_labels(batch)
                 file.write(np.ascontiguousarray(rows, _FLOAT).data)
                 if labels is not None:
-                    spool.write(np.ascontiguousarray(labels, _INT).data)
+                    dtype = _INT if labels.dtype.kind in "iu" else _FLOAT
+                    spool.write(np.ascontiguousarray(labels, dtype).data)
         if spool.tell():
             spool.seek(0)
             with archive.open("y.npy", "w", force_zip64=True) as file:
-                _write_header(file, _INT, (n,))
+                _write_header(file, dtype, (n, *labels.shape[1:]))
                 shutil.copyfileobj(spool, file)
 
 
@@ -92,7 +94,9 @@ def _write_tfrecord(path, batches, n, row_shape, pixel_range):
                 rows = to_uint8(rows, pixel_range)
             for i, row in enumerate(rows):
                 features = {"image": _png(row)} if images else {"x": _floats(row)}
-                if labels is not None:
+                if labels is not None and labels.ndim > 1:
+                    features["condition"] = _floats(labels[i])
+                elif labels is not None:
                     features["label"] = _int(labels[i])
                 example = tf.train.Example(features=tf.train.Features(feature=features))
                 writer.write(example.SerializeToString())
@@ -114,7 +118,7 @@ def _int(label):
 def _write_png(path, batches, n, row_shape, pixel_range):
     parts = [rows_and_labels(batch) for batch in batches]
     images = to_uint8(np.concatenate([rows for rows, _ in parts]), pixel_range)
-    if parts[0][1] is not None:
+    if parts[0][1] is not None and parts[0][1].ndim == 1:
         order = np.concatenate([labels for _, labels in parts]).argsort(kind="stable")
         images = images[order]
     height, width, channels = row_shape

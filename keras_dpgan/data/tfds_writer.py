@@ -104,6 +104,11 @@ def _features(tfds, facts):
         features = {"x": tfds.features.Tensor(shape=shape, dtype=np.float32)}
     if facts["num_classes"] is not None:
         features["label"] = tfds.features.ClassLabel(num_classes=facts["num_classes"])
+    if "condition_shape" in facts:
+        features["condition"] = tfds.features.Tensor(
+            shape=tuple(facts["condition_shape"]),
+            dtype=np.dtype(facts["condition_dtype"]),
+        )
     return features
 
 
@@ -118,5 +123,5 @@ def _examples(source, card, n):
         for i, row in enumerate(rows):
             example = {"image" if images else "x": row}
             if labels is not None:
-                example["label"] = labels[i]
+                example["condition" if labels.ndim > 1 else "label"] = labels[i]
             yield start + i, example

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from keras_dpgan import _validate
-from keras_dpgan import networks
+from keras_dpgan import network_inputs
 from keras_dpgan.evaluation import rows as row_checks
 from keras_dpgan.export import load
 from keras_dpgan.generation import PublicGeneration
@@ -28,7 +28,8 @@ def draw_samples(source, n, seed=0):
         seed: Int, for the sources that take one. Defaults to 0.
 
     Returns:
-        `(rows, labels)`: arrays, with `labels` of `None` where there are none.
+        `(rows, labels)`: arrays, with `labels` of `None` where there are none, or
+        where rows depend on conditions other than a label.
 
     Raises:
         FileNotFoundError: If a path leads nowhere.
@@ -41,11 +42,14 @@ def draw_samples(source, n, seed=0):
     if isinstance(source, tuple) or hasattr(source, "__array__"):
         drawn = source
     elif hasattr(source, "sample"):
-        drawn = source.sample(n, seed=seed)
+        drawn = _without_vectors(source.sample(n, seed=seed))
     elif isinstance(source, keras.Model):
-        width = networks.latent_dim(source, None)
-        classes = networks.num_classes(source, None)
-        drawn = PublicGeneration(source, width, classes).sample(n, seed=seed)
+        generation = PublicGeneration(
+            source,
+            network_inputs.latent_shape(source, None),
+            network_inputs.condition(source),
+        )
+        drawn = _without_vectors(generation.sample(n, seed=seed))
     elif callable(source):
         drawn = source(n)
     else:
@@ -59,6 +63,13 @@ def draw_samples(source, n, seed=0):
     if labels is not None:
         labels = row_checks.check_labels("labels", labels, len(rows))[:n]
     return rows[:n], labels
+
+
+def _without_vectors(drawn):
+    """The rows alone where they come with conditions other than labels."""
+    if isinstance(drawn, tuple) and np.ndim(drawn[1]) > 1:
+        return drawn[0]
+    return drawn
 
 
 def open_path(path):

@@ -121,11 +121,12 @@ def make_card(
             "justification": justification,
         },
         "generator": {
-            "latent_dim": gan.latent_dim,
+            "latent_dim": _latent_dim(gan.generation),
             "num_classes": gan.num_classes,
             "label_probabilities": gan.generation.label_probabilities,
             "row_shape": list(gan.row_shape),
             "pixel_range": pixel_range and list(pixel_range),
+            **_condition_facts(gan.generation),
         },
         "dataset": {
             "name": dataset_name,
@@ -136,6 +137,23 @@ def make_card(
     }
     check_card(card)
     return card
+
+
+def _latent_dim(generation):
+    """An int for latents that are vectors; for others the list of their sizes."""
+    sizes = list(generation.latent_shape)
+    return sizes[0] if len(sizes) == 1 else sizes
+
+
+def _condition_facts(generation):
+    """What to give instead of labels, where rows depend on other conditions."""
+    condition = generation.vector_condition
+    if condition is None:
+        return {}
+    return {
+        "condition_shape": list(condition.shape),
+        "condition_dtype": condition.dtype,
+    }
 
 
 def dump_card(card):

@@ -2,15 +2,17 @@
 
 import copy
 import pathlib
+import secrets
 
 import numpy as np
 import tensorflow as tf
 
 from keras_dpgan import _validate
+from keras_dpgan.conditions import LabelCondition
+from keras_dpgan.conditions import VectorCondition
 from keras_dpgan.export.card import read_card
-
-_CHUNK = 1024
-_MAX_SEED = 2**63
+from keras_dpgan.sampler import Sampler
+from keras_dpgan.sampler import check_seed
 
 
 class ExportedGenerator:
@@ -32,8 +34,22 @@ class ExportedGenerator:
 
     def __init__(self, path) -> None:
         self._card = read_card(path)
-        self._num_classes = self._card["generator"]["num_classes"]
         self._model = tf.saved_model.load(str(pathlib.Path(path)))
+        facts = self._card["generator"]
+        self._condition = self._condition_of(facts)
+        self._sampler = Sampler(latent_shape(facts), self._condition)
+
+    def _condition_of(self, facts):
+        if facts["num_classes"] is not None:
+            return LabelCondition(facts["num_classes"], facts["label_probabilities"])
+        if "condition_shape" not in facts:
+            return None
+        prior = getattr(self._model, "condition_prior", None)
+        return VectorCondition(
+            facts["condition_shape"],
+            facts["condition_dtype"],
+            None if prior is None else prior().numpy(),
+        )
 
     def privacy_card(self) -> dict:
         """The privacy card, a dict; see `read_card`."""
@@ -42,27 +58,26 @@ class ExportedGenerator:
     def sample(
         self, n, labels=None, seed=None
     ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
-        """Draws rows, as `DPGAN.sample` does.
+        """Draws rows, those that `DPGAN.sample` draws from the same seed.
 
         Args:
             n: Non-negative int, the number of rows.
             labels: For a conditional generator, int array of shape `(n,)`, or one
-                int for all. Defaults to `None`: drawn from the public prior.
-            seed: Non-negative int, to repeat a draw. Defaults to `None`.
+                int for all; for other conditions array of shape `(n, d)`, or
+                of `(d,)` for all. Defaults to `None`: drawn from the public prior.
+            seed: Non-negative int below 2**63, of any integer dtype, to repeat a
+                draw. Defaults to `None`.
 
         Returns:
             A float32 array of shape `(n, ...)`; for a conditional generator the
-            pair of it and the int32 labels of shape `(n,)`.
+            pair of it and the labels (int32, of shape `(n,)`) or conditions.
 
         Raises:
             ValueError: If an argument does not fit.
         """
         _validate.check_int("n", n, minimum=0)
-        if n == 0:
-            chunks = [self._draw(0, None, None)]
-        else:
-            chunks = list(self.batches(n, labels, seed))
-        if self._num_classes is None:
+        chunks = list(self._checked_batches(n, labels, seed))
+        if self._condition is None:
             return np.concatenate(chunks)
         rows, labels = zip(*chunks, strict=True)
         return np.concatenate(rows), np.concatenate(labels)
@@ -82,53 +97,24 @@ class ExportedGenerator:
             ValueError: If an argument does not fit.
         """
         _validate.check_int("n", n, minimum=1)
-        labels = self._check_labels(labels, n)
-        if seed is not None:
-            _validate.check_int("seed", seed, minimum=0, maximum=_MAX_SEED - 1)
-        return self._batches(n, labels, seed)
+        return self._checked_batches(n, labels, seed)
 
-    def _batches(self, n, labels, seed):
-        for i in range(0, n, _CHUNK):
-            chunk_labels = None if labels is None else labels[i : i + _CHUNK]
-            yield self._draw(min(_CHUNK, n - i), chunk_labels, _chunk_seed(seed, i))
+    def _checked_batches(self, n, labels, seed):
+        labels = self._sampler.check_conditions(labels, n)
+        seed = secrets.randbits(63) if seed is None else check_seed(seed)
+        return map(self._rows, self._sampler.batches(n, labels, seed))
 
-    def _draw(self, n, labels, seed):
-        # As tensors: each new Python number would be traced.
-        drawn = self._model.sample(
-            tf.constant(n, tf.int32),
-            None if labels is None else tf.constant(labels, tf.int32),
-            seed=None if seed is None else tf.constant(seed, tf.int64),
-        )
-        return tf.nest.map_structure(np.asarray, drawn)
-
-    def _check_labels(self, labels, n):
-        if labels is None:
-            return None
-        if self._num_classes is None:
-            raise ValueError(
-                "`labels` must be None: the generator is not conditional. Received: "
-                f"labels={labels!r:.80}"
-            )
-        labels = np.asarray(labels)
-        if labels.shape not in ((), (n,)) or labels.dtype.kind not in "iu":
-            raise ValueError(
-                f"`labels` must be ints of shape ({n},), or one int. Received: "
-                f"labels of shape {labels.shape} and dtype {labels.dtype}"
-            )
-        if labels.min() < 0 or labels.max() >= self._num_classes:
-            raise ValueError(
-                f"`labels` must be in [0, {self._num_classes}). Received: labels from "
-                f"{labels.min()} to {labels.max()}"
-            )
-        return np.broadcast_to(labels, (n,))
+    def _rows(self, drawn):
+        latents, conditions = drawn
+        if conditions is None:
+            return np.asarray(self._model(latents))
+        return np.asarray(self._model([latents, conditions])), np.asarray(conditions)
 
 
-def _chunk_seed(seed, start):
-    """The seed of a chunk: the first one's is that of the whole draw."""
-    if seed is None or start == 0:
-        return seed
-    words = np.random.SeedSequence((seed, start)).generate_state(1, np.uint64)
-    return int(words[0]) % _MAX_SEED
+def latent_shape(facts):
+    """The shape of one row's latents, from the entry `generator` of a card."""
+    latent_dim = facts["latent_dim"]
+    return tuple(latent_dim) if isinstance(latent_dim, list) else (latent_dim,)
 
 
 def load(path) -> ExportedGenerator:

@@ -1,5 +1,6 @@
 """The model card: what is in an export, for people."""
 
+from keras_dpgan.export.loading import latent_shape
 from keras_dpgan.privacy.statement_text import ACCOUNTANT_NAMES
 from keras_dpgan.privacy.statement_text import rounded_up
 
@@ -20,7 +21,11 @@ def documentation(facts):
     Returns:
         A string.
     """
-    lines = [f"latents: float32 of shape (n, {facts['latent_dim']}), standard normal"]
+    latents = ", ".join(["n", *map(str, latent_shape(facts))])
+    lines = [f"latents: float32 of shape ({latents}), standard normal"]
+    if "condition_shape" in facts:
+        size = facts["condition_shape"][0]
+        lines.append(f"conditions: {facts['condition_dtype']} of shape (n, {size})")
     if facts["num_classes"] is not None:
         lines.append(f"labels: int32 of shape (n,), in [0, {facts['num_classes']})")
     shape = ", ".join(["n", *map(str, facts["row_shape"])])
@@ -52,9 +57,11 @@ def model_card(card):
 
 
 def _use(facts):
-    conditional = facts["num_classes"] is not None
-    drawn = "samples, labels" if conditional else "samples"
-    inputs = "[latents, labels]" if conditional else "latents"
+    condition = None if facts["num_classes"] is None else "labels"
+    if "condition_shape" in facts:
+        condition = "conditions"
+    drawn = f"samples, {condition}" if condition else "samples"
+    inputs = f"[latents, {condition}]" if condition else "latents"
     bullets = "\n".join(f"- {line}" for line in documentation(facts).splitlines())
     return f"""\
 ## Use

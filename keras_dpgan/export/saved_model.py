@@ -3,8 +3,22 @@
 import keras
 import tensorflow as tf
 
+from keras_dpgan.sampler import Sampler
 
-def save_generator(generator, latent_dim, label_probabilities, documentation, folder):
+# A number that is no tensor is converted to the first one, which has to hold it.
+_SEED_DTYPES = (
+    tf.int64,
+    tf.int8,
+    tf.int16,
+    tf.int32,
+    tf.uint8,
+    tf.uint16,
+    tf.uint32,
+    tf.uint64,
+)
+
+
+def save_generator(generator, latent_shape, condition, documentation, folder):
     """Writes a SavedModel of the generator alone.
 
     What is loaded from it has, for every size of batch:
@@ -13,7 +27,10 @@ def save_generator(generator, latent_dim, label_probabilities, documentation, fo
       `hub.KerasLayer` and `keras.layers.TFSMLayer` pass one structure; `serve` is
       another name for it;
     - `sample(n, labels=None, seed=None)`: rows or, if conditional, the pair of
-      rows and int32 labels;
+      rows and int32 labels. The seed is an integer of any dtype. Where rows depend on
+      conditions other than a label, `labels` are these;
+    - `condition_prior()`: the public conditions that are drawn from, where rows
+      depend on other conditions than a label, and there is such a prior;
     - `documentation()`: shapes, dtypes and the range of the pixels, a string;
     - the signature `serving_default`, from `latents` (and `labels`) to `samples`;
     - `variables`, `trainable_variables` and `non_trainable_variables`.
@@ -22,18 +39,18 @@ def save_generator(generator, latent_dim, label_probabilities, documentation, fo
 
     Args:
         generator: A built `keras.Model`.
-        latent_dim: Int.
-        label_probabilities: List of floats, the public probability of each
-            label; `None` for an unconditional generator.
+        latent_shape: Tuple of ints, the shape of one row's latents.
+        condition: A `LabelCondition`, a `VectorCondition`, or `None`.
         documentation: String.
         folder: Path of an empty folder.
     """
     archive = keras.export.ExportArchive()
     archive.track(generator)
     _list_weights(archive, generator)
-    specs = [tf.TensorSpec((None, latent_dim), tf.float32, name="latents")]
-    if label_probabilities is not None:
-        specs.append(tf.TensorSpec((None,), tf.int32, name="labels"))
+    specs = [tf.TensorSpec((None, *latent_shape), tf.float32, name="latents")]
+    if condition is not None:
+        shape = (None, *condition.shape)
+        specs.append(tf.TensorSpec(shape, condition.dtype, name=condition.name))
     call = archive.add_endpoint(
         "serve",
         lambda inputs: tf.cast(generator(inputs, training=False), tf.float32),
@@ -41,8 +58,11 @@ def save_generator(generator, latent_dim, label_probabilities, documentation, fo
     )
     call.get_concrete_function()
     archive.add_endpoint("__call__", call)
-    archive.add_endpoint("sample", _sampler(call, latent_dim, label_probabilities))
-    archive.add_endpoint("serving_default", _named(call, len(specs)), specs)
+    archive.add_endpoint("sample", _sampler(call, latent_shape, condition))
+    archive.add_endpoint("serving_default", _named(call, specs), specs)
+    prior = getattr(condition, "prior", None)
+    if prior is not None:
+        archive.add_endpoint("condition_prior", lambda: tf.constant(prior), [])
     archive.add_endpoint("documentation", lambda: tf.constant(documentation), [])
     archive.write_out(str(folder), verbose=False)
 
@@ -61,42 +81,63 @@ def _list_weights(archive, generator):
         archive.add_variable_collection(name, [w.value for w in weights])
 
 
-def _named(call, num_inputs):
+def _named(call, specs):
     """`call` with the named inputs and output of a signature."""
-    if num_inputs == 1:
+    if len(specs) == 1:
         return lambda latents: {"samples": call(latents)}
-    return lambda latents, labels: {"samples": call([latents, labels])}
+    if specs[1].name == "labels":
+        return lambda latents, labels: {"samples": call([latents, labels])}
+    return lambda latents, conditions: {"samples": call([latents, conditions])}
 
 
-def _sampler(call, latent_dim, label_probabilities):
+def _sampler(call, latent_shape, condition):
     """`sample(n, labels=None, seed=None)`, traced for each kind of argument."""
-    conditional = label_probabilities is not None
+    sampler = Sampler(latent_shape, condition)
 
     @tf.function(autograph=False)
-    def sample(n, labels=None, seed=None):
+    def draw(n, labels, seed):
         n = _asserted(n >= 0, tf.maximum(n, 0), "`n` must be at least 0")
-        seed = _fresh_seed() if seed is None else tf.stack([seed, 0])
-        latents = tf.random.stateless_normal([n, latent_dim], seed)
-        if not conditional:
+        latents = sampler.in_graph(sampler.latents, n, seed)
+        if condition is None:
             if labels is not None:
                 message = "`labels` must be None: the generator is not conditional"
                 latents = _asserted(False, latents, message)
             return call(latents)
-        if labels is None:
-            labels = _draw_labels(n, label_probabilities, seed)
+        if labels is not None:
+            labels = _checked_labels(labels, n, condition)
+        elif _can_draw(condition):
+            labels = sampler.in_graph(sampler.conditions, n, seed)
         else:
-            labels = _checked_labels(labels, n, len(label_probabilities))
+            message = "`labels` must be the conditions: there is no prior of them"
+            shape = tf.concat([[n], condition.shape], 0)
+            labels = _asserted(False, tf.zeros(shape, condition.dtype), message)
         return call([latents, labels]), labels
 
+    @tf.function(autograph=False)
+    def sample(n, labels=None, seed=None):
+        seed = _fresh_seed() if seed is None else tf.cast(seed, tf.int64)
+        return draw(n, labels, seed)
+
     n = tf.TensorSpec((), tf.int32, name="n")
-    # Of any rank: one label for all rows, or one each.
-    kinds_of_labels = [None] + [
-        tf.TensorSpec(None, dtype, name="labels") for dtype in (tf.int32, tf.int64)
-    ]
-    for labels in kinds_of_labels:
-        for seed in (None, tf.TensorSpec((), tf.int64, name="seed")):
+    # A function that was loaded converts numbers, but no tensor of another dtype.
+    for labels in _kinds_of_labels(condition):
+        sample.get_concrete_function(n, labels, None)
+        for dtype in _SEED_DTYPES:
+            seed = tf.TensorSpec((), dtype, name="seed")
             sample.get_concrete_function(n, labels, seed)
     return sample
+
+
+def _kinds_of_labels(condition):
+    """What `labels` may be, of any rank: one for all rows, or one each."""
+    dtypes = (tf.int32, tf.int64)
+    if condition is not None and condition.dtype == "float32":
+        dtypes = (tf.float32,)
+    return [None] + [tf.TensorSpec(None, dtype, name="labels") for dtype in dtypes]
+
+
+def _can_draw(condition):
+    return condition.name == "labels" or condition.prior is not None
 
 
 def _fresh_seed():
@@ -106,26 +147,41 @@ def _fresh_seed():
     graph, and everyone who loads it would draw the same samples.
     """
     return tf.raw_ops.RandomUniformInt(
-        shape=[2], minval=tf.int64.min, maxval=tf.int64.max, seed=0, seed2=0
+        shape=tf.constant([], tf.int32),
+        minval=tf.constant(0, tf.int64),
+        maxval=tf.int64.max,
+        seed=0,
+        seed2=0,
     )
 
 
-def _draw_labels(n, label_probabilities, seed):
-    logits = tf.math.log(tf.constant([label_probabilities], tf.float32))
-    seed = seed + tf.constant([0, 1], tf.int64)
-    return tf.random.stateless_categorical(logits, n, seed, dtype=tf.int32)[0]
-
-
-def _checked_labels(labels, n, num_classes):
-    labels = tf.cast(labels, tf.int32)
-    rank, count = tf.rank(labels), tf.size(labels)
-    fits = tf.equal(rank, 0) | (tf.equal(rank, 1) & tf.equal(count, n))
-    message = "`labels` must be one int, or ints of shape (n,)"
-    labels = _asserted(fits, tf.reshape(labels, [-1]), message)
+def _checked_labels(labels, n, condition):
+    """One label or condition for each row, from one for all or one each."""
+    labels = tf.cast(labels, condition.dtype)
+    shape, own = tf.shape(labels), tf.constant(condition.shape, tf.int32)
+    if condition.name == "labels":
+        message = "`labels` must be one int, or ints of shape (n,)"
+    else:
+        message = (
+            f"`labels` must have the shape (n, {condition.shape[0]}) of conditions"
+        )
+    for_all = _same_shape(shape, own)
+    fits = for_all | _same_shape(shape, tf.concat([[n], own], 0))
+    labels = tf.reshape(_asserted(fits, labels, message), (-1, *condition.shape))
     # A broadcast would raise first, with a message of its own.
-    labels = tf.gather(labels, tf.range(n) % tf.maximum(count, 1))
+    labels = tf.gather(labels, tf.range(n) % tf.maximum(tf.shape(labels)[0], 1))
+    if condition.name != "labels":
+        return labels
+    num_classes = condition.num_classes
     known = tf.reduce_all((labels >= 0) & (labels < num_classes))
     return _asserted(known, labels, f"`labels` must be in [0, {num_classes})")
+
+
+def _same_shape(shape, other):
+    same_rank = tf.equal(tf.size(shape), tf.size(other))
+    return tf.cond(
+        same_rank, lambda: tf.reduce_all(shape == other), lambda: tf.constant(False)
+    )
 
 
 def _asserted(condition, value, message):

@@ -9,11 +9,11 @@ from keras_dpgan.export.model_card import model_card
 from keras_dpgan.export.saved_model import save_generator
 
 
-def export_generator(generator, card, filepath, overwrite=False) -> None:
+def export_generator(generation, card, filepath, overwrite=False) -> None:
     """Exports a generator.
 
     Args:
-        generator: A built `keras.Model`.
+        generation: The `PublicGeneration` of the generator.
         card: Its privacy card, from `make_card`.
         filepath: The folder to make.
         overwrite: Whether an export that is there is replaced, once the new one
@@ -25,9 +25,9 @@ def export_generator(generator, card, filepath, overwrite=False) -> None:
     facts = card["generator"]
     with complete_folder(filepath, overwrite, CARD_NAME) as folder:
         save_generator(
-            generator,
-            facts["latent_dim"],
-            facts["label_probabilities"],
+            generation.generator,
+            generation.latent_shape,
+            generation.condition,
             documentation(facts),
             folder,
         )

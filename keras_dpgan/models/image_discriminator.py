@@ -3,6 +3,7 @@
 import keras
 
 from keras_dpgan import _validate
+from keras_dpgan.models import image_layers
 from keras_dpgan.models import labels as label_layers
 from keras_dpgan.models import shapes
 
@@ -59,13 +60,13 @@ def image_discriminator(
     if residual:
         features = keras.layers.LeakyReLU(_SLOPE)(features)
     outputs = keras.layers.Dense(1, dtype=shapes.output_dtype(), name="logits")(
-        keras.layers.Flatten()(features)
+        image_layers.Flatten()(features)
     )
     return keras.Model(inputs, outputs, name="discriminator")
 
 
 def _strided(filters, kernel_size):
-    return keras.layers.Conv2D(filters, kernel_size, strides=2, padding="same")
+    return image_layers.Conv2D(filters, kernel_size, strides=2, padding="same")
 
 
 def _residual_block(features, filters, first):
@@ -74,6 +75,6 @@ def _residual_block(features, filters, first):
     # The image itself needs no activation.
     if not first:
         features = keras.layers.LeakyReLU(_SLOPE)(features)
-    features = keras.layers.Conv2D(filters, 3, padding="same")(features)
+    features = image_layers.Conv2D(filters, 3, padding="same")(features)
     features = keras.layers.LeakyReLU(_SLOPE)(features)
     return keras.layers.Add()([_strided(filters, 3)(features), shortcut])

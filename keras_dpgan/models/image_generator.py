@@ -5,6 +5,7 @@ import math
 import keras
 
 from keras_dpgan import _validate
+from keras_dpgan.models import image_layers
 from keras_dpgan.models import labels as label_layers
 from keras_dpgan.models import shapes
 from keras_dpgan.models.output_range import check_activation
@@ -67,7 +68,7 @@ def image_generator(
     if residual:
         for count in [*filters[1:], max(1, width // 2)]:
             features = _residual_block(features, count)
-        output = keras.layers.Conv2D(shape[2], 3, padding="same", **last)
+        output = image_layers.Conv2D(shape[2], 3, padding="same", **last)
     else:
         for count in filters[1:]:
             features = _double(count, use_bias=False)(_normalise(features))
@@ -77,15 +78,15 @@ def image_generator(
 
 def _double(filters, **kwargs):
     # A kernel that the stride divides covers each pixel equally often.
-    return keras.layers.Conv2DTranspose(filters, 4, strides=2, padding="same", **kwargs)
+    return image_layers.Conv2DTranspose(filters, 4, strides=2, padding="same", **kwargs)
 
 
 def _residual_block(features, filters):
-    shortcut = keras.layers.UpSampling2D()(features)
-    shortcut = keras.layers.Conv2D(filters, 1)(shortcut)
-    features = keras.layers.UpSampling2D()(_normalise(features))
-    features = keras.layers.Conv2D(filters, 3, padding="same", use_bias=False)(features)
-    features = keras.layers.Conv2D(filters, 3, padding="same")(_normalise(features))
+    shortcut = image_layers.UpSampling2D()(features)
+    shortcut = image_layers.Conv2D(filters, 1)(shortcut)
+    features = image_layers.UpSampling2D()(_normalise(features))
+    features = image_layers.Conv2D(filters, 3, padding="same", use_bias=False)(features)
+    features = image_layers.Conv2D(filters, 3, padding="same")(_normalise(features))
     return keras.layers.Add()([features, shortcut])
 
 

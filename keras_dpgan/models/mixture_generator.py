@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from keras_dpgan import _validate
+from keras_dpgan.models import image_layers
 from keras_dpgan.models import labels as label_layers
 from keras_dpgan.models import shapes
 
@@ -161,14 +162,18 @@ def _correction(pixels, one_hot, width):
     """Halves the side twice, and doubles it again with what it was before."""
     layers = keras.layers
     planes = label_layers.ConcatenatePlanes()([pixels, one_hot])
-    half = _active(layers.Conv2D(width, 5, strides=2, padding="same")(planes))
-    quarter = _active(layers.Conv2D(2 * width, 3, strides=2, padding="same")(half))
-    quarter = _active(layers.Conv2D(2 * width, 3, padding="same")(quarter))
-    up = _active(layers.Conv2DTranspose(width, 4, strides=2, padding="same")(quarter))
+    half = _active(image_layers.Conv2D(width, 5, strides=2, padding="same")(planes))
+    quarter = _active(
+        image_layers.Conv2D(2 * width, 3, strides=2, padding="same")(half)
+    )
+    quarter = _active(image_layers.Conv2D(2 * width, 3, padding="same")(quarter))
+    up = _active(
+        image_layers.Conv2DTranspose(width, 4, strides=2, padding="same")(quarter)
+    )
     up = layers.Concatenate()([up, half])
-    up = layers.Conv2DTranspose(width // 2 or 1, 4, strides=2, padding="same")(up)
+    up = image_layers.Conv2DTranspose(width // 2 or 1, 4, strides=2, padding="same")(up)
     up = layers.Concatenate()([_active(up), pixels])
-    return layers.Conv2D(
+    return image_layers.Conv2D(
         pixels.shape[-1], 5, padding="same", kernel_initializer="zeros"
     )(up)
 

@@ -1,39 +1,19 @@
 """The discriminator update: what records can move, and what they cannot."""
 
-import contextlib
-
 import helpers
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from clipped_sums import captured_sums
+from clipped_sums import clipped_sum
+from clipped_sums import make_hostile
 
 from keras_dpgan import GradientPenalty
 from keras_dpgan.data import PoissonDataset
 from keras_dpgan.mechanisms import tf_privacy
 
 CLIP = 0.8
-
-
-@contextlib.contextmanager
-def captured_sums(gan):
-    """Catches each clipped sum on its way to the optimizer, and stops it there."""
-    caught = []
-    original = gan.d_optimizer.apply_clipped_sum
-    gan.d_optimizer.apply_clipped_sum = lambda total, *_: caught.append(total)
-    try:
-        yield caught
-    finally:
-        gan.d_optimizer.apply_clipped_sum = original
-
-
-def clipped_sum(gan, x, y):
-    """The clipped sum of these records, in an update of the same number."""
-    keras.utils.set_random_seed(5)
-    gan.privacy_record.num_discriminator_updates.assign(1)
-    with captured_sums(gan) as caught:
-        gan.train_step((tf.constant(x), tf.constant(y)))
-    return np.concatenate([np.ravel(s) for s in caught[0].sums]).astype(np.float64)
 
 
 def gan_with_everything(engine, insecure_noise_seed=0):
@@ -55,14 +35,6 @@ def gan_with_everything(engine, insecure_noise_seed=0):
     x, y = helpers.make_data()
     gan.fit(x, y, batch_size=12, epochs=1, steps_per_epoch=1, verbose=0)
     return gan, x[:12], y[:12]
-
-
-def make_hostile(x, y):
-    """The last record, made as different as its range and labels allow."""
-    changed, labels = x.copy(), y.copy()
-    changed[-1] = -np.sign(changed[-1])
-    labels[-1] = (labels[-1] + 1) % helpers.NUM_CLASSES
-    return changed, labels
 
 
 @pytest.mark.parametrize("engine", ["vectorized", "ghost"])

@@ -191,8 +191,10 @@ def test_the_weights_of_the_generator_are_stored_once_and_nothing_else(
     assert len(loaded.variables) == len(generator.weights)
     assert len(loaded.trainable_variables) == len(generator.trainable_weights)
     size = sum(p.stat().st_size for p in exported[conditional].rglob("*.data-*"))
-    # Beside them the object graph, a few dozen bytes for each variable.
-    assert size < 4 * generator.count_params() + 200 * len(generator.weights)
+    # Beside them the object graph, a few dozen bytes for each variable and for each
+    # kind of argument that `sample` takes.
+    graph = 200 * len(generator.weights) + 50 * 27
+    assert size < 4 * generator.count_params() + graph
 
 
 @pytest.mark.parametrize("conditional", CONDITIONAL)

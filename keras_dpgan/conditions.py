@@ -1,0 +1,227 @@
+"""What a row is generated for, besides its latents: a label, or a vector."""
+
+import numpy as np
+import tensorflow as tf
+
+
+class LabelCondition:
+    """One label per row.
+
+    Args:
+        num_classes: Int.
+        prior: Non-negative numbers, one per label, in proportion to which labels are
+            drawn. Defaults to `None`: uniform.
+
+    Raises:
+        ValueError: If `prior` does not fit.
+    """
+
+    name = "labels"
+    shape = ()
+    dtype = "int32"
+
+    def __init__(self, num_classes, prior=None):
+        self.num_classes = num_classes
+        self.probabilities = _probabilities(prior, num_classes)
+
+    def draw(self, n, draws):
+        """Draws `n` labels from the prior, an int32 tensor of shape `(n,)`."""
+        return draws.categories(self.probabilities, n)
+
+    def random(self, n, rng):
+        """Labels to probe a network with, whatever the prior."""
+        return tf.constant(rng.integers(0, self.num_classes, n), tf.int32)
+
+    def of_batch(self, labels):
+        """A batch's labels in range, int32 of shape `(n,)`."""
+        # A label out of range would index another class' fakes.
+        labels = tf.clip_by_value(tf.cast(labels, tf.int32), 0, self.num_classes - 1)
+        return tf.reshape(labels, [-1])
+
+    def check(self, labels, n):
+        """The labels of `n` rows that are asked for, as an int32 array.
+
+        Args:
+            labels: Int array of shape `(n,)`, or one int for all.
+            n: Int.
+
+        Raises:
+            ValueError: If `labels` are anything else.
+        """
+        labels = np.asarray(labels)
+        if labels.shape not in ((), (n,)) or labels.dtype.kind not in "iu":
+            raise ValueError(
+                f"`labels` must be ints of shape ({n},), or one int. Received: "
+                f"labels of shape {labels.shape} and dtype {labels.dtype}"
+            )
+        if n and (labels.min() < 0 or labels.max() >= self.num_classes):
+            raise ValueError(
+                f"`labels` must be in [0, {self.num_classes}). Received: labels from "
+                f"{labels.min()} to {labels.max()}"
+            )
+        return np.broadcast_to(labels.astype(np.int32), (n,))
+
+
+class VectorCondition:
+    """Several numbers, or several categories, per row.
+
+    Args:
+        shape: Tuple of one int, the numbers per row.
+        dtype: `"float32"`, or `"int32"` for categories.
+        prior: Array of shape `(m, *shape)`: public conditions, of which each draw
+            takes one. Defaults to `None`: nothing can be drawn.
+
+    Raises:
+        ValueError: If `prior` does not fit.
+    """
+
+    name = "conditions"
+
+    def __init__(self, shape, dtype, prior=None):
+        self.shape = tuple(shape)
+        self.dtype = dtype
+        self.prior = None if prior is None else self._checked_prior(prior)
+
+    def _checked_prior(self, prior):
+        prior = np.asarray(prior)
+        if prior.shape[1:] != self.shape or not prior.size or not self._holds(prior):
+            raise ValueError(
+                "`condition_prior` must be an array of public conditions, "
+                f"{self._described('m')} with m of at least 1. Received: "
+                f"condition_prior of shape {prior.shape} and dtype {prior.dtype}"
+            )
+        return prior.astype(self.dtype)
+
+    def _holds(self, values):
+        """Whether the values are finite numbers of the condition's kind."""
+        kinds = "iu" if self.dtype == "int32" else "fiu"
+        return values.dtype.kind in kinds and bool(np.isfinite(values).all())
+
+    def _described(self, n):
+        numbers = "ints" if self.dtype == "int32" else "finite numbers"
+        shape = ", ".join([str(n), *map(str, self.shape)])
+        return f"{numbers} of shape ({shape})"
+
+    def draw(self, n, draws):
+        """Draws `n` conditions from the prior, a tensor of shape `(n, *shape)`."""
+        if self.prior is None:
+            raise ValueError(
+                "The model's rows depend on conditions of shape "
+                f"{self.shape}, and no public prior is known to draw them from. Give "
+                "`sample` the conditions, as its second argument, or `compile` a "
+                "`condition_prior`."
+            )
+        return tf.gather(self.prior, draws.integers((n,), len(self.prior)))
+
+    def random(self, n, rng):
+        """Conditions to probe a network with."""
+        if self.dtype == "int32":
+            # Which categories there are, the prior alone says.
+            return tf.constant(self.prior[rng.integers(0, len(self.prior), n)])
+        return tf.constant(rng.uniform(-1, 1, (n, *self.shape)), tf.float32)
+
+    def of_batch(self, conditions):
+        """A batch's conditions in the condition's dtype and shape."""
+        return tf.reshape(tf.cast(conditions, self.dtype), (-1, *self.shape))
+
+    def check(self, conditions, n):
+        """The conditions of `n` rows that are asked for, as an array.
+
+        Args:
+            conditions: Array of shape `(n, *shape)`, or of `shape`: one for all.
+            n: Int.
+
+        Raises:
+            ValueError: If `conditions` are anything else.
+        """
+        values = np.asarray(conditions)
+        fits = values.shape in (self.shape, (n, *self.shape))
+        if not fits or not self._holds(values):
+            raise ValueError(
+                f"`labels` must be the rows' conditions, {self._described(n)}, or one "
+                f"of shape {self.shape} for all. Received: labels of shape "
+                f"{values.shape} and dtype {values.dtype}"
+            )
+        return np.broadcast_to(values.astype(self.dtype), (n, *self.shape))
+
+    def check_public(self, y):
+        """Raises where the prior is the records' own conditions, array `y`."""
+        y = np.asarray(y)
+        if self.prior is not None and np.array_equal(self.prior, y.astype(self.dtype)):
+            raise ValueError(
+                "`condition_prior` must be public, and is the records' own `y`, which "
+                "files of the model and exports would publish. Take conditions that "
+                "everyone may know, or ones made from a release that is paid for. "
+                f"Received: condition_prior of shape {self.prior.shape}, equal to y"
+            )
+
+    def check_records(self, shape, dtype):
+        """Raises unless the `y` of records has the form of conditions.
+
+        Args:
+            shape: The shape of one record's `y`; `None` where there is none.
+            dtype: Its NumPy dtype, or `None`.
+        """
+        kinds = "iu" if self.dtype == "int32" else "fiu"
+        if shape is None:
+            received = "y=None"
+        elif tuple(shape) == self.shape and dtype.kind in kinds:
+            return
+        else:
+            received = f"y of shape {('n', *shape)} and dtype {dtype}"
+        raise ValueError(
+            f"`y` must hold each record's condition, {self._described('n')}. Received: "
+            f"{received}"
+        )
+
+
+def with_prior(condition, label_prior, condition_prior):
+    """The condition of a model, with the prior that `compile` was given.
+
+    Args:
+        condition: A `LabelCondition`, a `VectorCondition`, or `None`.
+        label_prior: As given to `compile`, or `None`.
+        condition_prior: As given to `compile`, or `None`.
+
+    Returns:
+        A condition as the one given.
+
+    Raises:
+        ValueError: If a prior does not fit, or if one is missing.
+    """
+    kind = getattr(condition, "name", None)
+    for name, value, wanted in (
+        ("label_prior", label_prior, "labels"),
+        ("condition_prior", condition_prior, "conditions"),
+    ):
+        if value is not None and kind != wanted:
+            raise ValueError(
+                f"`{name}` must be None: the generator takes "
+                f"{kind or 'latents alone'}. Received: {name}={value!r:.80}"
+            )
+    if kind is None:
+        return None
+    if kind == "labels":
+        return LabelCondition(condition.num_classes, label_prior)
+    if condition_prior is None:
+        raise ValueError(
+            "`condition_prior` must be an array of public conditions, of shape (m, "
+            f"{condition.shape[0]}): fakes are made for conditions drawn from it, "
+            "never for those of records. Take conditions that everyone may know, or "
+            "ones made from a release that is paid for. Received: "
+            "condition_prior=None"
+        )
+    return VectorCondition(condition.shape, condition.dtype, condition_prior)
+
+
+def _probabilities(prior, num_classes):
+    """The label prior as a list of probabilities."""
+    if prior is None:
+        return [1.0 / num_classes] * num_classes
+    given, prior = prior, np.asarray(prior, np.float64)
+    if prior.shape != (num_classes,) or (prior < 0).any() or prior.sum() <= 0:
+        raise ValueError(
+            "`label_prior` must be one non-negative number per label, for "
+            f"num_classes={num_classes}. Received: label_prior={given}"
+        )
+    return (prior / prior.sum()).tolist()

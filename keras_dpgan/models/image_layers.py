@@ -1,0 +1,16 @@
+"""Layers for images whose channels come last, whatever Keras is set to.
+
+`keras.config.image_data_format()` may say "channels_first", in which TensorFlow cannot
+compute convolutions on CPUs; images, shapes and label planes here have them last.
+"""
+
+import functools
+
+import keras
+
+_LAST = {"data_format": "channels_last"}
+
+Conv2D = functools.partial(keras.layers.Conv2D, **_LAST)
+Conv2DTranspose = functools.partial(keras.layers.Conv2DTranspose, **_LAST)
+Flatten = functools.partial(keras.layers.Flatten, **_LAST)
+UpSampling2D = functools.partial(keras.layers.UpSampling2D, **_LAST)
