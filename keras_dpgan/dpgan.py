@@ -25,6 +25,8 @@ from keras_dpgan.data.padding import PaddedDataset
 from keras_dpgan.data.remote import RemoteRecords
 from keras_dpgan.discriminator_schedule import AdaptiveDiscriminatorSteps
 from keras_dpgan.generation import PublicGeneration
+from keras_dpgan.keras_methods import KerasMethods
+from keras_dpgan.keras_methods import check_export_arguments
 from keras_dpgan.models.output_range import output_range
 from keras_dpgan.optimizers import DPOptimizer
 from keras_dpgan.optimizers.optimizer_pair import OptimizerPair
@@ -39,7 +41,7 @@ _EVALUATION_ROWS = 256
 
 
 @keras.saving.register_keras_serializable(package="keras_dpgan")
-class DPGAN(_keras_internals.BuiltTrainer):
+class DPGAN(KerasMethods):
     """A GAN whose generator may be published.
 
     The discriminator learns from private records through clipped and noised
@@ -97,6 +99,9 @@ class DPGAN(_keras_internals.BuiltTrainer):
         self._training_data = None
         self._entry = None
         self._delta = None
+        self._compile_arguments = None
+        self.g_loss_metric = keras.metrics.Mean(name="g_loss")
+        self.d_loss_fake_metric = keras.metrics.Mean(name="d_loss_fake")
         # Of public draws. Keras' own seeds come from there, too:
         # `keras.utils.set_random_seed` fixes them.
         self._public_seed = random.randrange(2**31)
@@ -185,6 +190,7 @@ class DPGAN(_keras_internals.BuiltTrainer):
             }
         )
         super().compile(optimizer=None, loss=None, jit_compile=jit_compile, **kwargs)
+        self.loss = loss
         self.private = private
         self.discriminator_steps = discriminator_steps
         self._schedule = discriminator_steps if is_adaptive else None
@@ -210,10 +216,11 @@ class DPGAN(_keras_internals.BuiltTrainer):
             if private
             else None,
         )
-        self.g_loss_metric = keras.metrics.Mean(name="g_loss")
-        self.d_loss_fake_metric = keras.metrics.Mean(name="d_loss_fake")
+        self.reset_metrics()
 
     def get_compile_config(self):
+        if self._compile_arguments is None:
+            return None  # As Keras has it: the model is saved uncompiled.
         return keras.saving.serialize_keras_object(dict(self._compile_arguments))
 
     def compile_from_config(self, config):
@@ -308,22 +315,6 @@ class DPGAN(_keras_internals.BuiltTrainer):
             self.discriminator.trainable_variables, self.generator.trainable_variables
         )
         return history
-
-    def train_on_batch(self, *args, **kwargs):
-        """Refused: how such a batch was drawn, nobody has said.
-
-        Counted as one more draw of the last `fit`, a batch that was chosen or
-        used twice would pass for a Poisson sample.
-
-        Raises:
-            ValueError: Always.
-        """
-        raise ValueError(
-            "`train_on_batch` is not supported: its batches have no known sampling. "
-            "Give `fit` the rows, or a `keras.utils.PyDataset` or `tf.data.Dataset` "
-            "of your batches; it takes `max_participations`, and the statement says "
-            "what was declared."
-        )
 
     def _callbacks(self, callbacks):
         callbacks = [_OpenPrivacyEntry(), *(callbacks or [])]
@@ -645,7 +636,15 @@ class DPGAN(_keras_internals.BuiltTrainer):
         )
 
     def export(
-        self, filepath, overwrite=False, dataset_name=None, include_num_examples=False
+        self,
+        filepath,
+        format="tf_saved_model",
+        verbose=None,
+        input_signature=None,
+        *,
+        overwrite=False,
+        dataset_name=None,
+        include_num_examples=False,
     ):
         """Writes the generator, alone, as a SavedModel with its privacy card.
 
@@ -657,6 +656,10 @@ class DPGAN(_keras_internals.BuiltTrainer):
         Args:
             filepath: The folder to make: a SavedModel, `privacy.json` and a
                 `README.md`.
+            format: Only Keras' default, `"tf_saved_model"`.
+            verbose: Whether a line says where the export is. Defaults to `None`:
+                none does.
+            input_signature: Only `None`: latents, and labels if there are any.
             overwrite: Whether an export that is there is replaced, once the new
                 one is complete. Defaults to `False`.
             dataset_name: As in `privacy_card`.
@@ -665,9 +668,13 @@ class DPGAN(_keras_internals.BuiltTrainer):
         Raises:
             FileExistsError: If `filepath` exists and `overwrite` is `False`, or
                 if it is no export.
+            ValueError: For another format or signature.
         """
+        check_export_arguments(format, input_signature)
         card = self.privacy_card(dataset_name, include_num_examples)
         export.export_generator(self.generator, card, filepath, overwrite)
+        if verbose:
+            print(f"Saved the generator and its privacy card at '{filepath}'.")
 
     @property
     def training_step(self):
@@ -767,6 +774,15 @@ class DPGAN(_keras_internals.BuiltTrainer):
         """
         made = self.num_discriminator_updates
         super().set_weights(weights)
+        self._count_at_least(made)
+
+    def set_state_tree(self, state_tree):
+        """Sets weights and optimizers; the count of updates never goes down by it."""
+        made = self.num_discriminator_updates
+        super().set_state_tree(state_tree)
+        self._count_at_least(made)
+
+    def _count_at_least(self, made):
         counter = self.privacy_record.num_discriminator_updates
         counter.assign(max(made, int(counter.numpy())))
 

@@ -24,6 +24,11 @@ class OptimizerPair:
         return self.optimizers[0].iterations
 
     @property
+    def variables(self):
+        """The variables of both optimizers, which `summary` counts."""
+        return [v for optimizer in self.optimizers for v in optimizer.variables]
+
+    @property
     def learning_rate(self):
         """The learning rate, where both optimizers have the same one.
 
@@ -45,6 +50,17 @@ class OptimizerPair:
     def learning_rate(self, value):
         for optimizer in self.optimizers:
             optimizer.learning_rate = value
+
+    def get_config(self):
+        """Refused: Keras asks for it where it writes a whole model as HDF5.
+
+        Raises:
+            ValueError: Always.
+        """
+        raise ValueError(
+            "The two optimizers of a GAN are saved with their model in a `.keras` "
+            "file: `gan.save('gan.keras')`. HDF5 has no place for them."
+        )
 
     def finalize(self, d_variables, g_variables):
         """Ends a `fit`: weights become their moving average, where asked for."""
