@@ -11,7 +11,9 @@ from keras_dpgan import _keras_internals
 from keras_dpgan import _validate
 from keras_dpgan import checkpoint
 from keras_dpgan import clipping
+from keras_dpgan import compile_arguments
 from keras_dpgan import export
+from keras_dpgan import fit_arguments
 from keras_dpgan import lipschitz
 from keras_dpgan import losses
 from keras_dpgan import networks
@@ -28,7 +30,6 @@ from keras_dpgan.generation import PublicGeneration
 from keras_dpgan.keras_methods import KerasMethods
 from keras_dpgan.keras_methods import check_export_arguments
 from keras_dpgan.models.output_range import output_range
-from keras_dpgan.optimizers import DPOptimizer
 from keras_dpgan.optimizers.optimizer_pair import OptimizerPair
 from keras_dpgan.privacy import row_probe
 from keras_dpgan.privacy_record import PrivacyRecord
@@ -130,8 +131,8 @@ class DPGAN(KerasMethods):
 
         Args:
             d_optimizer: A `DPOptimizer`; with `private=False` a plain Keras
-                optimizer.
-            g_optimizer: A plain Keras optimizer.
+                optimizer, or its name.
+            g_optimizer: A plain Keras optimizer, or its name.
             loss: A name or object of `keras_dpgan.losses`. Defaults to
                 `"non_saturating"`.
             gradient_penalty: A weight, or a `GradientPenalty`. Defaults to
@@ -148,17 +149,29 @@ class DPGAN(KerasMethods):
                 once. It changes memory and nothing else. Defaults to `None`.
             label_prior: Public probabilities of the labels, of length
                 `num_classes`, for the generator. Defaults to `None`: uniform.
-            jit_compile: Whether to compile with XLA. Defaults to `False`.
+            jit_compile: Whether to compile with XLA, which runs the slower engine
+                alone. Defaults to `False`; `"auto"` is the same.
             **kwargs: `run_eagerly`, `steps_per_execution` and
                 `auto_scale_loss` of `keras.Model.compile`.
 
         Raises:
+            TypeError: For an argument that there is not.
             ValueError: If optimizer and `private` do not fit, if both a penalty
                 and a weight clip are given, or if the discriminator has a layer
                 that would break the guarantee.
         """
         workers.check_strategy(self.distribute_strategy)
-        _check_optimizers(d_optimizer, g_optimizer, private)
+        kwargs = compile_arguments.check_keras_arguments(kwargs)
+        jit_compile = compile_arguments.resolve_jit_compile(jit_compile)
+        d_optimizer, g_optimizer = compile_arguments.resolve_optimizers(
+            d_optimizer, g_optimizer, private
+        )
+        compile_arguments.check_unused(
+            "d_optimizer", d_optimizer, self.discriminator.trainable_variables
+        )
+        compile_arguments.check_unused(
+            "g_optimizer", g_optimizer, self.generator.trainable_variables
+        )
         _check_noise_source(d_optimizer, jit_compile)
         _check_compilation(jit_compile, self.distribute_strategy)
         _check_slope_bounds(gradient_penalty, weight_clip)
@@ -234,11 +247,17 @@ class DPGAN(KerasMethods):
         epochs=1,
         verbose="auto",
         callbacks=None,
+        validation_split=0.0,
         validation_data=None,
+        shuffle=True,
+        class_weight=None,
+        sample_weight=None,
         initial_epoch=0,
         steps_per_epoch=None,
         validation_steps=None,
+        validation_batch_size=None,
         validation_freq=1,
+        *,
         expected_batch_size=None,
         max_participations=None,
         ledger=None,
@@ -246,7 +265,8 @@ class DPGAN(KerasMethods):
         """Trains, one discriminator update per step.
 
         Arrays become a `PoissonDataset`, from which each update draws a fresh
-        batch: an epoch is `n / batch_size` updates.
+        batch: an epoch is `n / batch_size` updates. The arguments are those of
+        `keras.Model.fit`, in the same order, and three of our own.
 
         Args:
             x: Rows of shape `(n, ...)` in the generator's range; or a
@@ -257,10 +277,16 @@ class DPGAN(KerasMethods):
             epochs: Int.
             verbose: As in `keras.Model.fit`.
             callbacks: List of `keras.callbacks.Callback`.
+            validation_split: Only 0: nothing is computed on rows held back.
             validation_data: Anything; `evaluate` reports public numbers only.
+            shuffle: Only `True`: Poisson batches have no order. Batches of your own
+                keep theirs.
+            class_weight: Only `None`: each record counts as one.
+            sample_weight: Only `None`: each record counts as one.
             initial_epoch: As in `keras.Model.fit`.
             steps_per_epoch: As in `keras.Model.fit`.
             validation_steps: As in `keras.Model.fit`.
+            validation_batch_size: As in `keras.Model.fit`.
             validation_freq: As in `keras.Model.fit`.
             expected_batch_size: For data that is neither an array nor a
                 `PoissonDataset`: what the noised sum is divided by. Defaults to
@@ -280,6 +306,13 @@ class DPGAN(KerasMethods):
             ValueError: For data that does not fit; names the argument.
         """
         self._assert_compile_called("fit")
+        fit_arguments.check(
+            validation_split,
+            shuffle,
+            class_weight,
+            sample_weight,
+            validation_batch_size,
+        )
         _check_callbacks(callbacks)
         data = training_data.from_fit_arguments(
             x,
@@ -304,6 +337,7 @@ class DPGAN(KerasMethods):
                 initial_epoch=initial_epoch,
                 steps_per_epoch=data.steps_per_epoch,
                 validation_steps=validation_steps,
+                validation_batch_size=validation_batch_size,
                 validation_freq=validation_freq,
                 shuffle=False,
             )
@@ -535,10 +569,7 @@ class DPGAN(KerasMethods):
         rows, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
         padded = isinstance(self._training_data.batches, PaddedDataset)
         if weights is not None and not padded:
-            raise ValueError(
-                "`sample_weight` is not supported: each record counts as one. Give "
-                "`fit` batches of `x` or `(x, y)`."
-            )
+            raise ValueError(fit_arguments.SAMPLE_WEIGHT)
         mask = None if weights is None else weights > 0
         if self.num_classes is None:
             return rows, None, mask
@@ -576,25 +607,54 @@ class DPGAN(KerasMethods):
         self.d_loss_fake_metric.update_state(d_loss_fake)
         return self._reducible({m.name: m.result() for m in self.metrics})
 
-    def evaluate(self, x=None, y=None, steps=None, **kwargs):
+    def evaluate(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        verbose="auto",
+        sample_weight=None,
+        steps=None,
+        callbacks=None,
+        return_dict=False,
+        **kwargs,
+    ):
         """Losses on fresh generated rows: numbers that may be published.
 
-        Nothing is computed on `x` and `y`; they are taken so that Keras'
-        workflows run as they are.
+        Nothing is computed on `x`, `y` and `sample_weight`; they are taken so that
+        Keras' workflows run as they are.
 
         Args:
             x: Ignored, but for the number of its batches. Defaults to `None`.
             y: Ignored.
+            batch_size: As in `keras.Model.evaluate`.
+            verbose: As in `keras.Model.evaluate`.
+            sample_weight: Ignored.
             steps: Int, batches of generated rows. Defaults to 10 without `x`.
-            **kwargs: As in `keras.Model.evaluate`.
+            callbacks: As in `keras.Model.evaluate`.
+            return_dict: As in `keras.Model.evaluate`.
+            **kwargs: What Keras' `fit` adds.
 
         Returns:
             As `keras.Model.evaluate`: `g_loss` and `d_loss_fake`.
         """
+        for name, value in (("batch_size", batch_size), ("steps", steps)):
+            if value is not None:
+                _validate.check_int(name, value, minimum=1)
         if x is None and not kwargs.get("_use_cached_eval_dataset"):
             x = tf.data.Dataset.range(steps or 10).batch(1)
-            steps = None
-        return super().evaluate(x, y, steps=steps, **kwargs)
+            y = batch_size = sample_weight = steps = None
+        return super().evaluate(
+            x,
+            y,
+            batch_size=batch_size,
+            verbose=verbose,
+            sample_weight=sample_weight,
+            steps=steps,
+            callbacks=callbacks,
+            return_dict=return_dict,
+            **kwargs,
+        )
 
     @property
     def metrics(self):
@@ -865,29 +925,6 @@ def _check_boundary(loss):
             "`discriminator_steps` can be adaptive where a score says whether a row is "
             'generated: with loss "non_saturating", "minimax" or "hinge". Received: '
             f"loss={type(loss).__name__}"
-        )
-
-
-def _check_optimizers(d_optimizer, g_optimizer, private):
-    if private and not isinstance(d_optimizer, DPOptimizer):
-        raise ValueError(
-            "`d_optimizer` must be a DP optimizer, such as `keras_dpgan.optimizers."
-            "DPKerasAdamOptimizer(l2_norm_clip=1.0, noise_multiplier=0.6)`. A plain "
-            "optimizer gives no privacy; allow it with `private=False`. Received: "
-            f"d_optimizer={d_optimizer!r:.80}"
-        )
-    if not private and isinstance(d_optimizer, DPOptimizer):
-        raise ValueError(
-            "`private=False` takes a plain Keras optimizer as `d_optimizer`. "
-            f"Received: d_optimizer={d_optimizer!r:.80}"
-        )
-    if isinstance(g_optimizer, DPOptimizer) or not isinstance(
-        g_optimizer, keras.optimizers.Optimizer
-    ):
-        raise ValueError(
-            "`g_optimizer` must be a plain Keras optimizer object: the generator "
-            "sees no record, so noise there would only cost quality. Received: "
-            f"g_optimizer={g_optimizer!r:.80}"
         )
 
 

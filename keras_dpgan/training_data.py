@@ -84,6 +84,12 @@ def from_fit_arguments(
     Raises:
         ValueError: For data that does not fit; names the argument.
     """
+    for name, value in (
+        ("batch_size", batch_size),
+        ("steps_per_epoch", steps_per_epoch),
+    ):
+        if value is not None:
+            _validate.check_int(name, value, minimum=1)
     if is_array(x):
         _refuse(
             "arrays, from which `fit` draws Poisson batches",
