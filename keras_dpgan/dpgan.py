@@ -271,7 +271,9 @@ class DPGAN(KerasMethods):
         Args:
             x: Rows of shape `(n, ...)` in the generator's range; or a
                 `PoissonDataset`; or other data that Keras takes, without the
-                amplification by sampling that Poisson batches have.
+                amplification by sampling that Poisson batches have. Of such data the
+                first batch is checked before any update; a later record whose label
+                is out of range counts as absent.
             y: Int labels of shape `(n,)` for a conditional model.
             batch_size: Int, the expected batch size. Defaults to 256.
             epochs: Int.
@@ -578,9 +580,15 @@ class DPGAN(KerasMethods):
                 "A conditional model needs labels: give `fit` `x` and `y`, or "
                 "batches of `(x, y)`."
             )
-        # A label out of range would index another class' fakes.
-        labels = tf.clip_by_value(tf.cast(labels, tf.int32), 0, self.num_classes - 1)
-        return rows, tf.reshape(labels, [-1]), mask
+        labels = tf.reshape(labels, [-1])
+        # Of a data set only the first batch was looked at. A record whose label is
+        # out of range counts as absent, whatever class its fake is taken from.
+        last = self.num_classes - 1
+        if self._training_data.sampling_probability is None:
+            labels = tf.cast(labels, tf.int64)
+            in_range = (labels >= 0) & (labels <= last)
+            mask = in_range if mask is None else mask & in_range
+        return rows, tf.clip_by_value(tf.cast(labels, tf.int32), 0, last), mask
 
     def _logs(self):
         logs = {m.name: m.result() for m in self.metrics}
