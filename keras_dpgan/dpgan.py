@@ -19,6 +19,7 @@ from keras_dpgan import losses
 from keras_dpgan import networks
 from keras_dpgan import privacy
 from keras_dpgan import randomness
+from keras_dpgan import score_gradients
 from keras_dpgan import statement_notes
 from keras_dpgan import training_data
 from keras_dpgan import workers
@@ -182,6 +183,7 @@ class DPGAN(KerasMethods):
             _validate.check_int("discriminator_steps", discriminator_steps, minimum=1)
         if physical_batch_size is not None:
             _validate.check_int("physical_batch_size", physical_batch_size, minimum=1)
+        score_gradients.check(self.discriminator, self.generation)
         if private:
             inputs = row_probe.random_rows(self.row_shape, self.num_classes)
             privacy.validation.check(self.discriminator, inputs)
