@@ -51,9 +51,12 @@ class DPGAN(KerasMethods):
     any Keras model:
 
     ```python
-    gan = DPGAN(discriminator, generator)
+    import keras
+    import keras_dpgan as dpgan
+
+    gan = dpgan.DPGAN(discriminator, generator)
     gan.compile(
-        d_optimizer=optimizers.DPKerasAdamOptimizer(
+        d_optimizer=dpgan.optimizers.DPKerasAdamOptimizer(
             l2_norm_clip=1.0, noise_multiplier=0.6, learning_rate=5e-4, beta_1=0.5),
         g_optimizer=keras.optimizers.Adam(5e-4, beta_1=0.5),
         loss="non_saturating", discriminator_steps=10)

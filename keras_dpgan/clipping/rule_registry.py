@@ -15,7 +15,9 @@ def register_layer_rule(layer_class):
     and after, such as an activation, is ordinary code.
 
     ```python
-    @register_layer_rule(LowRank)
+    MatrixTerm = dpgan.clipping.terms.MatrixTerm
+
+    @dpgan.clipping.register_layer_rule(LowRank)
     def low_rank(layer, inputs, record):
         hidden = record(lambda x: x @ layer.u, inputs, [MatrixTerm(layer.u)])
         return record(lambda x: x @ layer.v, hidden, [MatrixTerm(layer.v)])
