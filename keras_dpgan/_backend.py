@@ -1,7 +1,9 @@
-"""Refuses another backend than TensorFlow, before anything else is imported."""
+"""What comes before TensorFlow is loaded: quiet commands, and the right backend."""
 
 import os
 import sys
+
+from keras_dpgan import _quiet
 
 _OTHERS = ("jax", "torch", "openvino")
 
@@ -36,4 +38,6 @@ def _loaded_backend():
     return keras.config.backend()
 
 
+if _quiet.is_command():
+    _quiet.start()
 check()
