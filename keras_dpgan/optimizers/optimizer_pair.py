@@ -52,14 +52,21 @@ class OptimizerPair:
             optimizer.learning_rate = value
 
     def get_config(self):
-        """Refused: Keras asks for it where it writes a whole model as HDF5.
+        """The configurations of both optimizers, which trackers log."""
+        d_optimizer, g_optimizer = (o.get_config() for o in self.optimizers)
+        return {"d_optimizer": d_optimizer, "g_optimizer": g_optimizer}
+
+    @property
+    def weights(self):
+        """Refused: Keras reads them where it writes a whole model as HDF5.
 
         Raises:
             ValueError: Always.
         """
         raise ValueError(
-            "The two optimizers of a GAN are saved with their model in a `.keras` "
-            "file: `gan.save('gan.keras')`. HDF5 has no place for them."
+            "A `DPGAN` is saved in a `.keras` file, `gan.save('gan.keras')`, or its "
+            "weights and history in a `.weights.h5` file. An HDF5 file of the whole "
+            "model cannot hold two optimizers and the privacy history."
         )
 
     def finalize(self, d_variables, g_variables):

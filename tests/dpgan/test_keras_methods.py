@@ -197,6 +197,12 @@ def test_a_whole_model_in_hdf5_is_refused_before_a_file_is_touched(
         keras.saving.save_model(trained, tmp_path / name)
 
 
+def test_trackers_read_the_configurations_of_both_optimizers(trained):
+    config = trained.optimizer.get_config()
+    assert config["d_optimizer"]["noise_multiplier"] == 1.0
+    assert config["g_optimizer"]["learning_rate"] == pytest.approx(1e-3)
+
+
 def test_an_uncompiled_model_can_be_saved(tmp_path):
     gan = dpgan.DPGAN(helpers.make_discriminator(), helpers.make_generator())
     gan.save(tmp_path / "gan.keras")
