@@ -104,7 +104,7 @@ def train(settings, x, y, networks, verbose="auto"):
     keras.utils.set_random_seed(settings.seed)
     start = time.perf_counter()
     if settings.recipe == "best":
-        gan, history = _train_best(settings, x, y, output_dir), {}
+        gan, history = _train_best(settings, x, y, output_dir, verbose), {}
     else:
         gan, history = _train_gan(settings, x, y, networks, output_dir, verbose)
     seconds = time.perf_counter() - start
@@ -113,7 +113,7 @@ def train(settings, x, y, networks, verbose="auto"):
     return gan
 
 
-def _train_best(settings, x, y, output_dir):
+def _train_best(settings, x, y, output_dir, verbose):
     """Makes the recipe's model, and a grid of its samples."""
     if not settings.dpsgd or settings.noise_multiplier is not None:
         raise SystemExit(
@@ -123,7 +123,7 @@ def _train_best(settings, x, y, output_dir):
     recipe = dpgan.recipes.best(
         x, y, int(y.max()) + 1, epsilon=settings.epsilon, delta=settings.delta
     )
-    gan = recipe.fit(x, y)
+    gan = recipe.fit(x, y, verbose=verbose)
     labels = np.repeat(np.arange(gan.num_classes), 10)
     images, _ = gan.sample(len(labels), labels, seed=settings.seed)
     sample_grid(images, labels, columns=10).save(output_dir / "samples.png")

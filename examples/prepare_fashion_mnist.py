@@ -11,6 +11,10 @@ downloaded. With `--file_format=array_record` records are read by index, as
 
 import sys
 
+import quiet
+
+quiet.start()
+
 import tensorflow_datasets as tfds
 from absl import app
 from absl import flags

@@ -1,8 +1,13 @@
 """Generative adversarial networks with differential privacy, for Keras 3."""
 
+import typing
+
+from keras_dpgan import _backend as _backend
+from keras_dpgan import _lazy
 from keras_dpgan import callbacks as callbacks
 from keras_dpgan import clipping as clipping
 from keras_dpgan import data as data
+from keras_dpgan import export as export
 from keras_dpgan import lipschitz as lipschitz
 from keras_dpgan import losses as losses
 from keras_dpgan import mechanisms as mechanisms
@@ -19,3 +24,9 @@ from keras_dpgan.discriminator_schedule import (
 from keras_dpgan.dpgan import DPGAN as DPGAN
 from keras_dpgan.lipschitz import GradientPenalty as GradientPenalty
 from keras_dpgan.lipschitz import WeightClipping as WeightClipping
+
+if typing.TYPE_CHECKING:
+    from keras_dpgan import evaluation as evaluation
+    from keras_dpgan import federated as federated
+else:
+    __getattr__, __dir__ = _lazy.submodules(__name__, ("evaluation", "federated"))

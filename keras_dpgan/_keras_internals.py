@@ -107,6 +107,11 @@ def own_variables(layer):
     return layer._trainable_variables
 
 
+def variables_of(optimizer):
+    """The variables that an optimizer was built for."""
+    return optimizer._trainable_variables
+
+
 def has_special_call(layer):
     """Whether calling a layer runs something else than its class' `call`."""
     return (

@@ -32,6 +32,11 @@ class LabelCondition:
         """Labels to probe a network with, whatever the prior."""
         return tf.constant(rng.integers(0, self.num_classes, n), tf.int32)
 
+    def is_in_range(self, labels):
+        """Which labels of a batch there are, a bool tensor."""
+        labels = tf.cast(labels, tf.int64)
+        return (labels >= 0) & (labels < self.num_classes)
+
     def of_batch(self, labels):
         """A batch's labels in range, int32 of shape `(n,)`."""
         # A label out of range would index another class' fakes.

@@ -18,7 +18,8 @@ class AdaptiveDiscriminatorSteps(keras.layers.Layer):
     "Private GANs, Revisited".
 
     ```python
-    gan.compile(..., discriminator_steps=AdaptiveDiscriminatorSteps(threshold=0.6))
+    steps = dpgan.AdaptiveDiscriminatorSteps(threshold=0.6)
+    gan.compile(..., discriminator_steps=steps)
     ```
 
     Args:

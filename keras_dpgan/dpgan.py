@@ -11,14 +11,17 @@ from keras_dpgan import _keras_internals
 from keras_dpgan import _validate
 from keras_dpgan import arbiter
 from keras_dpgan import checkpoint
+from keras_dpgan import compile_arguments
 from keras_dpgan import conditions
 from keras_dpgan import export
+from keras_dpgan import fit_arguments
 from keras_dpgan import lipschitz
 from keras_dpgan import losses
 from keras_dpgan import network_inputs
 from keras_dpgan import networks
 from keras_dpgan import privacy
 from keras_dpgan import randomness
+from keras_dpgan import score_gradients
 from keras_dpgan import statement_notes
 from keras_dpgan import training_data
 from keras_dpgan import workers
@@ -28,8 +31,9 @@ from keras_dpgan.data.padding import PaddedDataset
 from keras_dpgan.data.remote import RemoteRecords
 from keras_dpgan.discriminator_schedule import AdaptiveDiscriminatorSteps
 from keras_dpgan.generation import PublicGeneration
+from keras_dpgan.keras_methods import KerasMethods
+from keras_dpgan.keras_methods import check_export_arguments
 from keras_dpgan.models.output_range import output_range
-from keras_dpgan.optimizers import DPOptimizer
 from keras_dpgan.optimizers.optimizer_pair import OptimizerPair
 from keras_dpgan.privacy import row_probe
 from keras_dpgan.privacy_record import PrivacyRecord
@@ -42,7 +46,7 @@ _EVALUATION_ROWS = 256
 
 
 @keras.saving.register_keras_serializable(package="keras_dpgan")
-class DPGAN(_keras_internals.BuiltTrainer):
+class DPGAN(KerasMethods):
     """A GAN whose generator may be published.
 
     The discriminator learns from private records through clipped and noised
@@ -50,9 +54,12 @@ class DPGAN(_keras_internals.BuiltTrainer):
     any Keras model:
 
     ```python
-    gan = DPGAN(discriminator, generator)
+    import keras
+    import keras_dpgan as dpgan
+
+    gan = dpgan.DPGAN(discriminator, generator)
     gan.compile(
-        d_optimizer=optimizers.DPKerasAdamOptimizer(
+        d_optimizer=dpgan.optimizers.DPKerasAdamOptimizer(
             l2_norm_clip=1.0, noise_multiplier=0.6, learning_rate=5e-4, beta_1=0.5),
         g_optimizer=keras.optimizers.Adam(5e-4, beta_1=0.5),
         loss="non_saturating", discriminator_steps=10)
@@ -120,6 +127,9 @@ class DPGAN(_keras_internals.BuiltTrainer):
         self._training_data = None
         self._entry = None
         self._delta = None
+        self._compile_arguments = None
+        self.g_loss_metric = keras.metrics.Mean(name="g_loss")
+        self.d_loss_fake_metric = keras.metrics.Mean(name="d_loss_fake")
         # Of public draws. Keras' own seeds come from there, too:
         # `keras.utils.set_random_seed` fixes them.
         self._public_seed = random.randrange(2**31)
@@ -149,8 +159,8 @@ class DPGAN(_keras_internals.BuiltTrainer):
 
         Args:
             d_optimizer: A `DPOptimizer`; with `private=False` a plain Keras
-                optimizer.
-            g_optimizer: A plain Keras optimizer.
+                optimizer, or its name.
+            g_optimizer: A plain Keras optimizer, or its name.
             loss: A name or object of `keras_dpgan.losses`. Defaults to
                 `"non_saturating"`.
             gradient_penalty: A weight, or a `GradientPenalty`. Defaults to
@@ -170,17 +180,29 @@ class DPGAN(_keras_internals.BuiltTrainer):
             condition_prior: Array of public conditions, of shape `(m, d)`, for a
                 generator that takes a vector besides latents: fakes are made for
                 conditions drawn from it. Defaults to `None`.
-            jit_compile: Whether to compile with XLA. Defaults to `False`.
+            jit_compile: Whether to compile with XLA, which runs the slower engine
+                alone. Defaults to `False`; `"auto"` is the same.
             **kwargs: `run_eagerly`, `steps_per_execution` and
                 `auto_scale_loss` of `keras.Model.compile`.
 
         Raises:
+            TypeError: For an argument that there is not.
             ValueError: If optimizer and `private` do not fit, if both a penalty
                 and a weight clip are given, or if the discriminator has a layer
                 that would break the guarantee.
         """
         workers.check_strategy(self.distribute_strategy)
-        _check_optimizers(d_optimizer, g_optimizer, private)
+        kwargs = compile_arguments.check_keras_arguments(kwargs)
+        jit_compile = compile_arguments.resolve_jit_compile(jit_compile)
+        d_optimizer, g_optimizer = compile_arguments.resolve_optimizers(
+            d_optimizer, g_optimizer, private
+        )
+        compile_arguments.check_unused(
+            "d_optimizer", d_optimizer, self.discriminator.trainable_variables
+        )
+        compile_arguments.check_unused(
+            "g_optimizer", g_optimizer, self.generator.trainable_variables
+        )
         _check_noise_source(d_optimizer, jit_compile)
         _check_compilation(jit_compile, self.distribute_strategy)
         _check_slope_bounds(gradient_penalty, weight_clip)
@@ -197,6 +219,7 @@ class DPGAN(_keras_internals.BuiltTrainer):
         generation = PublicGeneration(
             self.generator, self.generation.latent_shape, condition
         )
+        score_gradients.check(self.discriminator, generation)
         if private:
             rows = row_probe.random_rows(self.row_shape)
             inputs = generation.probe_inputs(self.discriminator, rows)
@@ -220,6 +243,7 @@ class DPGAN(_keras_internals.BuiltTrainer):
             }
         )
         super().compile(optimizer=None, loss=None, jit_compile=jit_compile, **kwargs)
+        self.loss = loss
         self.private = private
         self.discriminator_steps = discriminator_steps
         self._schedule = discriminator_steps if is_adaptive else None
@@ -245,10 +269,11 @@ class DPGAN(_keras_internals.BuiltTrainer):
             self._step.engine = arbiter.choose_engine(
                 self._step, self.row_shape, engine, physical_batch_size, jit_compile
             )
-        self.g_loss_metric = keras.metrics.Mean(name="g_loss")
-        self.d_loss_fake_metric = keras.metrics.Mean(name="d_loss_fake")
+        self.reset_metrics()
 
     def get_compile_config(self):
+        if self._compile_arguments is None:
+            return None  # As Keras has it: the model is saved uncompiled.
         return keras.saving.serialize_keras_object(dict(self._compile_arguments))
 
     def compile_from_config(self, config):
@@ -262,11 +287,17 @@ class DPGAN(_keras_internals.BuiltTrainer):
         epochs=1,
         verbose="auto",
         callbacks=None,
+        validation_split=0.0,
         validation_data=None,
+        shuffle=True,
+        class_weight=None,
+        sample_weight=None,
         initial_epoch=0,
         steps_per_epoch=None,
         validation_steps=None,
+        validation_batch_size=None,
         validation_freq=1,
+        *,
         expected_batch_size=None,
         max_participations=None,
         ledger=None,
@@ -274,21 +305,30 @@ class DPGAN(_keras_internals.BuiltTrainer):
         """Trains, one discriminator update per step.
 
         Arrays become a `PoissonDataset`, from which each update draws a fresh
-        batch: an epoch is `n / batch_size` updates.
+        batch: an epoch is `n / batch_size` updates. The arguments are those of
+        `keras.Model.fit`, in the same order, and three of our own.
 
         Args:
             x: Rows of shape `(n, ...)` in the generator's range; or a
                 `PoissonDataset`; or other data that Keras takes, without the
-                amplification by sampling that Poisson batches have.
+                amplification by sampling that Poisson batches have. Of such data the
+                first batch is checked before any update; a later record whose label
+                is out of range counts as absent.
             y: Int labels of shape `(n,)` for a conditional model.
             batch_size: Int, the expected batch size. Defaults to 256.
             epochs: Int.
             verbose: As in `keras.Model.fit`.
             callbacks: List of `keras.callbacks.Callback`.
+            validation_split: Only 0: nothing is computed on rows held back.
             validation_data: Anything; `evaluate` reports public numbers only.
+            shuffle: Only `True`: Poisson batches have no order. Batches of your own
+                keep theirs.
+            class_weight: Only `None`: each record counts as one.
+            sample_weight: Only `None`: each record counts as one.
             initial_epoch: As in `keras.Model.fit`.
             steps_per_epoch: As in `keras.Model.fit`.
             validation_steps: As in `keras.Model.fit`.
+            validation_batch_size: As in `keras.Model.fit`.
             validation_freq: As in `keras.Model.fit`.
             expected_batch_size: For data that is neither an array nor a
                 `PoissonDataset`: what the noised sum is divided by. Defaults to
@@ -308,6 +348,13 @@ class DPGAN(_keras_internals.BuiltTrainer):
             ValueError: For data that does not fit; names the argument.
         """
         self._assert_compile_called("fit")
+        fit_arguments.check(
+            validation_split,
+            shuffle,
+            class_weight,
+            sample_weight,
+            validation_batch_size,
+        )
         _check_callbacks(callbacks)
         data = training_data.from_fit_arguments(
             x,
@@ -333,6 +380,7 @@ class DPGAN(_keras_internals.BuiltTrainer):
                 initial_epoch=initial_epoch,
                 steps_per_epoch=data.steps_per_epoch,
                 validation_steps=validation_steps,
+                validation_batch_size=validation_batch_size,
                 validation_freq=validation_freq,
                 shuffle=False,
             )
@@ -344,22 +392,6 @@ class DPGAN(_keras_internals.BuiltTrainer):
             self.discriminator.trainable_variables, self.generator.trainable_variables
         )
         return history
-
-    def train_on_batch(self, *args, **kwargs):
-        """Refused: how such a batch was drawn, nobody has said.
-
-        Counted as one more draw of the last `fit`, a batch that was chosen or
-        used twice would pass for a Poisson sample.
-
-        Raises:
-            ValueError: Always.
-        """
-        raise ValueError(
-            "`train_on_batch` is not supported: its batches have no known sampling. "
-            "Give `fit` the rows, or a `keras.utils.PyDataset` or `tf.data.Dataset` "
-            "of your batches; it takes `max_participations`, and the statement says "
-            "what was declared."
-        )
 
     def _callbacks(self, callbacks):
         callbacks = [_OpenPrivacyEntry(), *(callbacks or [])]
@@ -580,10 +612,7 @@ class DPGAN(_keras_internals.BuiltTrainer):
         rows, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
         padded = isinstance(self._training_data.batches, PaddedDataset)
         if weights is not None and not padded:
-            raise ValueError(
-                "`sample_weight` is not supported: each record counts as one. Give "
-                "`fit` batches of `x` or `(x, y)`."
-            )
+            raise ValueError(fit_arguments.SAMPLE_WEIGHT)
         mask = None if weights is None else weights > 0
         condition = self.generation.condition
         if condition is None:
@@ -593,6 +622,14 @@ class DPGAN(_keras_internals.BuiltTrainer):
                 "A conditional model needs labels: give `fit` `x` and `y`, or "
                 "batches of `(x, y)`."
             )
+        if isinstance(condition, conditions.VectorCondition):
+            return rows, condition.of_batch(labels), mask
+        labels = tf.reshape(labels, [-1])
+        # Of a data set only the first batch was looked at. A record whose label is
+        # out of range counts as absent, whatever class its fake is taken from.
+        if self._training_data.sampling_probability is None:
+            in_range = condition.is_in_range(labels)
+            mask = in_range if mask is None else mask & in_range
         return rows, condition.of_batch(labels), mask
 
     def _logs(self):
@@ -620,25 +657,54 @@ class DPGAN(_keras_internals.BuiltTrainer):
         self.d_loss_fake_metric.update_state(d_loss_fake)
         return self._reducible({m.name: m.result() for m in self.metrics})
 
-    def evaluate(self, x=None, y=None, steps=None, **kwargs):
+    def evaluate(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        verbose="auto",
+        sample_weight=None,
+        steps=None,
+        callbacks=None,
+        return_dict=False,
+        **kwargs,
+    ):
         """Losses on fresh generated rows: numbers that may be published.
 
-        Nothing is computed on `x` and `y`; they are taken so that Keras'
-        workflows run as they are.
+        Nothing is computed on `x`, `y` and `sample_weight`; they are taken so that
+        Keras' workflows run as they are.
 
         Args:
             x: Ignored, but for the number of its batches. Defaults to `None`.
             y: Ignored.
+            batch_size: As in `keras.Model.evaluate`.
+            verbose: As in `keras.Model.evaluate`.
+            sample_weight: Ignored.
             steps: Int, batches of generated rows. Defaults to 10 without `x`.
-            **kwargs: As in `keras.Model.evaluate`.
+            callbacks: As in `keras.Model.evaluate`.
+            return_dict: As in `keras.Model.evaluate`.
+            **kwargs: What Keras' `fit` adds.
 
         Returns:
             As `keras.Model.evaluate`: `g_loss` and `d_loss_fake`.
         """
+        for name, value in (("batch_size", batch_size), ("steps", steps)):
+            if value is not None:
+                _validate.check_int(name, value, minimum=1)
         if x is None and not kwargs.get("_use_cached_eval_dataset"):
             x = tf.data.Dataset.range(steps or 10).batch(1)
-            steps = None
-        return super().evaluate(x, y, steps=steps, **kwargs)
+            y = batch_size = sample_weight = steps = None
+        return super().evaluate(
+            x,
+            y,
+            batch_size=batch_size,
+            verbose=verbose,
+            sample_weight=sample_weight,
+            steps=steps,
+            callbacks=callbacks,
+            return_dict=return_dict,
+            **kwargs,
+        )
 
     @property
     def metrics(self):
@@ -700,6 +766,10 @@ class DPGAN(_keras_internals.BuiltTrainer):
     def export(
         self,
         filepath,
+        format="tf_saved_model",
+        verbose=None,
+        input_signature=None,
+        *,
         overwrite=False,
         dataset_name=None,
         include_num_examples=False,
@@ -716,6 +786,10 @@ class DPGAN(_keras_internals.BuiltTrainer):
         Args:
             filepath: The folder to make: a SavedModel, `privacy.json` and a
                 `README.md`.
+            format: Only Keras' default, `"tf_saved_model"`.
+            verbose: Whether a line says where the export is. Defaults to `None`:
+                none does.
+            input_signature: Only `None`: latents, and labels if there are any.
             overwrite: Whether an export that is there is replaced, once the new
                 one is complete. Defaults to `False`.
             dataset_name: As in `privacy_card`.
@@ -726,11 +800,15 @@ class DPGAN(_keras_internals.BuiltTrainer):
         Raises:
             FileExistsError: If `filepath` exists and `overwrite` is `False`, or
                 if it is no export.
+            ValueError: For another format or signature.
         """
+        check_export_arguments(format, input_signature)
         card = self.privacy_card(
             dataset_name, include_num_examples, preprocessing, justification
         )
         export.export_generator(self.generation, card, filepath, overwrite)
+        if verbose:
+            print(f"Saved the generator and its privacy card at '{filepath}'.")
 
     @property
     def training_step(self):
@@ -830,6 +908,15 @@ class DPGAN(_keras_internals.BuiltTrainer):
         """
         made = self.num_discriminator_updates
         super().set_weights(weights)
+        self._count_at_least(made)
+
+    def set_state_tree(self, state_tree):
+        """Sets weights and optimizers; the count of updates never goes down by it."""
+        made = self.num_discriminator_updates
+        super().set_state_tree(state_tree)
+        self._count_at_least(made)
+
+    def _count_at_least(self, made):
         counter = self.privacy_record.num_discriminator_updates
         counter.assign(max(made, int(counter.numpy())))
 
@@ -913,29 +1000,6 @@ def _check_boundary(loss):
             "`discriminator_steps` can be adaptive where a score says whether a row is "
             'generated: with loss "non_saturating", "minimax" or "hinge". Received: '
             f"loss={type(loss).__name__}"
-        )
-
-
-def _check_optimizers(d_optimizer, g_optimizer, private):
-    if private and not isinstance(d_optimizer, DPOptimizer):
-        raise ValueError(
-            "`d_optimizer` must be a DP optimizer, such as `keras_dpgan.optimizers."
-            "DPKerasAdamOptimizer(l2_norm_clip=1.0, noise_multiplier=0.6)`. A plain "
-            "optimizer gives no privacy; allow it with `private=False`. Received: "
-            f"d_optimizer={d_optimizer!r:.80}"
-        )
-    if not private and isinstance(d_optimizer, DPOptimizer):
-        raise ValueError(
-            "`private=False` takes a plain Keras optimizer as `d_optimizer`. "
-            f"Received: d_optimizer={d_optimizer!r:.80}"
-        )
-    if isinstance(g_optimizer, DPOptimizer) or not isinstance(
-        g_optimizer, keras.optimizers.Optimizer
-    ):
-        raise ValueError(
-            "`g_optimizer` must be a plain Keras optimizer object: the generator "
-            "sees no record, so noise there would only cost quality. Received: "
-            f"g_optimizer={g_optimizer!r:.80}"
         )
 
 

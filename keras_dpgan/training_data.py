@@ -11,7 +11,10 @@ import tensorflow as tf
 from keras_dpgan import _validate
 from keras_dpgan import workers
 from keras_dpgan.data import sharded
+from keras_dpgan.data.batches import check_first_batch
 from keras_dpgan.data.checks import check_records
+from keras_dpgan.data.kinds import as_array
+from keras_dpgan.data.kinds import refuse_kind
 from keras_dpgan.data.padding import PaddedDataset
 from keras_dpgan.data.poisson import PoissonDataset
 from keras_dpgan.data.remote import RemoteRecords
@@ -87,13 +90,19 @@ def from_fit_arguments(
     Raises:
         ValueError: For data that does not fit; names the argument.
     """
+    for name, value in (
+        ("batch_size", batch_size),
+        ("steps_per_epoch", steps_per_epoch),
+    ):
+        if value is not None:
+            _validate.check_int(name, value, minimum=1)
     if is_array(x):
         _refuse(
             "arrays, from which `fit` draws Poisson batches",
             expected_batch_size=expected_batch_size,
             max_participations=max_participations,
         )
-        x, y = np.asarray(x), None if y is None else np.asarray(y)
+        x, y = as_array(x, "x"), None if y is None else as_array(y, "y")
         check_records(x, y, row_shape, num_classes, value_range, condition)
         if condition is not None:
             condition.check_public(y)
@@ -103,6 +112,7 @@ def from_fit_arguments(
         )
         steps_per_epoch = None
     else:
+        refuse_kind(x, "x")
         _refuse(
             "a data set, which has its own labels and batches",
             y=y,
@@ -135,6 +145,7 @@ def from_fit_arguments(
         _validate.check_int("max_participations", max_participations, minimum=1)
     size = _static_batch_size(x) if expected_batch_size is None else expected_batch_size
     _validate.check_positive("expected_batch_size", size)
+    x = check_first_batch(x, row_shape, num_classes, value_range, condition)
     return TrainingData(
         x,
         float(size),
@@ -198,6 +209,8 @@ def _check_once(dataset, *expected):
 
 def is_array(x):
     """Whether Keras' `fit` would take `x` as an array."""
+    if isinstance(x, tf.RaggedTensor | tf.SparseTensor | np.lib.npyio.NpzFile):
+        return False
     return isinstance(x, np.ndarray | list | tf.Tensor | tf.Variable) or hasattr(
         x, "__array__"
     )
@@ -215,9 +228,9 @@ def _static_batch_size(x):
     if isinstance(x, PoissonDataset):
         return x.expected_batch_size
     if isinstance(x, tf.data.Dataset):
-        size = tf.nest.flatten(x.element_spec)[0].shape[0]
-        if size is not None:
-            return size
+        shape = getattr(tf.nest.flatten(x.element_spec)[0], "shape", None)
+        if shape is not None and shape.rank and shape[0] is not None:
+            return shape[0]
     raise ValueError(
         "The batch size of this data cannot be read off it. Give `fit` the "
         "`expected_batch_size`, a number that does not depend on the records; or "

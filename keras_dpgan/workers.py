@@ -69,8 +69,8 @@ def is_chief(strategy=None):
     ```python
     strategy = tf.distribute.MultiWorkerMirroredStrategy()
     ledger = None
-    if workers.is_chief(strategy):
-        ledger = privacy.Ledger("my.ledger", data_name="my data")
+    if dpgan.workers.is_chief(strategy):
+        ledger = dpgan.privacy.Ledger("my.ledger", data_name="my data")
     ```
 
     Args:

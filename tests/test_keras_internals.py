@@ -44,6 +44,14 @@ def test_own_variables_are_those_of_the_layer_alone():
     assert len(_keras_internals.own_variables(dense)) == 2
 
 
+def test_the_variables_that_an_optimizer_was_built_for_are_known():
+    variables = nested_model().trainable_variables
+    optimizer = keras.optimizers.Adam()
+    optimizer.build(variables)
+    known = _keras_internals.variables_of(optimizer)
+    assert [id(v) for v in known] == [id(v) for v in variables]
+
+
 def test_random_state_is_told_from_weights():
     dropout = keras.layers.Dropout(0.5)
     dropout.build((None, 3))

@@ -13,8 +13,10 @@ pytestmark = pytest.mark.skipif(
 
 MISTAKES = """
 import keras_dpgan as dpgan
-import keras_dpgan.export
 
+dpgan.evaluations  # error: attr-defined
+dpgan.evaluation.reports  # error: attr-defined
+dpgan.federated.Keeper  # error: attr-defined
 plan = dpgan.privacy.plan(1000, epsilon=1.0, delta=1e-5, noise_multiplier=1.0)
 plan.noise  # error: attr-defined
 plan.noise_multiplier.upper()  # error: attr-defined
@@ -24,7 +26,7 @@ x.shape  # error: attr-defined
 dpgan.data.write_tfds("export", "name").rows  # error: call-arg,attr-defined
 dpgan.recipes.best(x, y, 10, epsilon=1.0, delta=1e-5).train()  # error: attr-defined
 dpgan.callbacks.ResumableFit()  # error: call-arg
-keras_dpgan.export.load("export").draw(3)  # error: attr-defined
+dpgan.export.load("export").draw(3)  # error: attr-defined
 history = dpgan.privacy.PrivacyHistory()
 number: str = dpgan.privacy.epsilon(history, 1e-5)  # error: assignment
 """

@@ -10,8 +10,6 @@ import keras
 import numpy as np
 
 import keras_dpgan as dpgan
-import keras_dpgan.export
-from keras_dpgan import evaluation
 
 
 def budget(num_examples: int) -> dpgan.privacy.Plan:
@@ -67,12 +65,12 @@ def spent(history: dpgan.privacy.PrivacyHistory) -> float:
 
 
 def publish(folder: pathlib.Path, x: np.ndarray) -> None:
-    generator = keras_dpgan.export.load(folder)
+    generator = dpgan.export.load(folder)
     print(generator.privacy_card()["summary"])
     dpgan.data.write_tfds(folder, "synthetic", 50, data_dir=folder).exists()
-    features = evaluation.default_features(x)
-    real = evaluation.extract_features(features, x)
-    assert_type(evaluation.frechet_distance(real, real), float)
+    features = dpgan.evaluation.default_features(x)
+    real = dpgan.evaluation.extract_features(features, x)
+    assert_type(dpgan.evaluation.frechet_distance(real, real), float)
 
 
 def best(x: np.ndarray, y: np.ndarray) -> dpgan.recipes.Recipe:

@@ -8,6 +8,10 @@ from absl import flags
 
 sys.path[:0] = [str(pathlib.Path(__file__).parents[i]) for i in (0, 1)]
 
+import quiet
+
+quiet.start()
+
 import audit_lib
 import settings_flags
 

@@ -8,6 +8,10 @@ from absl import flags
 
 sys.path[:0] = [str(pathlib.Path(__file__).parents[i]) for i in (0, 1)]
 
+import quiet
+
+quiet.start()
+
 import experiment
 import settings_flags
 import train_lib
@@ -17,7 +21,7 @@ flags.adopt_module_key_flags(settings_flags)
 
 
 def main(_):
-    train_lib.train(settings_flags.read(experiment.Settings))
+    train_lib.train(settings_flags.read(experiment.Settings), quiet.verbose())
 
 
 if __name__ == "__main__":

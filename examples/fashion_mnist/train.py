@@ -8,6 +8,10 @@ from absl import flags
 
 sys.path[:0] = [str(pathlib.Path(__file__).parents[i]) for i in (0, 1)]
 
+import quiet
+
+quiet.start()
+
 import experiment
 import settings_flags
 import train_lib
@@ -18,7 +22,8 @@ DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of the IDX files.")
 
 
 def main(_):
-    train_lib.train(settings_flags.read(experiment.Settings), DATA_DIR.value)
+    settings = settings_flags.read(experiment.Settings)
+    train_lib.train(settings, DATA_DIR.value, quiet.verbose())
 
 
 if __name__ == "__main__":

@@ -9,9 +9,12 @@ import sys
 
 from absl import app
 from absl import flags
-from absl import logging
 
 sys.path[:0] = [str(pathlib.Path(__file__).parents[i]) for i in (0, 1)]
+
+import quiet
+
+quiet.start()
 
 import settings_flags
 import train_lib
@@ -21,8 +24,7 @@ flags.adopt_module_key_flags(settings_flags)
 
 
 def main(_):
-    logging.set_verbosity(logging.WARNING)  # TensorFlow tells of each all-reduce.
-    train_lib.train(settings_flags.read(train_lib.Settings))
+    train_lib.train(settings_flags.read(train_lib.Settings), quiet.verbose())
 
 
 if __name__ == "__main__":

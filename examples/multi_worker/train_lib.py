@@ -60,11 +60,12 @@ def make_gan(settings, num_examples):
     return gan
 
 
-def train(settings):
+def train(settings, verbose="auto"):
     """Trains, goes on where a killed run has ended, and lets the chief export.
 
     Args:
         settings: `Settings`.
+        verbose: As in `keras.Model.fit`, of the chief.
 
     Returns:
         The trained `DPGAN`.
@@ -90,7 +91,7 @@ def train(settings):
         y,
         batch_size=settings.batch_size,
         epochs=settings.epochs,
-        verbose="auto" if workers.is_chief(strategy) else 0,
+        verbose=verbose if workers.is_chief(strategy) else 0,
         ledger=ledger,
         callbacks=callbacks,
     )

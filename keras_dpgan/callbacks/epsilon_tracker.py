@@ -20,7 +20,8 @@ class EpsilonTracker(keras.callbacks.Callback):
 
     ```python
     gan.fit(x, epochs=100, callbacks=[
-        EpsilonTracker(delta=1e-5, target_epsilon=10.0, on_exceed="stop")])
+        dpgan.callbacks.EpsilonTracker(
+            delta=1e-5, target_epsilon=10.0, on_exceed="stop")])
     ```
 
     Args:

@@ -18,8 +18,9 @@ class ResumableFit(keras.callbacks.Callback):
     nothing when it is run again, and with more `epochs` does the rest.
 
     ```python
-    ledger = privacy.Ledger("hospital.ledger", data_name="hospital 2026")
-    gan.fit(x, y, epochs=100, ledger=ledger, callbacks=[ResumableFit("run-1")])
+    ledger = dpgan.privacy.Ledger("hospital.ledger", data_name="hospital 2026")
+    gan.fit(x, y, epochs=100, ledger=ledger, callbacks=[
+        dpgan.callbacks.ResumableFit("run-1")])
     ```
 
     A checkpoint is taken at the end of each block of the ledger, and replaces the

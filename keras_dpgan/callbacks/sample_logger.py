@@ -30,7 +30,7 @@ class SampleLogger(keras.callbacks.Callback):
     costs no privacy.
 
     ```python
-    gan.fit(x, y, epochs=100, callbacks=[SampleLogger("samples")])
+    gan.fit(x, y, epochs=100, callbacks=[dpgan.callbacks.SampleLogger("samples")])
     ```
 
     Args:

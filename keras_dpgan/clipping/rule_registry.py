@@ -17,7 +17,9 @@ def register_layer_rule(layer_class):
     layer is then differentiated record by record.
 
     ```python
-    @register_layer_rule(LowRank)
+    MatrixTerm = dpgan.clipping.terms.MatrixTerm
+
+    @dpgan.clipping.register_layer_rule(LowRank)
     def low_rank(layer, inputs, record):
         hidden = record(lambda x: x @ layer.u, inputs, [MatrixTerm(layer.u)])
         return record(lambda x: x @ layer.v, hidden, [MatrixTerm(layer.v)])

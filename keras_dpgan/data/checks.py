@@ -4,9 +4,11 @@ A message may quote a record's values: it is for whoever holds the data.
 """
 
 import math
+import numbers
 
 import numpy as np
 
+from keras_dpgan.data import kinds
 from keras_dpgan.data.poisson import PoissonDataset
 from keras_dpgan.data.records import Records
 
@@ -41,8 +43,8 @@ def check_records(
         ValueError: If shape, dtype or values do not fit; it says what to do.
     """
     records = x.records if isinstance(x, PoissonDataset) else Records(x, y)
+    _check_record_dtype(records, value_range)
     _check_record_shape(records.shapes[0], shape)
-    _check_record_dtype(records.dtypes[0], value_range)
     if condition is not None:
         has_conditions = len(records.shapes) > 1
         condition.check_records(
@@ -66,7 +68,7 @@ def check_records(
 
 
 def _check_record_shape(actual, shape):
-    if shape is None or _fits(actual, shape):
+    if shape is None or shape_fits(actual, shape):
         return
     raise ValueError(
         f"`x` must hold records of shape {tuple(shape)}, which the discriminator "
@@ -74,25 +76,27 @@ def _check_record_shape(actual, shape):
     )
 
 
-def _fits(actual, shape):
+def shape_fits(actual, shape):
+    """Whether a shape is the expected one, in which `None` stands for any size."""
     return len(actual) == len(shape) and all(
         wanted in (None, size) for size, wanted in zip(actual, shape, strict=True)
     )
 
 
 def _shape_remedy(actual, shape):
-    if _fits((*actual, 1), shape):
+    if shape_fits((*actual, 1), shape):
         return " Add the channel axis: `x = x[..., None]`."
-    if _fits(actual, (*shape, 1)):
+    if shape_fits(actual, (*shape, 1)):
         return " Remove the last axis: `x = x[..., 0]`."
-    if len(actual) == 3 and _fits((*actual[1:], actual[0]), shape):
+    if len(actual) == 3 and shape_fits((*actual[1:], actual[0]), shape):
         return " Move the channels to the end: `x = np.moveaxis(x, 1, -1)`."
     if None not in shape and math.prod(actual) == math.prod(shape):
         return f" If the order of values agrees: `x = x.reshape({(-1, *shape)})`."
     return ""
 
 
-def _check_record_dtype(dtype, value_range):
+def _check_record_dtype(records, value_range):
+    dtype = records.dtypes[0]
     # By name, since NumPy does not count bfloat16 among the floats.
     if "float" in dtype.name:
         return
@@ -100,8 +104,17 @@ def _check_record_dtype(dtype, value_range):
         remedy = (
             f"Use `keras_dpgan.data.scale_to_range(x, {value_range or (-1.0, 1.0)})`"
         )
-    elif dtype.kind in "iub":
-        remedy = "Scale them by public constants, or use `x.astype('float32')`"
+    elif dtype.kind == "b":
+        remedy = "Use `x.astype('float32')`"
+    elif dtype.kind in "iu":
+        remedy = (
+            "Scale counts by public constants, as in `x / 100.0`; give categories and "
+            "token ids as one-hot rows, `keras.utils.to_categorical(x)`"
+        )
+    elif dtype.kind == "O":
+        remedy = kinds.object_remedy(records.slice(0, 1)[0])
+    elif dtype.kind == "c":
+        remedy = "Give real and imaginary parts as two floats, along the last axis"
     else:
         remedy = "Encode them as numbers"
     raise ValueError(f"`x` must hold floats. {remedy}. Received: x of dtype {dtype}")
@@ -158,19 +171,24 @@ def _check_label_kind(records, num_classes):
         )
     shape, dtype = records.shapes[1], records.dtypes[1]
     if shape != () or dtype.kind not in "iu":
+        remedy = _label_remedy(records, num_classes)
         raise ValueError(
             f"`y` must hold one int in [0, {num_classes}) for each record, of shape "
-            f"({len(records)},).{_label_remedy(shape, dtype, num_classes)} Received: "
+            f"({len(records)},).{remedy} Received: "
             f"y of shape {(len(records), *shape)} and dtype {dtype}"
         )
 
 
-def _label_remedy(shape, dtype, num_classes):
+def _label_remedy(records, num_classes):
+    shape, dtype = records.shapes[1], records.dtypes[1]
     if shape == (1,):
         return " Remove the last axis: `y = y[:, 0]`."
     if shape == (num_classes,):
         return " These look one-hot: `y = np.argmax(y, axis=-1)`."
-    if dtype.kind in "fb":
+    is_number = dtype.kind in "fb" or (
+        dtype.kind == "O" and isinstance(records.slice(0, 1)[1].flat[0], numbers.Real)
+    )
+    if is_number:
         return ' If they are whole numbers: `y = y.astype("int32")`.'
     if dtype.kind in "OSUT":
         return " Number the classes in a public order."

@@ -19,7 +19,8 @@ def private_label_prior(
     """Estimates the labels' probabilities from a noisy histogram.
 
     ```python
-    prior, entry = private_label_prior(y, 10, epsilon=0.1, delta=1e-6, ledger=ledger)
+    prior, entry = dpgan.data.private_label_prior(
+        y, 10, epsilon=0.1, delta=1e-6, ledger=ledger)
     gan.compile(..., label_prior=prior)
     gan.fit(x, y, ledger=ledger)
     ```

@@ -4,6 +4,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_dpgan.data import kinds
+
 
 class Records:
     """The rows of `x` and `y`, read by index as a tuple of arrays.
@@ -126,12 +128,13 @@ class _ItemColumn:
 
 
 def _column(values, name):
+    kinds.refuse_kind(values, name)
     if keras.ops.is_tensor(values):
         values = keras.ops.convert_to_numpy(values)
     elif hasattr(values, "iloc"):
         # A data frame's own brackets select by label, not by position.
         values = values.to_numpy()
-    if isinstance(values, str | bytes | dict | tf.data.Dataset | keras.utils.PyDataset):
+    if isinstance(values, tf.data.Dataset | keras.utils.PyDataset):
         raise _not_indexable(values, name)
     if hasattr(values, "shape") and hasattr(values, "dtype"):
         return _array_column(values, name)

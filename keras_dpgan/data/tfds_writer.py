@@ -25,7 +25,9 @@ def write_tfds(gan_or_export, name, n, data_dir=None) -> pathlib.Path:
     is in the metadata:
 
     ```python
-    write_tfds("export/generator", "synthetic_digits", 10_000, "data")
+    import tensorflow_datasets as tfds
+
+    dpgan.data.write_tfds("export/generator", "synthetic_digits", 10_000, "data")
     train, info = tfds.load("synthetic_digits", data_dir="data", with_info=True)
     print(info.metadata["privacy_card"]["summary"])
     ```

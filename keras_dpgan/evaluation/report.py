@@ -35,7 +35,7 @@ def report(
     """Evaluates generated rows and writes a report that anyone can open.
 
     ```python
-    keras_dpgan.evaluation.report(gan, *keras_dpgan.data.load_digits(), "report")
+    dpgan.evaluation.report(gan, *dpgan.data.load_digits(), "report")
     ```
 
     Three files are made: `report.html`, a page that needs nothing else;

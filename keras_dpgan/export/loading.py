@@ -19,7 +19,7 @@ class ExportedGenerator:
     """A generator that `DPGAN.export` wrote, with its privacy card.
 
     ```python
-    generator = keras_dpgan.export.load("export/generator")
+    generator = dpgan.export.load("export/generator")
     x, y = generator.sample(1000, seed=0)
     print(generator.privacy_card()["guarantee"]["epsilon"])
     ```

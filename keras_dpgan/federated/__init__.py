@@ -4,6 +4,9 @@ What needs Flower stands in `keras_dpgan.federated.flower`, what needs TenSEAL i
 `encryption` and `key_holder`; nothing here loads either.
 """
 
+import typing
+
+from keras_dpgan import _lazy
 from keras_dpgan.federated.client_budget import ClientBudget as ClientBudget
 from keras_dpgan.federated.cohort import Cohort as Cohort
 from keras_dpgan.federated.gaussian_update import GaussianUpdate as GaussianUpdate
@@ -17,3 +20,13 @@ from keras_dpgan.federated.round_log import RoundLog as RoundLog
 from keras_dpgan.federated.rounds import max_rounds as max_rounds
 from keras_dpgan.federated.rounds import rounds_epsilon as rounds_epsilon
 from keras_dpgan.federated.shared_noise import SharedNoise as SharedNoise
+
+if typing.TYPE_CHECKING:
+    from keras_dpgan.federated import encryption as encryption
+    from keras_dpgan.federated import flower as flower
+    from keras_dpgan.federated import key_holder as key_holder
+    from keras_dpgan.federated import keys as keys
+else:
+    __getattr__, __dir__ = _lazy.submodules(
+        __name__, ("encryption", "flower", "key_holder", "keys")
+    )

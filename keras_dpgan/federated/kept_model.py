@@ -17,7 +17,8 @@ class KeptModel:
     must not leave the client.
 
     ```python
-    kept = KeptModel(make_gan(), "kept", score=lambda gan: accuracy(gan, held_out))
+    kept = dpgan.federated.KeptModel(
+        make_gan(), "kept", score=lambda gan: accuracy(gan, held_out))
     kept.offer(d_weights, g_weights)          # each round
     kept.load().fit(x, y, epochs=5)           # a personal model
     ```

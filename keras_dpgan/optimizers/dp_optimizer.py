@@ -20,7 +20,7 @@ class DPOptimizer(keras.optimizers.Optimizer):
     raise, since nobody can tell whether the gradients they get were privatised.
 
     ```python
-    optimizer = DPOptimizer(
+    optimizer = dpgan.optimizers.DPOptimizer(
         keras.optimizers.Lion(1e-4), l2_norm_clip=1.0, noise_multiplier=0.6)
     ```
 

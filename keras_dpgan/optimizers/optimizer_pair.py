@@ -24,6 +24,11 @@ class OptimizerPair:
         return self.optimizers[0].iterations
 
     @property
+    def variables(self):
+        """The variables of both optimizers, which `summary` counts."""
+        return [v for optimizer in self.optimizers for v in optimizer.variables]
+
+    @property
     def learning_rate(self):
         """The learning rate, where both optimizers have the same one.
 
@@ -45,6 +50,24 @@ class OptimizerPair:
     def learning_rate(self, value):
         for optimizer in self.optimizers:
             optimizer.learning_rate = value
+
+    def get_config(self):
+        """The configurations of both optimizers, which trackers log."""
+        d_optimizer, g_optimizer = (o.get_config() for o in self.optimizers)
+        return {"d_optimizer": d_optimizer, "g_optimizer": g_optimizer}
+
+    @property
+    def weights(self):
+        """Refused: Keras reads them where it writes a whole model as HDF5.
+
+        Raises:
+            ValueError: Always.
+        """
+        raise ValueError(
+            "A `DPGAN` is saved in a `.keras` file, `gan.save('gan.keras')`, or its "
+            "weights and history in a `.weights.h5` file. An HDF5 file of the whole "
+            "model cannot hold two optimizers and the privacy history."
+        )
 
     def finalize(self, d_variables, g_variables):
         """Ends a `fit`: weights become their moving average, where asked for."""

@@ -17,11 +17,11 @@ class PrivacyHistory:
     """The updates that were made with a private data set, as a run-length list.
 
     ```python
-    history = PrivacyHistory()
-    history.add(HistoryEntry(
+    history = dpgan.privacy.PrivacyHistory()
+    history.add(dpgan.privacy.HistoryEntry(
         mechanism="gaussian", noise_multiplier=1.0, sampling_probability=0.01,
         count=500))
-    keras_dpgan.privacy.epsilon(history, delta=1e-5)
+    dpgan.privacy.epsilon(history, delta=1e-5)
     ```
 
     Args:

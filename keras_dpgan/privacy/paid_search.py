@@ -48,7 +48,8 @@ def search(trial, history, *, mean_trials, delta) -> SearchResult:
         samples, labels = gan.sample(10_000)
         return score_on_public_data(samples, labels), gan
 
-    found = privacy.search(trial, history_of_one_run, mean_trials=10, delta=1e-5)
+    found = dpgan.privacy.search(
+        trial, history_of_one_run, mean_trials=10, delta=1e-5)
     found.best.export("export/generator")
     ```
 

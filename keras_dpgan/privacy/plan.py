@@ -127,9 +127,10 @@ def plan(
     is spent. Takes about two seconds.
 
     ```python
-    budget = plan(60000, expected_batch_size=256, epochs=100, epsilon=10, delta=1e-5)
+    budget = dpgan.privacy.plan(
+        60000, expected_batch_size=256, epochs=100, epsilon=10, delta=1e-5)
     print(budget)
-    optimizer = DPKerasAdamOptimizer(
+    optimizer = dpgan.optimizers.DPKerasAdamOptimizer(
         l2_norm_clip=1.0, noise_multiplier=budget.noise_multiplier)
     ```
 

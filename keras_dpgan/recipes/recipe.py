@@ -14,7 +14,8 @@ class Recipe:
     """A GAN, not yet compiled, and how it is to be trained.
 
     ```python
-    recipe = recipes.revisited((28, 28, 1), 10, len(x), epsilon=10.0, delta=1e-5)
+    recipe = dpgan.recipes.revisited(
+        (28, 28, 1), 10, len(x), epsilon=10.0, delta=1e-5)
     gan = recipe.fit(x, y)
     ```
 

@@ -78,9 +78,9 @@ def test_a_wrong_shape_is_named_with_its_remedy(x, remedy):
     ("dtype", "remedy"),
     [
         ("uint8", r"scale_to_range\(x, \(-1\.0, 1\.0\)\)"),
-        ("int64", "astype"),
+        ("int64", "as one-hot rows"),
         ("bool", "astype"),
-        ("object", "Encode"),
+        ("object", "astype"),
         ("str", "Encode"),
     ],
 )
@@ -117,7 +117,7 @@ def test_pixels_out_of_range_are_refused_with_a_remedy():
         (np.eye(3)[labels()], r"one-hot: `y = np\.argmax\(y, axis=-1\)`"),
         (labels("float32"), r'y\.astype\("int32"\)'),
         (labels("str"), "Number the classes"),
-        (labels("object"), "Number the classes"),
+        (labels("object"), r'y\.astype\("int32"\)'),
         (labels() - 1, "Received: labels from -1 to 1"),
         (labels() + 1, "start at 1: `y = y - 1`.*Received: labels from 1 to 3"),
         (labels() + 2, "Received: labels from 2 to 4"),

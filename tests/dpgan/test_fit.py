@@ -255,7 +255,7 @@ def test_networks_that_do_not_fit_are_refused():
         ({"d_optimizer": keras.optimizers.Adam()}, "private=False"),
         ({"private": False}, "plain Keras optimizer"),
         ({"g_optimizer": helpers.make_d_optimizer()}, "g_optimizer"),
-        ({"g_optimizer": "adam"}, "g_optimizer"),
+        ({"g_optimizer": "madam"}, "g_optimizer"),
         ({"gradient_penalty": 1.0, "weight_clip": 0.1}, "not both"),
         ({"discriminator_steps": 0}, "discriminator_steps"),
         ({"loss": "wgan"}, "loss"),

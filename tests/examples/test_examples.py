@@ -17,13 +17,21 @@ EXAMPLES = pathlib.Path(__file__).parents[2] / "examples"
 
 
 def run(example, *arguments):
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
+    }
+    environment.pop("TF_CPP_MIN_LOG_LEVEL", None)
     result = subprocess.run(
         [sys.executable, str(EXAMPLES / example / "train.py"), *arguments],
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+        env=environment,
     )
     assert result.returncode == 0, result.stderr[-3000:]
+    # Our own lines alone, and no bar that moves where there is no terminal.
+    assert result.stderr == ""
+    assert not set("\r\b\x1b") & set(result.stdout)
     return result.stdout
 
 

@@ -152,6 +152,7 @@ def test_the_command_writes_the_file_and_says_the_guarantee(exports, tmp_path):
     out = tmp_path / "data.npz"
     done = run("-m", "keras_dpgan.sample", exports / "vectors", "--n=3", f"--out={out}")
     assert done.returncode == 0, done.stderr
+    assert done.stderr == ""  # Nothing of what TensorFlow says of itself.
     assert f"Wrote 3 samples to {out}." in done.stdout
     assert "There is no privacy guarantee" in done.stdout
     assert out.exists()

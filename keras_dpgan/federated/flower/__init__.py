@@ -1,5 +1,7 @@
 """What the modes say to each other over Flower."""
 
+from keras_dpgan import _lazy
+
 try:
     import flwr  # noqa: F401
 except ImportError as error:
@@ -7,3 +9,18 @@ except ImportError as error:
         "`keras_dpgan.federated.flower` needs Flower, which is not installed. Run: "
         'pip install "keras-dpgan[federated]"'
     ) from error
+
+__getattr__, __dir__ = _lazy.submodules(
+    __name__,
+    (
+        "client_updates",
+        "encrypted_sums",
+        "group",
+        "hidden_records",
+        "hidden_updates",
+        "local_records",
+        "masked_sums",
+        "record_level",
+        "training",
+    ),
+)

@@ -9,7 +9,9 @@ class HiddenRecords(RemoteRecords):
     """The records of clients that hide their sums, to be given to `DPGAN.fit`.
 
     ```python
-    records = HiddenRecords(gan, MaskedSums(group, mechanism), mechanism, 1500)
+    flower = dpgan.federated.flower
+    sums = flower.masked_sums.MaskedSums(group, mechanism)
+    records = flower.hidden_records.HiddenRecords(gan, sums, mechanism, 1500)
     gan.fit(records, epochs=20)
     print(gan.privacy_statement())
     ```

@@ -20,8 +20,10 @@ class FlowerRecords(RemoteRecords):
     """The records of Flower clients, to be given to `DPGAN.fit`.
 
     ```python
-    group = ClientGroup(grid, num_clients=10)
-    gan.fit(FlowerRecords(gan, group, expected_batch_size=64), epochs=20)
+    flower = dpgan.federated.flower
+    group = flower.group.ClientGroup(grid, num_clients=10)
+    records = flower.record_level.FlowerRecords(gan, group, expected_batch_size=64)
+    gan.fit(records, epochs=20)
     ```
 
     A client that drops out, abstains or sends what fails a check is left out of

@@ -26,8 +26,11 @@ def train_rounds(
     """Trains a GAN whose discriminator comes from clients.
 
     ```python
-    source = LocalRecords(gan, group, local_batch_size=16, local_updates=5)
-    train_rounds(gan, source, 100, generator_steps=5, batch_size=128, directory="run")
+    flower = dpgan.federated.flower
+    source = flower.local_records.LocalRecords(
+        gan, group, local_batch_size=16, local_updates=5)
+    flower.training.train_rounds(
+        gan, source, 100, generator_steps=5, batch_size=128, directory="run")
     ```
 
     Args:

@@ -22,11 +22,11 @@ class Ledger(LedgerContents):
     of a search for hyper-parameters, every restart.
 
     ```python
-    with Ledger("hospital.ledger", data_name="hospital 2026") as ledger:
+    with dpgan.privacy.Ledger("hospital.ledger", "hospital 2026") as ledger:
         for learning_rate in (1e-4, 5e-4):
             gan = make_gan(learning_rate)
             gan.fit(x, y, epochs=10, ledger=ledger)
-    print(Ledger.read("hospital.ledger"))
+    print(dpgan.privacy.Ledger.read("hospital.ledger"))
     ```
 
     After `fit` a model's own history holds the whole ledger: to publish the best
