@@ -39,7 +39,7 @@ MEASURES = {
     "import keras_dpgan, after keras": ("import keras", "import keras_dpgan", 1),
     "compile() of a conditional image GAN with a penalty": (
         _GAN,
-        "gan.compile(d_optimizer, g_optimizer, loss='wasserstein', gradient_penalty=10.0)",
+        "gan.compile(d_optimizer, g_optimizer, 'wasserstein', gradient_penalty=10.0)",
         1,
     ),
     "the same, without a penalty": (_GAN, "gan.compile(d_optimizer, g_optimizer)", 1),
