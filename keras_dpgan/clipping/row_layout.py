@@ -1,10 +1,11 @@
 """Which row of a tensor belongs to which record.
 
 An engine that takes a batch apart by rows has to know whose row each is, and that the
-loss of a record depends on that record alone. Here a loss is traced once, for a fixed
-number of records, and its operations are followed one by one. Only operations that are
-known to keep the records apart (`row_operations`) are believed; calls of functions,
-branches and loops are looked into.
+loss of a record depends on that record alone. Here a loss is traced for a fixed number
+of records, and its operations are followed one by one. Only operations that are known
+to keep the records apart (`row_operations`) are believed; calls of functions, branches
+and loops are looked into. It is traced for another number of records, too: what differs
+depends on the number.
 """
 
 import dataclasses
@@ -87,6 +88,7 @@ def _traced(trace, records, n):
 
     def traced(seed, *flat):
         results.append(trace(tf.nest.pack_sequence_as(records, list(flat)), seed))
+        return results[0][1]
 
     specs = [
         tf.TensorSpec((n, *t.shape[1:]), t.dtype) for t in tf.nest.flatten(records)
@@ -168,7 +170,7 @@ class _Followed:
             self._states[tensor.name] = state
         self._done = set()
         operations, others = graph.get_operations(), twin.get_operations()
-        self._is_alike = len(operations) == len(others)
+        self._is_alike = _wiring(graph) == _wiring(twin)
         names = [operation.name for operation in operations]
         self._twins = dict(zip(names, others, strict=False))
         for operation in operations if self._is_alike else ():
@@ -262,6 +264,17 @@ class _Followed:
         return [known.state(t) for t in graph.outputs]
 
 
+def _wiring(graph):
+    """For each operation its type, and by number the operations that it takes from."""
+    numbers = {op.name: i for i, op in enumerate(graph.get_operations())}
+    wiring = [
+        (op.type, [(numbers[t.op.name], t.value_index) for t in op.inputs])
+        for op in graph.get_operations()
+    ]
+    outputs = getattr(graph, "outputs", [])
+    return wiring, [(numbers[t.op.name], t.value_index) for t in outputs]
+
+
 def _is_about_lists(operation):
     return any(t.dtype == tf.variant for t in (*operation.inputs, *operation.outputs))
 
@@ -275,7 +288,7 @@ def _are_alike(operation, twin):
 
     Sizes and constants aside, which are looked at where they are used.
     """
-    if operation.type != twin.type or len(operation.outputs) != len(twin.outputs):
+    if len(operation.outputs) != len(twin.outputs):
         return False
     mine, other = operation.node_def.attr, twin.node_def.attr
     return all(

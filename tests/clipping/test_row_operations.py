@@ -633,6 +633,7 @@ def test_what_depends_on_the_number_of_records_is_told(function, expected):
         lambda x: x * (1.0 / x.shape[0]),
         lambda x: tf.nn.leaky_relu(x, 1.0 / x.shape[0]),
         lambda x: x if x.shape[0] % 4 == 3 else tf.tanh(x),
+        lambda x: (tf.sin(x), tf.tanh(x))[x.shape[0] % 4 == 3],
         lambda x: tf.cond(tf.shape(x)[0] > 5, lambda: x, lambda: 2.0 * x),
         lambda x: tf.while_loop(
             lambda i, y: i < tf.shape(x)[0], lambda i, y: (i + 1, 0.9 * y), (0, x)
