@@ -92,7 +92,9 @@ def test_conditions_of_records_never_reach_the_generator():
     assert helpers.same(trained_generator(x, y), trained_generator(x, 100 * y))
 
 
-@pytest.mark.parametrize("dtype", ["float32", "int32"])
+@pytest.mark.parametrize(
+    "dtype", ["float32", pytest.param("int32", marks=pytest.mark.slow)]
+)
 def test_it_trains_samples_saves_and_exports(dtype, tmp_path):
     gan = make_gan(dtype)
     x, y = make_data(dtype)
