@@ -17,8 +17,10 @@ from keras_dpgan import losses
 from keras_dpgan import networks
 from keras_dpgan import privacy
 from keras_dpgan import randomness
+from keras_dpgan import read_only
 from keras_dpgan import statement_notes
 from keras_dpgan import training_data
+from keras_dpgan import validated
 from keras_dpgan import workers
 from keras_dpgan.chief import FollowChief
 from keras_dpgan.clipping import precision
@@ -40,7 +42,7 @@ _EVALUATION_ROWS = 256
 
 
 @keras.saving.register_keras_serializable(package="keras_dpgan")
-class DPGAN(_keras_internals.BuiltTrainer):
+class DPGAN(read_only.ReadOnly, _keras_internals.BuiltTrainer):
     """A GAN whose generator may be published.
 
     The discriminator learns from private records through clipped and noised
@@ -77,6 +79,8 @@ class DPGAN(_keras_internals.BuiltTrainer):
         ValueError: If the two models do not fit each other.
     """
 
+    _read_only = validated.READ_ONLY
+
     def __init__(
         self, discriminator, generator, latent_dim=None, num_classes=None, **kwargs
     ):
@@ -107,6 +111,7 @@ class DPGAN(_keras_internals.BuiltTrainer):
         """Generates rows from latents, or from `[latents, labels]`."""
         return self.generator(inputs, training=training)
 
+    @validated.compiles
     def compile(
         self,
         d_optimizer,
@@ -165,6 +170,7 @@ class DPGAN(_keras_internals.BuiltTrainer):
             _validate.check_int("discriminator_steps", discriminator_steps, minimum=1)
         if physical_batch_size is not None:
             _validate.check_int("physical_batch_size", physical_batch_size, minimum=1)
+        validated.check_trainable(self.discriminator, self.generator)
         if private:
             inputs = row_probe.random_rows(self.row_shape, self.num_classes)
             privacy.validation.check(self.discriminator, inputs)
@@ -213,6 +219,7 @@ class DPGAN(_keras_internals.BuiltTrainer):
             self._step.engine = arbiter.choose_engine(
                 self._step, self.row_shape, engine, physical_batch_size, jit_compile
             )
+        self._validated = validated.Validated(self, self._step)
         self.g_loss_metric = keras.metrics.Mean(name="g_loss")
         self.d_loss_fake_metric = keras.metrics.Mean(name="d_loss_fake")
 
@@ -340,6 +347,7 @@ class DPGAN(_keras_internals.BuiltTrainer):
         Returns:
             The data in the form that the devices need.
         """
+        self._validated.check()
         if ledger is not None:
             self._check_ledger(ledger)
         if self._training_data is not None and (
@@ -491,6 +499,9 @@ class DPGAN(_keras_internals.BuiltTrainer):
         Both are gated in cross-replica context: a replica cannot merge inside
         a `tf.cond` of its own.
         """
+        # Where it is traced, and in eager mode each time: what runs is what was
+        # validated.
+        self._validated.check()
         rows, labels, mask = self._unpack(data)
         tf.distribute.get_replica_context().merge_call(
             self._train_step_of_all_replicas, args=(rows, labels, mask)
@@ -676,6 +687,7 @@ class DPGAN(_keras_internals.BuiltTrainer):
     def training_step(self):
         """The `TrainingStep` of the last `compile`, for who trains in parts."""
         self._assert_compile_called("training_step")
+        self._validated.check()
         return self._step
 
     @property
