@@ -15,6 +15,7 @@ from keras_dpgan import export
 from keras_dpgan import lipschitz
 from keras_dpgan import losses
 from keras_dpgan import networks
+from keras_dpgan import origins
 from keras_dpgan import privacy
 from keras_dpgan import randomness
 from keras_dpgan import read_only
@@ -26,8 +27,10 @@ from keras_dpgan.chief import FollowChief
 from keras_dpgan.clipping import precision
 from keras_dpgan.data.padding import PaddedDataset
 from keras_dpgan.data.remote import RemoteRecords
+from keras_dpgan.data.repeats import may_repeat_in_a_batch
 from keras_dpgan.discriminator_schedule import AdaptiveDiscriminatorSteps
 from keras_dpgan.generation import PublicGeneration
+from keras_dpgan.mechanisms import noise
 from keras_dpgan.models.output_range import output_range
 from keras_dpgan.optimizers import DPOptimizer
 from keras_dpgan.optimizers.optimizer_pair import OptimizerPair
@@ -97,6 +100,7 @@ class DPGAN(read_only.ReadOnly, _keras_internals.BuiltTrainer):
         self.ledger = None
         self.initial_epoch = 0
         self.privacy_record = PrivacyRecord(name="privacy_record")
+        self.privacy_record.watch([discriminator, generator])
         self._limits = TrainingLimits()
         self._reservations = None
         self._training_data = None
@@ -220,6 +224,7 @@ class DPGAN(read_only.ReadOnly, _keras_internals.BuiltTrainer):
                 self._step, self.row_shape, engine, physical_batch_size, jit_compile
             )
         self._validated = validated.Validated(self, self._step)
+        self._count_label_prior(label_prior)
         self.g_loss_metric = keras.metrics.Mean(name="g_loss")
         self.d_loss_fake_metric = keras.metrics.Mean(name="d_loss_fake")
 
@@ -317,6 +322,7 @@ class DPGAN(read_only.ReadOnly, _keras_internals.BuiltTrainer):
         self.optimizer.finalize(
             self.discriminator.trainable_variables, self.generator.trainable_variables
         )
+        self.privacy_record.note()
         return history
 
     def train_on_batch(self, *args, **kwargs):
@@ -418,8 +424,8 @@ class DPGAN(read_only.ReadOnly, _keras_internals.BuiltTrainer):
             raise ValueError(
                 "This model's updates are kept in a ledger, and `fit` was given "
                 "none, so that further ones would be missing there. Give `fit` the "
-                "`ledger`. To use the networks with other data, start anew: "
-                "`DPGAN(model.discriminator, model.generator)`."
+                "`ledger`. For other data start anew, with networks that were not "
+                "trained."
             )
         self.privacy_record.open(self._entry)
         self.privacy_record.num_examples = self._training_data.num_examples
@@ -466,6 +472,7 @@ class DPGAN(read_only.ReadOnly, _keras_internals.BuiltTrainer):
             self.open_privacy_entry()
             if self._reservations is not None:
                 self._reservations.reserve(self.steps_per_execution)
+            noise.renew_after_fork()
             return run_steps(iterator)
 
         self.train_function = count_and_run_steps
@@ -714,8 +721,11 @@ class DPGAN(read_only.ReadOnly, _keras_internals.BuiltTrainer):
     def count_release(self, entry):
         """Counts a release of the private data that the networks were made from.
 
-        Such as the mixture that a generator begins at. Not for one that a
-        `privacy.Ledger` has entered, if `fit` is given that ledger.
+        What this process has released counts by itself where a model is made from it:
+        a mixture, a label prior. This is for a release of your own, or one that
+        another process has made. Counted a second time is only what nobody can tell
+        to be the same. Not for one that a `privacy.Ledger` has entered, if `fit` is
+        given that ledger.
 
         Args:
             entry: The `privacy.HistoryEntry` that came with the release.
@@ -728,7 +738,17 @@ class DPGAN(read_only.ReadOnly, _keras_internals.BuiltTrainer):
                 "`entry` must be the `privacy.HistoryEntry` of a release. Received: "
                 f"entry={entry!r}"
             )
-        self.privacy_record.add_release(entry)
+        origin = origins.release_of(entry)
+        if origin is None:
+            self.privacy_record.add_release(entry)
+        else:
+            self.privacy_record.absorb(origin)
+
+    def _count_label_prior(self, label_prior):
+        """Counts a label prior that was released from private labels."""
+        if label_prior is not None:
+            for origin in origins.find([origins.prior_digest(label_prior)]):
+                self.privacy_record.absorb(origin)
 
     @property
     def num_examples(self):
@@ -819,6 +839,12 @@ class DPGAN(read_only.ReadOnly, _keras_internals.BuiltTrainer):
     def _data_notes(self):
         """What the data themselves have to say first."""
         batches = self._training_data and self._training_data.batches
+        if may_repeat_in_a_batch(batches):
+            return (
+                "A ROW MAY BE TWICE IN A BATCH: the data set repeats or mixes rows "
+                "before it batches them, and epsilon counts each row once in a batch. "
+                "Call `batch` before `repeat`.",
+            )
         return batches.statement_notes if isinstance(batches, RemoteRecords) else ()
 
     def get_config(self):
@@ -849,6 +875,9 @@ class _OpenPrivacyEntry(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         self.model.open_privacy_entry()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.model.privacy_record.note()
 
 
 def default_delta(num_examples):
