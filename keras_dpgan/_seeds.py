@@ -1,15 +1,24 @@
 """Seeds of one's own for the layers that draw random numbers."""
 
 import contextlib
+import functools
 import threading
 
 import keras
 import tensorflow as tf
 
+_active = threading.local()
+_patch_lock = threading.Lock()
+_patch_count = 0
+_original_next = None
+
 
 @contextlib.contextmanager
 def replaced_seeds(make_seed):
     """Within it, what this thread runs gets its seeds from elsewhere.
+
+    Other threads draw as ever, also those that are inside a `replaced_seeds` of
+    their own, and the last of them to leave takes the patch of Keras away.
 
     Args:
         make_seed: Function of an int, the number of the draw from 1 on. Returns
@@ -18,21 +27,19 @@ def replaced_seeds(make_seed):
     Yields:
         A list of one int, the number of draws so far.
     """
-    original = keras.random.SeedGenerator.next
     calls = [0]
-    thread = threading.get_ident()
 
-    def next_seed(generator, ordered=True):
-        if threading.get_ident() != thread:
-            return original(generator, ordered)
+    def draw(generator):
         calls[0] += 1
         return tf.cast(make_seed(calls[0]), generator.state.dtype)
 
-    keras.random.SeedGenerator.next = next_seed
-    try:
-        yield calls
-    finally:
-        keras.random.SeedGenerator.next = original
+    before = getattr(_active, "draw", None)
+    with _patched_next():
+        _active.draw = draw
+        try:
+            yield calls
+        finally:
+            _active.draw = before
 
 
 def seeds_from(seed):
@@ -42,3 +49,30 @@ def seeds_from(seed):
         seed: Int64 tensor of shape `(2,)`.
     """
     return replaced_seeds(lambda number: seed + [number, 0])
+
+
+@contextlib.contextmanager
+def _patched_next():
+    """Replaces `SeedGenerator.next` while at least one thread is inside."""
+    global _patch_count, _original_next
+    with _patch_lock:
+        if _patch_count == 0:
+            _original_next = keras.random.SeedGenerator.next
+            keras.random.SeedGenerator.next = _next_of_thread(_original_next)
+        _patch_count += 1
+    try:
+        yield
+    finally:
+        with _patch_lock:
+            _patch_count -= 1
+            if _patch_count == 0:
+                keras.random.SeedGenerator.next = _original_next
+
+
+def _next_of_thread(original):
+    @functools.wraps(original)
+    def next_seed(generator, ordered=True):
+        draw = getattr(_active, "draw", None)
+        return original(generator, ordered) if draw is None else draw(generator)
+
+    return next_seed

@@ -62,3 +62,9 @@ def _closed_over(function, variable):
     if code is None or variable not in code.co_freevars:
         return None
     return function.__closure__[code.co_freevars.index(variable)].cell_contents
+
+
+def input_datasets(dataset):
+    """The data sets that a `tf.data.Dataset` is made from; none where unknown."""
+    inputs = getattr(dataset, "_inputs", None)
+    return list(inputs()) if inputs else []

@@ -29,6 +29,6 @@ class FollowChief(keras.callbacks.Callback):
                 return
             with open(path, "wb") as file:
                 file.write(workers.broadcast(strategy, b""))
+            self.model.privacy_record.follow_chief()
             place = checkpoint.load(path, self.model, facts)
-        self.model.privacy_record.continue_run()
         self.model.resume_at(*place)

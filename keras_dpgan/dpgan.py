@@ -19,20 +19,25 @@ from keras_dpgan import lipschitz
 from keras_dpgan import losses
 from keras_dpgan import network_inputs
 from keras_dpgan import networks
+from keras_dpgan import origins
 from keras_dpgan import privacy
 from keras_dpgan import randomness
+from keras_dpgan import read_only
 from keras_dpgan import score_gradients
 from keras_dpgan import statement_notes
 from keras_dpgan import training_data
+from keras_dpgan import validated
 from keras_dpgan import workers
 from keras_dpgan.chief import FollowChief
 from keras_dpgan.clipping import precision
 from keras_dpgan.data.padding import PaddedDataset
 from keras_dpgan.data.remote import RemoteRecords
+from keras_dpgan.data.repeats import may_repeat_in_a_batch
 from keras_dpgan.discriminator_schedule import AdaptiveDiscriminatorSteps
 from keras_dpgan.generation import PublicGeneration
 from keras_dpgan.keras_methods import KerasMethods
 from keras_dpgan.keras_methods import check_export_arguments
+from keras_dpgan.mechanisms import noise
 from keras_dpgan.models.output_range import output_range
 from keras_dpgan.optimizers.optimizer_pair import OptimizerPair
 from keras_dpgan.privacy import row_probe
@@ -46,7 +51,7 @@ _EVALUATION_ROWS = 256
 
 
 @keras.saving.register_keras_serializable(package="keras_dpgan")
-class DPGAN(KerasMethods):
+class DPGAN(read_only.ReadOnly, KerasMethods):
     """A GAN whose generator may be published.
 
     The discriminator learns from private records through clipped and noised
@@ -94,6 +99,8 @@ class DPGAN(KerasMethods):
         ValueError: If the two models do not fit each other.
     """
 
+    _read_only = validated.READ_ONLY
+
     def __init__(
         self,
         discriminator,
@@ -122,6 +129,7 @@ class DPGAN(KerasMethods):
         self.ledger = None
         self.initial_epoch = 0
         self.privacy_record = PrivacyRecord(name="privacy_record")
+        self.privacy_record.watch([discriminator, generator])
         self._limits = TrainingLimits()
         self._reservations = None
         self._training_data = None
@@ -139,6 +147,7 @@ class DPGAN(KerasMethods):
         """Generates rows from latents, or from `[latents, labels]`."""
         return self.generator(inputs, training=training)
 
+    @validated.compiles
     def compile(
         self,
         d_optimizer,
@@ -213,6 +222,7 @@ class DPGAN(KerasMethods):
             _validate.check_int("discriminator_steps", discriminator_steps, minimum=1)
         if physical_batch_size is not None:
             _validate.check_int("physical_batch_size", physical_batch_size, minimum=1)
+        validated.check_trainable(self.discriminator, self.generator)
         condition = conditions.with_prior(
             self.generation.condition, label_prior, condition_prior
         )
@@ -269,6 +279,8 @@ class DPGAN(KerasMethods):
             self._step.engine = arbiter.choose_engine(
                 self._step, self.row_shape, engine, physical_batch_size, jit_compile
             )
+        self._validated = validated.Validated(self, self._step)
+        self._count_label_prior(label_prior)
         self.reset_metrics()
 
     def get_compile_config(self):
@@ -391,6 +403,7 @@ class DPGAN(KerasMethods):
         self.optimizer.finalize(
             self.discriminator.trainable_variables, self.generator.trainable_variables
         )
+        self.privacy_record.note()
         return history
 
     def _callbacks(self, callbacks):
@@ -405,6 +418,7 @@ class DPGAN(KerasMethods):
         Returns:
             The data in the form that the devices need.
         """
+        self._validated.check()
         if ledger is not None:
             self._check_ledger(ledger)
         if self._training_data is not None and (
@@ -475,8 +489,8 @@ class DPGAN(KerasMethods):
             raise ValueError(
                 "This model's updates are kept in a ledger, and `fit` was given "
                 "none, so that further ones would be missing there. Give `fit` the "
-                "`ledger`. To use the networks with other data, start anew: "
-                "`DPGAN(model.discriminator, model.generator)`."
+                "`ledger`. For other data start anew, with networks that were not "
+                "trained."
             )
         self.privacy_record.open(self._entry)
         self.privacy_record.num_examples = self._training_data.num_examples
@@ -523,6 +537,7 @@ class DPGAN(KerasMethods):
             self.open_privacy_entry()
             if self._reservations is not None:
                 self._reservations.reserve(self.steps_per_execution)
+            noise.renew_after_fork()
             return run_steps(iterator)
 
         self.train_function = count_and_run_steps
@@ -556,6 +571,9 @@ class DPGAN(KerasMethods):
         Both are gated in cross-replica context: a replica cannot merge inside
         a `tf.cond` of its own.
         """
+        # Where it is traced, and in eager mode each time: what runs is what was
+        # validated.
+        self._validated.check()
         rows, labels, mask = self._unpack(data)
         tf.distribute.get_replica_context().merge_call(
             self._train_step_of_all_replicas, args=(rows, labels, mask)
@@ -814,6 +832,7 @@ class DPGAN(KerasMethods):
     def training_step(self):
         """The `TrainingStep` of the last `compile`, for who trains in parts."""
         self._assert_compile_called("training_step")
+        self._validated.check()
         return self._step
 
     @property
@@ -840,8 +859,11 @@ class DPGAN(KerasMethods):
     def count_release(self, entry):
         """Counts a release of the private data that the networks were made from.
 
-        Such as the mixture that a generator begins at. Not for one that a
-        `privacy.Ledger` has entered, if `fit` is given that ledger.
+        What this process has released counts by itself where a model is made from it:
+        a mixture, a label prior. This is for a release of your own, or one that
+        another process has made. Counted a second time is only what nobody can tell
+        to be the same. Not for one that a `privacy.Ledger` has entered, if `fit` is
+        given that ledger.
 
         Args:
             entry: The `privacy.HistoryEntry` that came with the release.
@@ -854,7 +876,17 @@ class DPGAN(KerasMethods):
                 "`entry` must be the `privacy.HistoryEntry` of a release. Received: "
                 f"entry={entry!r}"
             )
-        self.privacy_record.add_release(entry)
+        origin = origins.release_of(entry)
+        if origin is None:
+            self.privacy_record.add_release(entry)
+        else:
+            self.privacy_record.absorb(origin)
+
+    def _count_label_prior(self, label_prior):
+        """Counts a label prior that was released from private labels."""
+        if label_prior is not None:
+            for origin in origins.find([origins.prior_digest(label_prior)]):
+                self.privacy_record.absorb(origin)
 
     @property
     def num_examples(self):
@@ -954,6 +986,12 @@ class DPGAN(KerasMethods):
     def _data_notes(self):
         """What the data themselves have to say first."""
         batches = self._training_data and self._training_data.batches
+        if may_repeat_in_a_batch(batches):
+            return (
+                "A ROW MAY BE TWICE IN A BATCH: the data set repeats or mixes rows "
+                "before it batches them, and epsilon counts each row once in a batch. "
+                "Call `batch` before `repeat`.",
+            )
         return batches.statement_notes if isinstance(batches, RemoteRecords) else ()
 
     def get_config(self):
@@ -985,6 +1023,9 @@ class _OpenPrivacyEntry(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         self.model.open_privacy_entry()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.model.privacy_record.note()
 
 
 def default_delta(num_examples):

@@ -1,5 +1,7 @@
 """The updates of a `fit`, entered in a ledger before they are made."""
 
+from keras_dpgan.privacy.history import difference
+
 
 class Reservations:
     """Keeps ledger, model and training graph in agreement during one `fit`.
@@ -39,10 +41,18 @@ class Reservations:
         if self._record.ledger_head is None:
             self._exchange()
         self._ledger.check_head(self._record.ledger_head)
-        known = self._record.history().total_updates
+        both, own = [], []
+        # A run that has begun must stay the ledger's last until it ends.
+        if self._run is None:
+            both, own = self._record.settle_with(self._ledger)
+        received = sum(entry.count for entry in [*both, *own])
+        known = self._record.history().total_updates - received
         spent = self._ledger.total_updates - self._limits.num_unused
-        for entry in self._ledger.updates_between(known, spent):
+        lacking = self._ledger.updates_between(known, spent)
+        for entry in difference(lacking, both):
             self._record.add(entry)
+        self._spend(own)
+        self._record.know_releases_of(self._ledger)
         self._record.ledger_head = self._ledger.head
 
     def _exchange(self):
@@ -52,12 +62,16 @@ class Reservations:
                 "Weights that were not trained under the ledger cannot be loaded "
                 "while `fit` runs. Load them before it."
             )
-        earlier = self._record.history().entries
-        for entry in self._ledger.history().entries:
+        both, _ = self._record.settle_with(self._ledger)
+        earlier = difference(self._record.history().entries, both)
+        for entry in difference(self._ledger.history().entries, both):
             self._record.add(entry)
-        for entry in earlier:
-            self._ledger.spend(entry, purpose="training before this ledger")
+        self._spend(earlier)
         self._record.ledger_head = self._ledger.head
+
+    def _spend(self, entries):
+        for entry in entries:
+            self._ledger.spend(entry, purpose="training before this ledger")
 
     def are_used_up(self, steps):
         """Whether fewer than `steps` reserved updates are left."""
@@ -97,4 +111,5 @@ class Reservations:
             self._ledger.release(self._run, unused)
         self._limits.begin(reserved=0)
         self._at_least_left = 0
+        self._run = None
         self.agree()

@@ -16,6 +16,7 @@ def write(record, ledger, num_unused):
     return (
         *_resumed(record),
         *_several_runs(record, ledger, num_unused),
+        *_inherited(record),
         *_released(record),
     )
 
@@ -51,12 +52,21 @@ def _several_runs(record, ledger, num_unused):
         )
 
 
+def _inherited(record):
+    if record.num_inherited:
+        yield (
+            f"REUSED WEIGHTS: {record.num_inherited:,} of the updates that are counted "
+            "were made by another model, whose weights this one has, or by this one "
+            "before other weights were loaded."
+        )
+
+
 def _released(record):
     if record.num_released:
         yield (
             f"Of the updates that are counted, {record.num_released:,} stand for the "
-            "noisy sums over all rows, of sensitivity one, that the networks were made "
-            "from."
+            "noisy sums over all rows, of sensitivity one, that the networks or the "
+            "label prior were made from."
         )
 
 

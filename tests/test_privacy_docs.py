@@ -5,7 +5,7 @@ import re
 
 ROOT = pathlib.Path(__file__).parents[1]
 TESTS = ROOT / "tests"
-NUM_PITFALLS = 41
+NUM_PITFALLS = 49
 
 
 def text():

@@ -5,6 +5,7 @@ import os
 import numpy as np
 
 from keras_dpgan import _validate
+from keras_dpgan import origins
 from keras_dpgan.mechanisms import secure_noise
 from keras_dpgan.privacy.accountant import epsilon as epsilon_of
 from keras_dpgan.privacy.history import PrivacyHistory
@@ -32,8 +33,9 @@ def private_label_prior(
     nothing.
 
     With a `ledger` the histogram is entered there before it is drawn, and adds to
-    the training on the same data. Without one, add the entry yourself:
-    `PrivacyHistory([entry, *gan.privacy_history.entries])`.
+    the training on the same data. A model that is compiled with these very numbers, in
+    the same process, counts it once, with a ledger or without. If you change the
+    numbers, or read them in another process, give the entry to `DPGAN.count_release`.
 
     Args:
         labels: Ints of shape `(n,)` in `[0, num_classes)`.
@@ -62,7 +64,10 @@ def private_label_prior(
     noised = np.maximum(counts + noise, 0)
     if not noised.any():
         noised = np.ones(num_classes)
-    return noised / noised.sum(), entry
+    prior = noised / noised.sum()
+    origin = origins.release(entry, ledger=ledger)
+    origins.remember([origins.prior_digest(prior)], origin)
+    return prior, entry
 
 
 def _counts(labels, num_classes):

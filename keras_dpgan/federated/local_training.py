@@ -9,6 +9,7 @@ from keras_dpgan import privacy
 from keras_dpgan import randomness
 from keras_dpgan.data import PoissonDataset
 from keras_dpgan.data import check_records
+from keras_dpgan.mechanisms import noise
 from keras_dpgan.models import output_range
 from keras_dpgan.randomness import PublicDraws
 
@@ -110,6 +111,7 @@ class LocalTraining:
         _assign(variables, d_weights)
         self._gan.generator.set_weights(g_weights)
         _assign(self._gan.d_optimizer.variables, self._optimizer)
+        noise.renew_after_fork()
         for _ in range(self._updates):
             rows, *labels = self._data[0]
             self._update(

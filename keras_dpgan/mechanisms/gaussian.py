@@ -1,7 +1,26 @@
 """The Gaussian mechanism, built in: for a Python that lacks TF Privacy."""
 
+from keras_dpgan import read_only
 
-class GaussianMechanism:
+# Of a mechanism: what is counted is read from them, and the graph has them fixed.
+READ_ONLY = dict.fromkeys(
+    (
+        "name",
+        "initial_state",
+        "clipped_count_stddev",
+        "initial_l2_norm_clip",
+        "noise_multiplier",
+        "l2_norm_clip",
+        "noise_stddev",
+        "next_state",
+        "_query",
+        "_quantile",
+    ),
+    "Make a new optimizer with other numbers and give it to `compile`.",
+)
+
+
+class GaussianMechanism(read_only.ReadOnly):
     """Adds Gaussian noise of a fixed scale to a clipped sum.
 
     The interface that every mechanism has:
@@ -16,6 +35,7 @@ class GaussianMechanism:
             `noise_multiplier * l2_norm_clip`.
     """
 
+    _read_only = READ_ONLY
     name = "gaussian"
     initial_state = ()
     clipped_count_stddev = None

@@ -28,13 +28,18 @@ class NoiseStream:
     """
 
     def __init__(self, insecure_seed=None):
-        key = os.urandom(8 * _STATE_WORDS)
+        words = _fresh_words()
         if insecure_seed is not None:
             key = hashlib.sha256(str(insecure_seed).encode()).digest()
-        words = np.frombuffer(key, np.int64, count=_STATE_WORDS)
+            words = np.frombuffer(key, np.int64, count=_STATE_WORDS)
         self._state = in_plain_eager_thread(
             lambda: tf.Variable(words, trainable=False, dtype=tf.int64)
         )
+
+    def renew(self):
+        """Goes on at a place that nothing before it tells."""
+        words = _fresh_words()
+        in_plain_eager_thread(lambda: self._state.assign(words))
 
     def normal(self, shapes, dtype=tf.float32):
         """Draws fresh standard normal tensors, all in one go.
@@ -81,8 +86,14 @@ class NoiseStream:
         }
 
 
+def _fresh_words():
+    return np.frombuffer(os.urandom(8 * _STATE_WORDS), np.int64)
+
+
 _lock = threading.Lock()
 _streams = []
+# Of the parent: what was traced there draws from them in a forked child, too.
+_inherited = []
 
 
 def process_stream():
@@ -93,8 +104,23 @@ def process_stream():
         return _streams[0]
 
 
+def renew_after_fork():
+    """Makes what was traced before a fork draw other noise in each child.
+
+    To be called before traced functions are run. Not done in the fork itself:
+    TensorFlow may be at work in another thread then, and the child would hang.
+    """
+    while _inherited:
+        _inherited.pop().renew()
+
+
+def _leave_streams():
+    _inherited.extend(_streams)
+    _streams.clear()
+
+
 # A forked child must not replay its parent's noise.
-os.register_at_fork(after_in_child=_streams.clear)
+os.register_at_fork(after_in_child=_leave_streams)
 
 
 def in_plain_eager_thread(create):

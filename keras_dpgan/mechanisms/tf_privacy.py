@@ -6,12 +6,15 @@ attribute there, which a `tf.function` would freeze; here what moves is handed
 out, to be kept in variables.
 """
 
+import copy
 import importlib.util
 import sys
 
 import keras
 import tensorflow as tf
 
+from keras_dpgan import read_only
+from keras_dpgan.mechanisms.gaussian import READ_ONLY
 from keras_dpgan.mechanisms.gaussian import GaussianMechanism
 from keras_dpgan.mechanisms.noise import in_plain_eager_thread
 
@@ -70,6 +73,8 @@ def mechanism_of(query):
         ValueError: For a query that cannot be used here; says why.
     """
     queries = import_queries()
+    # The user's own may be changed later.
+    query = copy.deepcopy(query)
     if isinstance(query, queries["adaptive"].QuantileAdaptiveClipSumQuery):
         return AdaptiveClipMechanism(query)
     if isinstance(query, queries["gaussian"].GaussianSumQuery):
@@ -107,7 +112,7 @@ class GaussianQueryMechanism(GaussianMechanism):
         return self._query.initial_global_state().stddev
 
 
-class AdaptiveClipMechanism:
+class AdaptiveClipMechanism(read_only.ReadOnly):
     """TensorFlow Privacy's `QuantileAdaptiveClipSumQuery`, noised by us.
 
     The clip follows a quantile of the records' gradient norms (Andrew et al.
@@ -116,6 +121,7 @@ class AdaptiveClipMechanism:
     that no file can change them behind the accountant's back.
     """
 
+    _read_only = READ_ONLY
     name = "adaptive_clip_gaussian"
 
     def __init__(self, query):

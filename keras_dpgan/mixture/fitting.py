@@ -3,6 +3,7 @@
 import numpy as np
 
 from keras_dpgan import _validate
+from keras_dpgan import origins
 from keras_dpgan.mixture import components as component_releases
 from keras_dpgan.mixture import factors
 from keras_dpgan.mixture import moments
@@ -48,8 +49,9 @@ def private_class_mixture(
     `noise_multiplier`, since Gaussian mechanisms add up by the inverse square of
     theirs (Dong, Roth and Su 2022).
 
-    With a `ledger` the releases are entered there before they are made. Without
-    one give the entry to `DPGAN.count_release`.
+    With a `ledger` the releases are entered there before they are made. A `DPGAN` of
+    which a network has these very numbers (`models.mixture_generator`), in the same
+    process, counts them once, with a ledger or without.
 
     Args:
         x: Float array of shape `(n, ...)`.
@@ -93,6 +95,7 @@ def private_class_mixture(
         (low + max_norm * means @ basis.T).astype(np.float32),
         (max_norm * spreads @ basis.T).astype(np.float32),
     )
+    origins.release(entry, [mixture.means, mixture.factors], ledger)
     return mixture, entry
 
 

@@ -5,14 +5,17 @@ import tensorflow as tf
 
 from keras_dpgan import _validate
 from keras_dpgan import mechanisms
+from keras_dpgan import read_only
 from keras_dpgan.clipping.contract import ClippedSum
 from keras_dpgan.mechanisms import noise
 from keras_dpgan.mechanisms import secure_noise
 from keras_dpgan.mechanisms import tf_privacy
 
+_ANEW = "Make a new optimizer and give it to `compile`."
+
 
 @keras.saving.register_keras_serializable(package="keras_dpgan")
-class DPOptimizer(keras.optimizers.Optimizer):
+class DPOptimizer(read_only.ReadOnly, keras.optimizers.Optimizer):
     """Updates weights with a clipped and noised sum of per-record gradients.
 
     It wraps a Keras optimizer, which applies what the mechanism has made. The
@@ -49,6 +52,19 @@ class DPOptimizer(keras.optimizers.Optimizer):
         name: Optional string.
     """
 
+    _read_only = dict.fromkeys(
+        (
+            "inner_optimizer",
+            "mechanism",
+            "noise_source",
+            "noise_multiplier",
+            "l2_norm_clip",
+            "has_insecure_noise",
+            "_insecure_stream",
+        ),
+        _ANEW,
+    )
+
     def __init__(
         self,
         inner_optimizer,
@@ -66,11 +82,8 @@ class DPOptimizer(keras.optimizers.Optimizer):
         self.inner_optimizer = inner_optimizer
         self.mechanism = _mechanism(l2_norm_clip, noise_multiplier, dp_sum_query)
         self.noise_source = noise_source
-        self._insecure_stream = None
         _check_noise_source(noise_source, insecure_noise_seed, self.mechanism)
-        if insecure_noise_seed is not None:
-            _validate.check_int("insecure_noise_seed", insecure_noise_seed)
-            self._insecure_stream = noise.NoiseStream(insecure_noise_seed)
+        self._insecure_stream = _insecure_stream(insecure_noise_seed)
         self._mechanism_state = []
 
     @property
@@ -270,6 +283,14 @@ def _mechanism(l2_norm_clip, noise_multiplier, dp_sum_query):
     if isinstance(dp_sum_query, dict):
         return tf_privacy.AdaptiveClipMechanism.from_config(dp_sum_query)
     return tf_privacy.mechanism_of(dp_sum_query)
+
+
+def _insecure_stream(seed):
+    """The stream of a seed; `None` without one."""
+    if seed is None:
+        return None
+    _validate.check_int("insecure_noise_seed", seed)
+    return noise.NoiseStream(seed)
 
 
 def _check_noise_source(noise_source, insecure_noise_seed, mechanism):

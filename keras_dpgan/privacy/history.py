@@ -139,6 +139,28 @@ class PrivacyHistory:
         return f"PrivacyHistory({self._entries!r})"
 
 
+def difference(entries, others):
+    """The updates of some entries without those that others have of the same kind.
+
+    Args:
+        entries: Iterable of `HistoryEntry`.
+        others: Iterable of `HistoryEntry`.
+
+    Returns:
+        List of `HistoryEntry`.
+    """
+    left, others = [], list(others)
+    for entry in entries:
+        for i, other in enumerate(others):
+            if other.with_count(0) == entry.with_count(0):
+                both = min(entry.count, other.count)
+                entry = entry.with_count(entry.count - both)
+                others[i] = other.with_count(other.count - both)
+        if entry.count:
+            left.append(entry)
+    return left
+
+
 def check_unit(entries, entry):
     """Raises a `ValueError` unless an entry protects what others before it do."""
     if entries and entries[0].unit != entry.unit:

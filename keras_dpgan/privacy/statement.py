@@ -33,6 +33,11 @@ ASSUMPTIONS = (
     "floating-point arithmetic stands for that of real numbers",
     "what is published depends on the private data through these updates alone",
 )
+_ONCE_IN_A_BATCH = (
+    "no row is twice in one batch of the data that were not sampled by Poisson draws: "
+    "a row that is there m times moves an update by m clips, which the noise is not "
+    "counted for"
+)
 NOT_COVERED = (
     "hyper-parameters chosen by looking at results on the private data: each trial "
     "spends a budget of its own",
@@ -216,8 +221,14 @@ def privacy_statement(
         caveats=(*caveats, *notes),
         released=tuple(released) if guaranteed else (),
         withheld=WITHHELD if guaranteed else (*WITHHELD, *released),
-        assumptions=(*ASSUMPTIONS, *assumptions),
+        assumptions=(*ASSUMPTIONS, *_of_batches(history), *assumptions),
     )
+
+
+def _of_batches(history):
+    """What is assumed of batches that were not drawn here."""
+    if any(e.unit == "row" and e.sampling_probability is None for e in history.entries):
+        yield _ONCE_IN_A_BATCH
 
 
 def _once_per_epoch(history):

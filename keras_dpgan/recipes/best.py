@@ -86,7 +86,6 @@ def best(
         models.image_discriminator(shape, num_classes, width=width),
         models.mixture_generator(shape, start, width=width),
     )
-    gan.count_release(entry)
     noise_multiplier = entry.noise_multiplier
     if updates:
         noise_multiplier = planned_noise(

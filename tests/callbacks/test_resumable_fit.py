@@ -408,9 +408,12 @@ def test_a_model_of_a_ledger_is_not_trained_outside_it(tmp_path, ledger):
             fit(model, None)
     fit(loaded, ledger, epochs=1)
     assert loaded.num_discriminator_updates == 20 == ledger.total_updates
+    # Its networks carry what the ledger has into any other model.
     anew = DPGAN(loaded.discriminator, loaded.generator)
     anew.compile(**helpers.compile_defaults())
-    fit(anew, None, epochs=1)
+    with pytest.raises(ValueError, match="kept in a ledger"):
+        fit(anew, None)
+    fit(helpers.make_gan(), None, epochs=1)
 
 
 def test_any_other_file_in_the_place_of_a_checkpoint_is_refused(tmp_path, ledger):
@@ -502,7 +505,8 @@ def test_what_is_loaded_while_fit_runs_is_counted_under_the_facts_of_the_fit(
 
     gan = helpers.make_gan()
     fit(gan, ledger, keras.callbacks.LambdaCallback(on_epoch_end=save_or_load))
-    assert gan.num_discriminator_updates == 20
+    # Those that were made and left behind stay counted.
+    assert gan.num_discriminator_updates == 30
     assert gan.privacy_history.total_updates == 30 == ledger.total_updates
 
 

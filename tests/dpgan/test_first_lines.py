@@ -76,6 +76,24 @@ def test_shuffled_batches():
     assert first_lines(declared).startswith("! SAMPLING IS NOT POISSON")
 
 
+def test_rows_that_may_be_twice_in_a_batch():
+    dataset = tf.data.Dataset.from_tensor_slices(helpers.make_data())
+    twice = dataset.shuffle(120).repeat().batch(BATCH, drop_remainder=True).prefetch(1)
+    once = dataset.shuffle(120).batch(BATCH, drop_remainder=True).repeat()
+    mixed = tf.data.Dataset.sample_from_datasets([dataset, dataset]).batch(
+        BATCH, drop_remainder=True
+    )
+    for data, is_said in ((twice, True), (mixed, True), (once, False)):
+        gan = fit(helpers.make_gan(), data=data, steps_per_epoch=2)
+        assert ("A ROW MAY BE TWICE IN A BATCH" in first_lines(gan)) == is_said
+        assert "no row is twice in one batch" in assumed(gan)
+    assert "twice in one batch" not in assumed(fit(helpers.make_gan()))
+
+
+def assumed(gan):
+    return " ".join(gan.privacy_statement(1e-3, accountant="rdp").assumptions)
+
+
 def test_a_reused_batch():
     gan = fit(helpers.make_gan(), data=ReusedBatch(5), expected_batch_size=BATCH)
     assert first_lines(gan).startswith("! UNKNOWN SAMPLING, NOT POISSON")

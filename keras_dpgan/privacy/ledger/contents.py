@@ -181,10 +181,15 @@ class LedgerContents:
         if number < 1 or self._heads[number - 1] != checksum:
             raise ValueError(
                 f"These weights were made under another ledger than `{self.path}` "
-                f"of {self.data_name!r}. Give `fit` theirs. To use their networks "
-                "with other data, start anew: "
-                "`DPGAN(model.discriminator, model.generator)`."
+                f"of {self.data_name!r}. Give `fit` theirs. For other data start anew, "
+                "with networks that were not trained."
             )
+
+    def has_grown_from(self, head):
+        """Whether `head` is one of this ledger's, some time ago; never for `None`."""
+        if head is None or not 1 <= head[0] <= len(self._heads):
+            return False
+        return self._heads[head[0] - 1] == head[1]
 
     def __repr__(self):
         return self.report()

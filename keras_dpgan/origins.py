@@ -1,0 +1,139 @@
+"""Where numbers come from that were made from private data in this process.
+
+A history belongs to the weights as well as to the model that has trained them. Weights
+that are copied, shared, saved or loaded are known again by what they are: each array by
+a hash of its values, whatever holds it. What was changed in between, or comes from
+another process in a bare file of a network, is not known.
+"""
+
+import dataclasses
+import hashlib
+import threading
+import uuid
+import weakref
+
+import numpy as np
+
+_lock = threading.Lock()
+_known = {}
+_releases = []
+_records = weakref.WeakSet()
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Origin:
+    """What was spent on some numbers.
+
+    Attributes:
+        clock: Dict of ids to ints: how much of what each model (or release) has
+            counted is in `entries`. So two origins can be told to overlap.
+        entries: Tuple of `HistoryEntry`.
+        ledger_head: The head of the `privacy.Ledger` that has them, or `None`.
+        is_release: Whether they are a release, such as of a histogram.
+    """
+
+    clock: dict
+    entries: tuple
+    ledger_head: tuple | None = None
+    is_release: bool = False
+
+
+def release(entry, arrays=(), ledger=None):
+    """Makes known what was released, so that models made from it count it.
+
+    Args:
+        entry: The `HistoryEntry` of the release, which the user gets, too.
+        arrays: The arrays that were released.
+        ledger: The `privacy.Ledger` that has entered it, or `None`.
+
+    Returns:
+        An `Origin`.
+    """
+    head = None if ledger is None else ledger.head
+    origin = Origin({uuid.uuid4().hex: 1}, (entry,), head, is_release=True)
+    _releases.append(origin)
+    remember(digests(arrays), origin)
+    return origin
+
+
+def release_of(entry):
+    """The `Origin` that came with this very entry; `None` if nobody knows it."""
+    for origin in _releases:
+        if origin.entries[0] is entry:
+            return origin
+    return None
+
+
+def releases():
+    """Every `Origin` that is a release."""
+    return tuple(_releases)
+
+
+def watch(record):
+    """Asks a model's `PrivacyRecord` for its weights before others are looked up."""
+    _records.add(record)
+
+
+def remember(hashes, origin):
+    """Makes the numbers of some hashes known to be from `origin`, too."""
+    with _lock:
+        for name in hashes:
+            others = _known.get(name, [])
+            if not any(covers(other.clock, origin.clock) for other in others):
+                _known[name] = [
+                    other for other in others if not covers(origin.clock, other.clock)
+                ] + [origin]
+
+
+def find(hashes):
+    """The different origins of the numbers that have these hashes, a list."""
+    for record in list(_records):
+        record.note_if_trained()
+    with _lock:
+        found = [origin for name in hashes for origin in _known.get(name, [])]
+    return list({id(origin): origin for origin in found}.values())
+
+
+def digests(arrays):
+    """A hash for each array of numbers that is like no other by chance.
+
+    Args:
+        arrays: Iterable of arrays. Their shape does not matter, nor their precision
+            if it is at least float32.
+
+    Returns:
+        A set. Ints, and arrays of one size of number only, such as zeros or what a
+        weight clip leaves of a few, have no part in it.
+    """
+    found = set()
+    for array in arrays:
+        array = np.asarray(array)
+        if array.dtype.kind in "biu":
+            continue
+        array = np.ascontiguousarray(array, np.float32)
+        sizes = np.abs(array[array != 0])
+        if sizes.size and sizes.min() < sizes.max():
+            found.add(_digest(array))
+    return found
+
+
+def prior_digest(prior):
+    """The hash of a label prior; a few numbers, so one of its own kind."""
+    array = np.ascontiguousarray(np.asarray(prior, np.float64), np.float32)
+    return "prior", _digest(array)
+
+
+def _digest(array):
+    return hashlib.blake2b(array.tobytes(), digest_size=16).digest()
+
+
+def covers(clock, other):
+    """Whether all that `other` counts is counted in `clock`, too."""
+    return all(clock.get(name, 0) >= count for name, count in other.items())
+
+
+def merged(clock, other):
+    """The clock of both together."""
+    return {
+        name: max(clock.get(name, 0), other.get(name, 0)) for name in {**clock, **other}
+    }
