@@ -1,4 +1,4 @@
-"""A history belongs to the weights: copied, shared, reloaded, released, they carry it."""
+"""A history belongs to the weights: copied, shared, loaded, released, they carry it."""
 
 import helpers
 import keras
