@@ -1,4 +1,4 @@
-"""A history belongs to the weights: copied, shared, loaded, released, they carry it."""
+"""A history belongs to the weights, also when they are copied, shared or released."""
 
 import helpers
 import keras

@@ -266,7 +266,11 @@ def key_noise_by_a_constant(patch):
 
 
 def keep_the_stream_over_a_fork(patch):
-    patch.setattr(noise, "_streams", [noise.NoiseStream()])
+    class KeptList(list):
+        def clear(self):
+            pass
+
+    patch.setattr(noise, "_streams", KeptList([noise.NoiseStream()]))
 
 
 FAULTS = [
