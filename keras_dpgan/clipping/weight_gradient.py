@@ -241,7 +241,7 @@ class WeightGradient:
         _, _, left, right = self.parts[0].sizes()
         positions = sum(p.sizes()[1] * p.blocks for p in self.parts)
         # Each number is in at most as many patches as a patch has numbers.
-        squares = left * tf.add_n([b.squares() for b in blocks])
+        squares = left * sum(b.squares() for b in blocks)
         lost = norms.lost_in_products((positions, left, right), squares)
         return norms.Square(square.value, square.error + lost)
 
@@ -309,7 +309,7 @@ class Block:
 
     def squares(self):
         """The sum of the squares of all numbers of both, or more."""
-        return tf.add_n([tf.square(norm()) for norm in self._row_norms])
+        return sum(norm() ** 2 for norm in self._row_norms)
 
 
 def _row_numbers(part):
