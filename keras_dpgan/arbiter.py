@@ -6,10 +6,10 @@ import warnings
 import numpy as np
 import tensorflow as tf
 
+from keras_dpgan import _effects
 from keras_dpgan import clipping
 from keras_dpgan import randomness
 from keras_dpgan._seeds import seeds_from
-from keras_dpgan.clipping import effects
 from keras_dpgan.clipping.contract import as_tensor
 from keras_dpgan.privacy import row_probe
 from keras_dpgan.randomness import PublicDraws
@@ -131,7 +131,7 @@ class _SingleRecords:
 
         traced = tf.function(losses, autograph=False)
         graph = traced.get_concrete_function(self._specs()).graph
-        operation = effects.find_effect(graph)
+        operation = _effects.find_effect(graph)
         if operation is not None:
             raise ValueError(
                 "The loss of a record cannot be trained with differential privacy: "
@@ -190,9 +190,9 @@ def _flat(tensors):
 
 
 def _described(operation):
-    """What an operation that `effects.find_effect` has found does, and the remedy."""
+    """What an operation that `_effects.find_effect` has found does, and the remedy."""
     named = f"operation {operation.type} ({operation.name})"
-    if effects.draws(operation):
+    if _effects.draws(operation):
         return (
             f"{named} draws random numbers from TensorFlow, which a known seed repeats "
             "and which depend on the row's place in the batch. Draw by `keras.random` "

@@ -2,8 +2,8 @@
 
 import tensorflow as tf
 
+from keras_dpgan import _effects
 from keras_dpgan import _tensorflow_internals
-from keras_dpgan.clipping import effects
 
 
 def graph_of(function):
@@ -59,5 +59,5 @@ def test_an_effect_is_found_inside_of_functions():
             lambda i, y: i < 2, lambda i, y: (i + 1, inner(y)), (0, x)
         )[1]
     )
-    assert effects.draws(effects.find_effect(looped))
-    assert effects.find_effect(graph_of(tf.tanh)) is None
+    assert _effects.draws(_effects.find_effect(looped))
+    assert _effects.find_effect(graph_of(tf.tanh)) is None

@@ -14,10 +14,10 @@ import numpy as np
 import tensorflow as tf
 
 from keras_dpgan import _tensorflow_internals
+from keras_dpgan._effects import HARMLESS
+from keras_dpgan._effects import find_effect
 from keras_dpgan._seeds import seeds_from
 from keras_dpgan.clipping import row_operations
-from keras_dpgan.clipping.effects import HARMLESS
-from keras_dpgan.clipping.effects import find_effect
 from keras_dpgan.clipping.row_state import COUNT
 from keras_dpgan.clipping.row_state import NUM_RECORDS
 from keras_dpgan.clipping.row_state import OTHER_NUMBER

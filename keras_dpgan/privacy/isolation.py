@@ -12,9 +12,8 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
+from keras_dpgan._effects import find_effect
 from keras_dpgan._seeds import replaced_seeds
-from keras_dpgan.clipping.contract import as_tensor
-from keras_dpgan.clipping.effects import find_effect
 
 # The numbers of a large batch's rows, and the bounds of how many rows these make.
 _LARGE_NUMBERS = 400_000
@@ -64,7 +63,7 @@ class IsolationProbe:
     def __init__(self, loss_fn, variables, rows, dtype="float32"):
         self._rows = tf.nest.map_structure(tf.convert_to_tensor, rows)
         self._num_draws = 0
-        tensors = [as_tensor(v) for v in variables]
+        tensors = [v.value for v in variables]
 
         def gradient(weights, *flat):
             records = tf.nest.pack_sequence_as(self._rows, list(flat))

@@ -152,7 +152,7 @@ def test_a_projection_discriminator_trains():
     inner = keras.ops.sum(embedded * phi, axis=-1, keepdims=True)
     score = keras.layers.Add()([keras.layers.Dense(1)(phi), inner])
     discriminator = keras.Model([rows, labels], score)
-    gan = make_gan(discriminator, loss="hinge", engine="vectorized")
+    gan = make_gan(discriminator, loss="hinge")
     before = helpers.weights_of(gan.discriminator)
     gan.fit(*helpers.make_data(), batch_size=40, epochs=1, verbose=0)
     after = helpers.weights_of(gan.discriminator)
