@@ -20,12 +20,13 @@ def captured_sums(gan):
         gan.d_optimizer.apply_clipped_sum = original
 
 
-def clipped_sum(gan, x, y):
+def clipped_sum(gan, x, y=None):
     """The clipped sum of these records, in an update of the same number."""
     keras.utils.set_random_seed(5)
     gan.privacy_record.num_discriminator_updates.assign(1)
     with captured_sums(gan) as caught:
-        gan.train_step((tf.constant(x), tf.constant(y)))
+        batch = (x,) if y is None else (x, y)
+        gan.train_step(tuple(map(tf.constant, batch)))
     return np.concatenate([np.ravel(s) for s in caught[0].sums]).astype(np.float64)
 
 

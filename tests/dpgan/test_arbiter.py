@@ -7,6 +7,7 @@ descent of rate one, the weights move by the clipped sum.
 import contextlib
 import warnings
 
+import clipped_sums
 import helpers
 import keras
 import numpy as np
@@ -410,3 +411,47 @@ def test_tensor_float_32_is_turned_off_and_coarse_products_are_refused(monkeypat
 def _rounded_to_ten_bits(tensor):
     bits = tf.bitcast(tensor, tf.uint32) + (1 << 12)
     return tf.bitcast(tf.bitwise.bitwise_and(bits, 0xFFFFE000), tf.float32)
+
+
+def constant_fakes(value):
+    """A generator whose rows are all the same, whatever its latents."""
+    generator = keras.Sequential([keras.Input((3,)), layers.Dense(64)])
+    generator.layers[0].set_weights([np.zeros((3, 64)), value])
+    return generator
+
+
+@pytest.mark.parametrize("size", [1e2, 1e6, 1e8])
+def test_a_record_equal_to_its_fake_moves_the_sum_by_at_most_the_clip(size):
+    keras.utils.set_random_seed(0)
+    rng = np.random.default_rng(0)
+    odd = (size * rng.normal(size=(1, 64))).astype(np.float32)
+    discriminator = keras.Sequential(
+        [keras.Input((64,)), layers.Dense(256, use_bias=False), layers.Dense(1)]
+    )
+    gan = DPGAN(discriminator, constant_fakes(odd[0]))
+    compile_gan(gan)
+    rows = rng.normal(size=(64, 64)).astype(np.float32)
+    gan.fit(rows, batch_size=64, steps_per_epoch=1, verbose=0)
+    without = clipped_sums.clipped_sum(gan, rows)
+    moved = clipped_sums.clipped_sum(gan, np.concatenate([rows, odd])) - without
+    assert np.linalg.norm(moved) <= 1 + 1e-5
+
+
+class Tiny(losses.Wasserstein):
+    def on_real(self, scores):
+        return -1e-19 * scores
+
+    def on_fake(self, scores):
+        return 1e-19 * scores
+
+
+@pytest.mark.parametrize("clip", [1e-18, 1e-20, 1e-25])
+def test_a_tiny_clip_binds(clip):
+    gan = make_gan(dense())
+    d_optimizer = helpers.make_d_optimizer(0.0, clip, insecure_noise_seed=0)
+    compile_gan(gan, d_optimizer=d_optimizer, loss=Tiny())
+    rows = np.random.default_rng(0).normal(size=(8, *ROW)).astype(np.float32)
+    gan.fit(rows, batch_size=8, steps_per_epoch=1, verbose=0)
+    without = clipped_sums.clipped_sum(gan, rows[:-1])
+    moved = clipped_sums.clipped_sum(gan, rows) - without
+    assert np.linalg.norm(moved) <= clip * (1 + 1e-5)
