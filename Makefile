@@ -11,7 +11,8 @@ PY := $(VENV)/bin/python
 # room that touches Keras, TensorFlow or dp_accounting.
 NEWER := python3.12 python3.13
 OLDEST := "keras==3.12.*" "tensorflow==2.20.*" "tf_keras==2.20.*"
-SHORT := tests/clipping/test_engines.py tests/dpgan/test_arguments.py \
+SHORT := tests/clipping/test_engines.py tests/clipping/test_row_operations.py \
+	tests/test_tensorflow_internals.py tests/dpgan/test_arguments.py \
 	tests/dpgan/test_keras_methods.py tests/dpgan/test_saving.py \
 	tests/dpgan/test_update.py tests/export/test_saved_model.py tests/mechanisms \
 	tests/optimizers tests/privacy/test_accountant.py tests/test_keras_internals.py \
