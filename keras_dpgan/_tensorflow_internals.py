@@ -56,6 +56,23 @@ def own_gradient(operation):
     return f"{module}.{getattr(function, '__qualname__', '')}"
 
 
+def forget_own_gradients(graph, module):
+    """Lets go of the gradients that a module has given to a graph's operations.
+
+    TensorFlow keeps each function given to `tf.custom_gradient` for good, and with it
+    the graph that it was traced in. Call it when the gradients have been taken.
+
+    Args:
+        graph: A graph.
+        module: String, the name of the module that has defined the functions.
+    """
+    registered = getattr(ops.gradient_registry, "_registry", {})
+    for operation in graph.get_operations():
+        if (own_gradient(operation) or "").startswith(f"{module}."):
+            name = operation.get_attr("_gradient_op_type").decode()
+            registered.pop(name, None)
+
+
 def _closed_over(function, variable):
     """The value of a variable that a function closes over, or `None`."""
     code = getattr(function, "__code__", None)

@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from keras_dpgan import _keras_internals
+from keras_dpgan import _tensorflow_internals
 from keras_dpgan._seeds import seeds_from
 from keras_dpgan.clipping import layer_alone
 from keras_dpgan.clipping import recurrent_rules as recurrent_rules
@@ -144,9 +145,15 @@ class Recorder:
             yield
 
     def gradients(self, losses, sources):
-        """The final gradient of the losses' sum, by tensors and variables."""
+        """The final gradient of the losses' sum, by tensors and variables.
+
+        It can be taken once.
+        """
         with self._making("final gradient"):
-            return self.tape.gradient(losses, sources)
+            found = self.tape.gradient(losses, sources)
+        if self._graph is not None:
+            _tensorflow_internals.forget_own_gradients(self._graph, __name__)
+        return found
 
     @contextlib.contextmanager
     def _making(self, purpose):
