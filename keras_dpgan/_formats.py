@@ -16,12 +16,6 @@ _HEADER = ("format", "version", "written_by", "may_ignore")
 class Format:
     """A format's name, its version and its fields.
 
-    ```python
-    BUDGET = Format("round_budget", version=2, required=("mechanism",))
-    line = BUDGET.write(mechanism={"mechanism": "GaussianUpdate"})
-    BUDGET.read(line)["mechanism"]
-    ```
-
     Args:
         name: String.
         version: Int, the one that is written. Those before it are read.

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import sys
 
 import hypothesis
 import pytest
@@ -14,6 +15,17 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 hypothesis.settings.register_profile("same", derandomize=True)
 hypothesis.settings.register_profile("new", print_blob=True)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _no_origins_of_other_files():
+    """Lets each file begin in a process that has made no private weights.
+
+    Seeded models of two tests may begin with the same weights.
+    """
+    yield
+    if "keras_dpgan.origins" in sys.modules:
+        sys.modules["keras_dpgan.origins"].forget()
 
 
 @pytest.fixture(autouse=True)

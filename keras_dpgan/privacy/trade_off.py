@@ -31,7 +31,7 @@ class TradeOff:
     bounds the second by the first. Made by `trade_off`.
 
     ```python
-    curve = keras_dpgan.privacy.trade_off(gan.privacy_history)
+    curve = dpgan.privacy.trade_off(gan.privacy_history)
     curve.true_positive_rate(0.01)
     ```
 

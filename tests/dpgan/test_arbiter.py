@@ -5,6 +5,7 @@ descent of rate one, the weights move by the clipped sum.
 """
 
 import contextlib
+import types
 import warnings
 
 import clipped_sums
@@ -403,7 +404,11 @@ def test_tensor_float_32_is_turned_off_and_coarse_products_are_refused(monkeypat
     def coarse(a, b, **arguments):
         return exact(*(_rounded_to_ten_bits(t) for t in (a, b)), **arguments)
 
-    monkeypatch.setattr(precision.tf, "matmul", coarse)
+    parts = {
+        name: getattr(tf, name) for name in ("config", "init_scope", "fill", "eye")
+    }
+    coarse_tf = types.SimpleNamespace(**parts, matmul=coarse)
+    monkeypatch.setattr(precision, "tf", coarse_tf)
     with pytest.raises(ValueError, match="rounded to fewer bits"):
         compile_gan(make_gan(dense()))
 
