@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import tensorflow as tf
 
+from keras_dpgan import _keras_internals
 from keras_dpgan import clipping
 from keras_dpgan import randomness
 from keras_dpgan._seeds import seeds_from
@@ -104,11 +105,10 @@ class _SingleRecords:
         self._loss_fn = step.record_losses
         self._variables = discriminator.trainable_variables
         self._records = _random_records(step, row_shape)
-        self._tolerance = (
-            _TOLERANCE_OF_HALF if "16" in discriminator.compute_dtype else _TOLERANCE
-        )
+        dtype = _coarsest_dtype(discriminator)
+        self._tolerance = _TOLERANCE_OF_HALF if "16" in dtype else _TOLERANCE
         self._probe = IsolationProbe(
-            self._loss_fn, self._variables, self._records, discriminator.compute_dtype
+            self._loss_fn, self._variables, self._records, dtype
         )
         if self._probe.effect is not None:
             raise ValueError(
@@ -176,6 +176,13 @@ class _SingleRecords:
                 return _mixed(name)
         context = None if is_by_record else self._probe.difference()
         return None if context is None else _mixed(context.name)
+
+
+def _coarsest_dtype(model):
+    """The least precise dtype in which a layer of a model computes."""
+    dtypes = {layer.compute_dtype for layer in _keras_internals.all_layers(model)}
+    found = [d for d in ("bfloat16", "float16") if d in dtypes]
+    return found[0] if found else model.compute_dtype
 
 
 def _mixed(where):

@@ -328,6 +328,13 @@ def test_that_records_are_worked_on_one_by_one_is_said_once():
     assert "Mean" in str(said[0].message)
 
 
+def test_a_layer_of_half_precision_in_a_model_of_single_precision_stays_fast():
+    half = [layers.Dense(6, "gelu", dtype="mixed_bfloat16") for _ in range(3)]
+    gan = make_gan(half)
+    compile_gan(gan, gradient_penalty=GradientPenalty(10.0))
+    assert largest_move(gan) <= 1 + 1e-5
+
+
 class RollsByANegativeAxis(layers.Layer):
     """For one record it changes nothing; `tf.vectorized_map` rolls over the records."""
 
