@@ -7,11 +7,13 @@ import numpy as np
 import tensorflow as tf
 
 from keras_dpgan import _effects
+from keras_dpgan import _keras_internals
 from keras_dpgan import clipping
 from keras_dpgan import randomness
 from keras_dpgan._seeds import seeds_from
 from keras_dpgan.clipping.contract import as_tensor
 from keras_dpgan.privacy import row_probe
+from keras_dpgan.privacy.isolation import IsolationProbe
 from keras_dpgan.randomness import PublicDraws
 
 # Rows of different scales, so that what depends on sizes shows.
@@ -46,10 +48,11 @@ def choose_engine(step, row_shape, name, physical_batch_size, jit_compile):
             outside, or if no engine agrees.
     """
     wanted = clipping.get_engine(name, physical_batch_size, jit_compile)
-    engines = [wanted]
+    is_by_record = name == "vectorized" or (name == "auto" and jit_compile)
+    engines = [(wanted, is_by_record)]
     if name != "tf_privacy":
         others = clipping.get_engines_by_record(physical_batch_size)
-        engines += [e for e in others if e is not wanted and not jit_compile]
+        engines += [(e, True) for e in others if e is not wanted and not jit_compile]
     inputs = step.generation.probe_inputs(
         step.discriminator, row_probe.random_rows(row_shape)
     )
@@ -64,12 +67,12 @@ def choose_engine(step, row_shape, name, physical_batch_size, jit_compile):
 
 def _first_that_agrees(engines, single_records):
     problem = None
-    for engine in engines:
+    for engine, is_by_record in engines:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            found = single_records.problem_of(engine)
+            found = single_records.problem_of(engine, is_by_record)
         by_record = [w for w in caught if _BY_RECORD in str(w.message)]
-        if engine is engines[0] and by_record and len(engines) > 1:
+        if engine is engines[0][0] and by_record and len(engines) > 1:
             # It would find that out again each time it is traced.
             problem = str(by_record[0].message).removeprefix(_BY_RECORD)
         elif found is None:
@@ -104,10 +107,16 @@ class _SingleRecords:
         self._loss_fn = step.record_losses
         self._variables = discriminator.trainable_variables
         self._records = _random_records(step, row_shape)
-        self._tolerance = (
-            _TOLERANCE_OF_HALF if "16" in discriminator.compute_dtype else _TOLERANCE
+        dtype = _coarsest_dtype(discriminator)
+        self._tolerance = _TOLERANCE_OF_HALF if "16" in dtype else _TOLERANCE
+        self._probe = IsolationProbe(
+            self._loss_fn, self._variables, self._records, dtype
         )
-        self._draws = self._check_effects()
+        if self._probe.effect is not None:
+            raise ValueError(
+                "The loss of a record cannot be trained with differential privacy: "
+                + _described(self._probe.effect)
+            )
         gradients = np.stack([self._alone(i) for i in range(len(_SCALES))])
         norms = np.linalg.norm(gradients, axis=1)
         # About half of the records are clipped, to one: squares of other sizes may
@@ -121,26 +130,6 @@ class _SingleRecords:
             lambda t: tf.TensorSpec((None, *t.shape[1:]), t.dtype), self._records
         )
 
-    def _check_effects(self):
-        """Raises an error for an effect, and says whether layers draw."""
-        draws = []
-
-        def losses(records):
-            with seeds_from(tf.zeros((2,), tf.int64)) as num_draws:
-                result = self._loss_fn(records)
-            draws.append(num_draws[0])
-            return result
-
-        traced = tf.function(losses, autograph=False)
-        graph = traced.get_concrete_function(self._specs()).graph
-        operation = _effects.find_effect(graph)
-        if operation is not None:
-            raise ValueError(
-                "The loss of a record cannot be trained with differential privacy: "
-                + _described(operation)
-            )
-        return draws[0] > 0
-
     def _batch(self, indices):
         return tf.nest.map_structure(lambda t: tf.gather(t, indices), self._records)
 
@@ -152,10 +141,10 @@ class _SingleRecords:
         flat = _flat(found)
         return flat if np.all(np.isfinite(flat)) else np.zeros_like(flat)
 
-    def _batches(self):
+    def _batches(self, is_by_record):
         """Yields what is tried, as lists of records, and what it is."""
         everyone = list(range(len(_SCALES)))
-        if self._draws:
+        if self._probe.draws and not is_by_record:
             # What is drawn for a row of a batch depends on its place in it.
             yield from (([i], "one record") for i in everyone[:3])
             return
@@ -164,8 +153,14 @@ class _SingleRecords:
         yield everyone[:2] + everyone[3:], "with one record removed"
         yield everyone[::-1] + everyone[1:], "with records moved and repeated"
 
-    def problem_of(self, engine):
-        """Says where an engine disagrees with single records; `None` if nowhere."""
+    def problem_of(self, engine, is_by_record):
+        """Says where an engine disagrees with single records; `None` if nowhere.
+
+        Args:
+            engine: An engine.
+            is_by_record: Whether it computes the loss of each record by itself, so that
+                the loss in a batch of many does not matter.
+        """
 
         @tf.function(autograph=False, input_signature=[self._specs()])
         def clipped(records):
@@ -180,15 +175,27 @@ class _SingleRecords:
                 seeds,
             ).sums
 
-        for indices, name in self._batches():
+        for indices, name in self._batches(is_by_record):
             try:
                 found = _flat(clipped(self._batch(indices)))
             except (tf.errors.OpError, TypeError, ValueError, LookupError) as error:
                 return f"it fails ({type(error).__name__}: {str(error)[-200:]})"
             apart = np.linalg.norm(found - self._clipped[indices].sum(0))
             if not apart <= self._tolerance * len(indices):
-                return f"the gradient of a record depends on the other records ({name})"
-        return None
+                return _mixed(name)
+        context = None if is_by_record else self._probe.difference()
+        return None if context is None else _mixed(context.name)
+
+
+def _coarsest_dtype(model):
+    """The least precise dtype in which a layer of a model computes."""
+    dtypes = {layer.compute_dtype for layer in _keras_internals.all_layers(model)}
+    found = [d for d in ("bfloat16", "float16") if d in dtypes]
+    return found[0] if found else model.compute_dtype
+
+
+def _mixed(where):
+    return f"the gradient of a record depends on the other records ({where})"
 
 
 def _flat(tensors):

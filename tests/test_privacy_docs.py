@@ -5,7 +5,7 @@ import re
 
 ROOT = pathlib.Path(__file__).parents[1]
 TESTS = ROOT / "tests"
-NUM_PITFALLS = 49
+NUM_PITFALLS = 50
 
 
 def text():

@@ -9,6 +9,8 @@ depends on the number.
 """
 
 import dataclasses
+import functools
+import math
 
 import numpy as np
 import tensorflow as tf
@@ -183,17 +185,13 @@ class _Followed:
             for i, (tensor, state) in enumerate(
                 zip(operation.outputs, states, strict=True)
             ):
-                if state is COUNT and self._is_the_same(operation, i):
-                    state = SHARED
+                twin = self._twins[operation.name]
+                if state is COUNT:
+                    state = _of_count(operation, twin, i)
+                elif isinstance(state, Rows) and not _grows(state, twin.outputs[i]):
+                    reason = "whose size depends on the number of records"
+                    state = Unknown(f"{_named(operation)}, {reason},")
                 self._states.setdefault(tensor.name, state)
-
-    def _is_the_same(self, operation, i):
-        """Whether a number is known, and the same for both numbers of records."""
-        pair = operation.outputs[i], self._twins[operation.name].outputs[i]
-        if any(t.shape.rank is None or t.shape.rank > 1 for t in pair):
-            return False
-        values = [row_operations.static_value(t) for t in pair]
-        return all(v is not None for v in values) and np.array_equal(*values)
 
     def state(self, tensor):
         """The state of a tensor of the graph."""
@@ -314,6 +312,53 @@ def _of_constants(operation, twin):
     return filled(value.shape) if len(values) == 1 else None
 
 
+def _of_count(operation, twin, i):
+    """The state of what is computed from the number of records.
+
+    What was taken from a shape is shared where it is not the number itself. A result
+    of arithmetic may be the same for both numbers and another for others (a remainder,
+    a threshold): such a one is not believed, not even as a size.
+    """
+    same = _same_values(operation.outputs[i], twin.outputs[i])
+    if same is None or operation.type in ("ConcatV2", "Const", "Pack"):
+        return COUNT
+    if operation.type in row_operations.TAKING:
+        return SHARED if np.all(same) else COUNT
+    if operation.type in row_operations.ELEMENTWISE:
+        pairs = zip(operation.inputs, twin.inputs, strict=True)
+        known = [_same_values(*pair) for pair in pairs]
+        different = [True if own is None else ~own for own in known]
+        same = same & functools.reduce(np.logical_or, different)
+    return Unknown(_named(operation)) if np.any(same) else COUNT
+
+
+def _same_values(tensor, other):
+    """Which numbers are known and the same for both numbers of records, as bools.
+
+    `None` where that is not known, or where the two are not of one size.
+    """
+    if any(t.shape.rank is None or t.shape.rank > 1 for t in (tensor, other)):
+        return None
+    values = [row_operations.static_value(t) for t in (tensor, other)]
+    if any(v is None for v in values) or np.shape(values[0]) != np.shape(values[1]):
+        return None
+    return np.equal(*values)
+
+
+def _grows(rows, twin):
+    """Whether a tensor has more rows for more records, and is the same otherwise."""
+    place, shape = rows.place, twin.shape
+    if shape.rank != len(rows.shape):
+        return shape.rank is None
+    if place is None:
+        size = None if None in rows.shape else math.prod(rows.shape)
+        other = shape.num_elements()
+        return None in (size, other) or size * OTHER_NUMBER == other * NUM_RECORDS
+    expected = list(rows.shape)
+    expected[place.axis] = place.outer * OTHER_NUMBER * place.inner
+    return tf.TensorShape(expected).is_compatible_with(shape)
+
+
 def _with_sizes(operation, twin, states):
     """Makes `Sizes` of what only says how many rows a tensor has."""
     found = list(states)
@@ -348,6 +393,9 @@ def _of_plain_operation(operation, states):
         sizes = SHARED if operation.type in row_operations.MAKING_ROWS else COUNT
         plain = {sizes if isinstance(s, Sizes) else s for s in states}
         return row_operations.made_of_shared(operation, stronger(plain))
+    sizes = row_operations.SIZES.get(operation.type, ())
+    if any(isinstance(s, Sizes) and i not in sizes for i, s in enumerate(states)):
+        return None
     if COUNT in states:
         return None
     handler = row_operations.handler_of(operation.type)
@@ -430,6 +478,17 @@ def _get_item(operation, states):
     return _element(items, operation.outputs[0])
 
 
+def _length(operation, states):
+    return SHARED if isinstance(states[0], ListOf) else None
+
+
+def _element_shape(operation, states):
+    if not isinstance(states[0], ListOf):
+        return None
+    # It serves to make further lists of the same kind, and nothing else.
+    return Sizes(frozenset())
+
+
 def _element(items, output):
     """The state of an element; zeros stand where a list has none."""
     if items.element is not None:
@@ -473,9 +532,9 @@ _ON_LISTS = {
     "EmptyTensorList": _new_list,
     "Identity": _same_list,
     "TensorListFromTensor": _list_of_slices,
-    "TensorListElementShape": lambda operation, states: SHARED,
+    "TensorListElementShape": _element_shape,
     "TensorListGetItem": _get_item,
-    "TensorListLength": lambda operation, states: SHARED,
+    "TensorListLength": _length,
     "TensorListPopBack": _pop,
     "TensorListPushBack": _push,
     "TensorListReserve": _new_list,

@@ -105,6 +105,14 @@ ABOUT_SHAPES = frozenset(
     """.split()
 )
 
+# They take numbers out of others, and compute none.
+TAKING = frozenset(
+    """
+    BroadcastGradientArgs ConcatOffset ExpandDims GatherV2 Identity Rank Reshape Shape
+    ShapeN Size Slice Split Squeeze StridedSlice Unpack
+    """.split()
+)
+
 # Per type, the inputs that say how large something is, or which part of it is taken.
 # These may depend on the number of records.
 SIZES = {
@@ -123,7 +131,7 @@ SIZES = {
     "TensorListFromTensor": {1},
     "TensorListGetItem": {2},
     "TensorListPopBack": {1},
-    "TensorListReserve": {0, 1},
+    "TensorListReserve": {0},
     "TensorListStack": {1},
     "Tile": {1},
 }
@@ -341,6 +349,9 @@ def _by_first_axis(operation, states):
     allowed = BY_FIRST_AXIS[operation.type]
     common = _common_place(states)
     if common is None or common[1] != 0:
+        return None
+    if operation.type == "AdjustContrastv2" and len(states[0].shape) < 4:
+        # The first of three axes is the height, over which it takes a mean.
         return None
     if any(isinstance(s, Rows) and i not in allowed for i, s in enumerate(states)):
         return None

@@ -19,6 +19,9 @@ from keras_dpgan._seeds import replaced_seeds
 _LARGE_NUMBERS = 400_000
 _FEWEST, _MOST = 300, 1000
 
+# Numbers of rows in between, where a threshold may lie.
+_MIDDLE = (17, 65)
+
 # How far two gradients may differ that rounding alone sets apart, as a part of either.
 _TOLERANCE = 2e-4
 _ROUNDINGS = 32
@@ -58,11 +61,12 @@ class IsolationProbe:
     Attributes:
         effect: A `tf.Operation` that draws random numbers of its own or changes
             something outside, in which case nothing is compared; or `None`.
+        draws: Whether layers draw random numbers.
     """
 
     def __init__(self, loss_fn, variables, rows, dtype="float32"):
         self._rows = tf.nest.map_structure(tf.convert_to_tensor, rows)
-        self._num_draws = 0
+        self.draws = False
         tensors = [v.value for v in variables]
 
         def gradient(weights, *flat):
@@ -70,7 +74,7 @@ class IsolationProbe:
             with _repeatable() as num_draws, tf.GradientTape() as tape:
                 losses = tf.reshape(loss_fn(records), [-1])
                 loss = tf.reduce_sum(tf.cast(losses, tf.float32) * weights)
-            self._num_draws = num_draws[0]
+            self.draws = num_draws[0] > 0
             found = tape.gradient(loss, tensors, unconnected_gradients="zero")
             found = [tf.cast(tf.convert_to_tensor(g), tf.float32) for g in found]
             return tf.concat([tf.reshape(g, [-1]) for g in found], 0)
@@ -115,7 +119,7 @@ class IsolationProbe:
         a, b, c = others[:3]
         large = list(rng.choice([record, *others], self._large_size()))
         middle = [*large[: len(large) // 2], record, *large[len(large) // 2 :]]
-        if self._num_draws:
+        if self.draws:
             yield [
                 Context("beside others", [record, a, b, c], 0),
                 Context("beside the same in another order", [record, c, a, b], 0),
@@ -132,6 +136,10 @@ class IsolationProbe:
             Context("with one removed", [record, a, b], 0),
             Context("at another place", [b, c, a, record], 3),
             Context("repeated", [record, a, record, a], 2),
+            *(
+                Context(f"in a batch of {n}", list(np.resize([record, *others], n)), 0)
+                for n in _MIDDLE
+            ),
             Context("in a large batch", middle, len(large) // 2),
         ]
 

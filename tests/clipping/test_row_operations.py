@@ -639,6 +639,37 @@ def test_what_depends_on_the_number_of_records_is_told(function, expected):
             lambda i, y: i < tf.shape(x)[0], lambda i, y: (i + 1, 0.9 * y), (0, x)
         )[1],
         lambda x: x[:, : tf.shape(x)[0]],
+        # The same for 10,007 and 10,009 records, and another for others.
+        lambda x: x * tf.cast(tf.shape(x)[0] % 2, tf.float32),
+        lambda x: x * tf.cast(tf.shape(x)[0] // 16, tf.float32),
+        lambda x: x * tf.cast(tf.minimum(tf.shape(x)[0], 64), tf.float32),
+        lambda x: x * tf.cast(tf.maximum(64 - tf.shape(x)[0], 0), tf.float32),
+        lambda x: x * tf.cast(tf.shape(x)[0] > 64, tf.float32),
+        lambda x: x * tf.cast((tf.shape(x) // 16)[0], tf.float32),
+        lambda x: x * tf.cast((tf.shape(x) // [16, 1, 1])[0], tf.float32),
+        lambda x: x * tf.reduce_sum(tf.ones([tf.shape(x)[0] // 16])),
+        lambda x: tf.reduce_sum(
+            tf.tile(x[:, None], [1, tf.shape(x)[0] // 16, 1, 1]), 1
+        ),
+        # Sizes that are as many as the records, on another axis than theirs.
+        lambda x: tf.reduce_sum(tf.tile(x[:, None], [1, tf.shape(x)[0], 1, 1]), 1),
+        lambda x: tf.reduce_sum(
+            tf.broadcast_to(x[:, None], [tf.shape(x)[0], *x.shape]), 1
+        ),
+        lambda x: (
+            x
+            * tf.cast(
+                raw.TensorListLength(
+                    input_handle=raw.TensorListReserve(
+                        element_shape=[2],
+                        num_elements=tf.shape(x)[0],
+                        element_dtype=tf.float32,
+                    )
+                ),
+                tf.float32,
+            )
+        ),
+        lambda x: raw.AdjustContrastv2(images=x, contrast_factor=2.0),
     ],
 )
 def test_a_row_that_depends_on_the_number_of_records_is_not_believed(function):

@@ -140,6 +140,14 @@ class NoiseOfAKnownSeed(layers.Layer):
         return x + tf.random.stateless_normal(tf.shape(x), seed=[1, 2])
 
 
+class RunsPython(layers.Layer):
+    """Code that TensorFlow takes to have no state, as it is told."""
+
+    def call(self, x):
+        y = tf.numpy_function(lambda x: 0.5 * x, [x], tf.float32, stateful=False)
+        return x + tf.ensure_shape(y, x.shape)
+
+
 class NoiseOfTensorFlow(layers.Layer):
     def call(self, x):
         return x + tf.random.normal(tf.shape(x))
@@ -212,6 +220,28 @@ class MeanPenalty(GradientPenalty):
         return tf.sqrt(tf.reduce_mean(penalty)) + 0.0 * penalty
 
 
+class KnowsMiddlingBatches(losses.Wasserstein):
+    """Another loss for 11 to 23 rows, by arithmetic of which no sign is left."""
+
+    def discriminator(self, real_scores, fake_scores):
+        n = tf.shape(real_scores)[0]
+        bump = tf.maximum(24 - n, 0) * tf.maximum(n - 10, 0)
+        return (fake_scores - real_scores) * (1e-3 + tf.cast(bump, tf.float32))
+
+
+class MeanOfMiddlingBatches(losses.Wasserstein):
+    """The same for Keras, which knows how many rows there are where these are fixed."""
+
+    def discriminator(self, real_scores, fake_scores):
+        n = ops.shape(real_scores)[0]
+        losses = 1e-3 * (fake_scores - real_scores)
+        return ops.cond(
+            ops.logical_and(n > 10, n < 24),
+            lambda: losses + ops.mean(real_scores),
+            lambda: losses,
+        )
+
+
 class SortedScores(losses.Wasserstein):
     def discriminator(self, real_scores, fake_scores):
         return fake_scores - tf.sort(real_scores)
@@ -228,6 +258,7 @@ CASES = {
     "folded in a branch": (lambda: [FoldedInABranch()], {}),
     "dropout of a known seed": (lambda: dense(DropoutOfAKnownSeed()), {}),
     "noise of a known seed": (lambda: dense(NoiseOfAKnownSeed()), {}),
+    "code of Python": (lambda: dense(RunsPython()), {}),
     "noise of TensorFlow": (lambda: dense(NoiseOfTensorFlow()), {}),
     "divided by the rows": (lambda: dense(DividesByTheNumberOfRows()), {}),
     "divided, with dropout": (
@@ -242,6 +273,8 @@ CASES = {
     "relativistic": (dense, {"loss": Relativistic()}),
     "normalised scores": (dense, {"loss": NormalisedScores()}),
     "sorted scores": (dense, {"loss": SortedScores()}),
+    "arithmetic in the loss": (dense, {"loss": KnowsMiddlingBatches()}),
+    "a threshold in the loss": (dense, {"loss": MeanOfMiddlingBatches()}),
     "noise in the loss": (dense, {"loss": LossWithNoise()}),
     "mean penalty": (dense, {"gradient_penalty": MeanPenalty(10.0)}),
 }
@@ -249,6 +282,7 @@ CASES = {
 REFUSED = {
     "dropout of a known seed",
     "noise of a known seed",
+    "code of Python",
     "noise of TensorFlow",
     "divided by the rows",
     "mean of more than four",
@@ -294,6 +328,27 @@ def test_that_records_are_worked_on_one_by_one_is_said_once():
     said = [w for w in caught if "record by record" in str(w.message)]
     assert len(said) == 1
     assert "Mean" in str(said[0].message)
+
+
+def test_a_layer_of_half_precision_in_a_model_of_single_precision_stays_fast():
+    half = [layers.Dense(6, "gelu", dtype="mixed_bfloat16") for _ in range(3)]
+    gan = make_gan(half)
+    compile_gan(gan, gradient_penalty=GradientPenalty(10.0))
+    assert largest_move(gan) <= 1 + 1e-5
+
+
+class RollsByANegativeAxis(layers.Layer):
+    """For one record it changes nothing; `tf.vectorized_map` rolls over the records."""
+
+    def call(self, x):
+        return tf.roll(x[..., None], 1, axis=-1)[..., 0]
+
+
+def test_a_record_by_record_engine_is_tried_on_many_records_with_dropout():
+    gan = make_gan(dense(layers.Dropout(0.3), RollsByANegativeAxis()))
+    with pytest.warns(UserWarning, match="record by record"):
+        compile_gan(gan, engine="vectorized")
+    assert largest_move(gan) <= 1 + 1e-5
 
 
 # What would be, if a part of this were missing.
@@ -342,8 +397,21 @@ def test_a_dangerous_operation_on_the_list_breaks_the_clip(
 @pytest.mark.parametrize(
     ("layer", "left_out"),
     [
-        (DividesByTheNumberOfRows(), {"alone", "with one removed", "in a large batch"}),
+        (
+            DividesByTheNumberOfRows(),
+            {
+                "alone",
+                "with one removed",
+                "in a large batch",
+                "in a batch of 17",
+                "in a batch of 65",
+            },
+        ),
         (MeanOfMoreThan(100), {"in a large batch"}),
+        (
+            MeanOfMoreThan(16),
+            {"in a large batch", "in a batch of 17", "in a batch of 65"},
+        ),
         (KnowsItsPlace(), {"at another place", "in a large batch"}),
     ],
     ids=lambda v: type(v).__name__,
