@@ -2,6 +2,7 @@
 
 import importlib.util
 import pathlib
+from unittest import mock
 
 import helpers
 import numpy as np
@@ -226,7 +227,9 @@ def load_example():
     path = EXAMPLES / "prepare_fashion_mnist.py"
     spec = importlib.util.spec_from_file_location("prepare_fashion_mnist", path)
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    # It would quiet TensorFlow in the tests that come after.
+    with mock.patch("quiet.start"):
+        spec.loader.exec_module(module)
     return module
 
 
