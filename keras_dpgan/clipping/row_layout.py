@@ -127,10 +127,7 @@ def losses_problem(loss_fn, records):
 
 
 def _state_of_records(shape):
-    size = 1
-    for dimension in shape[1:]:
-        size *= dimension
-    return Rows(tuple(shape), size)
+    return Rows(tuple(shape), math.prod(shape[1:]))
 
 
 def _problem_of(state):
