@@ -4,6 +4,10 @@
 release that moves one shows there and nowhere else.
 """
 
+import contextlib
+
+import tensorflow as tf
+from tensorflow.python.framework import op_callbacks
 from tensorflow.python.framework import ops
 
 
@@ -31,6 +35,50 @@ def called_functions(operation):
 def is_stateful(operation):
     """Whether running an operation twice may give two results, or leave a trace."""
     return operation.op_def.is_stateful
+
+
+@contextlib.contextmanager
+def replaced_outputs(replace):
+    """Within it, what is traced in this thread gets other tensors from operations.
+
+    To be entered while a function is being traced.
+
+    Args:
+        replace: A function of an operation's type (a string), its inputs and its
+            outputs (lists of tensors). It returns the tensors that stand for the
+            outputs, or `None` where they stay.
+    """
+
+    def callback(kind, inputs, attributes, outputs, op_name=None, graph=None):
+        del attributes, op_name, graph
+        return replace(kind, inputs, outputs)
+
+    op_callbacks.add_op_callback(callback)
+    try:
+        yield
+    finally:
+        op_callbacks.remove_op_callback(callback)
+
+
+def is_computed_from(tensor, source):
+    """Whether a tensor that is being traced depends on another, as far as can be seen.
+
+    Args:
+        tensor: A tensor of a graph.
+        source: A tensor of that graph or of one around it.
+    """
+    seen, found = set(), [tensor]
+    while found:
+        tensor = found.pop()
+        if tensor is source:
+            return True
+        if id(tensor) in seen or tf.is_tensor(tensor) and not hasattr(tensor, "graph"):
+            continue
+        seen.add(id(tensor))
+        found.extend(tensor.op.inputs)
+        captures = getattr(tensor.graph, "captures", [])
+        found.extend(outer for outer, inner in captures if inner is tensor)
+    return False
 
 
 def own_gradient(operation):

@@ -1,6 +1,7 @@
 """Decides, before anything is trained, how the records of a GAN may be clipped."""
 
 import copy
+import functools
 import warnings
 
 import numpy as np
@@ -10,14 +11,21 @@ from keras_dpgan import _effects
 from keras_dpgan import _keras_internals
 from keras_dpgan import clipping
 from keras_dpgan import randomness
-from keras_dpgan._seeds import seeds_from
-from keras_dpgan.clipping.contract import as_tensor
+from keras_dpgan.privacy import isolation
 from keras_dpgan.privacy import row_probe
-from keras_dpgan.privacy.isolation import IsolationProbe
+from keras_dpgan.privacy import validation
 from keras_dpgan.randomness import PublicDraws
 
 # Rows of different scales, so that what depends on sizes shows.
 _SCALES = [1.0, 10.0, 0.1, 100.0, 3.0]
+
+# What an engine's sum is tried on: records, by their numbers.
+_BATCHES = {
+    "one record": [0],
+    "a batch": [0, 1, 2, 3, 4],
+    "with one record removed": [0, 1, 3, 4],
+    "with records moved and repeated": [4, 3, 2, 1, 0, 1, 2, 3, 4],
+}
 
 # How far an engine's sum may be from that of single records, in clips per record. What
 # is wrong is wrong by more.
@@ -59,7 +67,7 @@ def choose_engine(step, row_shape, name, physical_batch_size, jit_compile):
     return row_probe.without_strategy(
         step.discriminator,
         lambda discriminator: _first_that_agrees(
-            engines, _SingleRecords(step, discriminator, row_shape)
+            engines, _SingleRecords(step, discriminator, row_shape, inputs)
         ),
         inputs,
     )
@@ -99,9 +107,10 @@ class _SingleRecords:
         step: A `TrainingStep`.
         discriminator: Its discriminator, or a copy of it.
         row_shape: Tuple of ints.
+        inputs: What the discriminator is probed on, see `row_probe`.
     """
 
-    def __init__(self, step, discriminator, row_shape):
+    def __init__(self, step, discriminator, row_shape, inputs):
         step = copy.copy(step)
         step.discriminator = discriminator
         self._loss_fn = step.record_losses
@@ -109,10 +118,14 @@ class _SingleRecords:
         self._records = _random_records(step, row_shape)
         dtype = _coarsest_dtype(discriminator)
         self._tolerance = _TOLERANCE_OF_HALF if "16" in dtype else _TOLERANCE
-        self._probe = IsolationProbe(
+        self._probe = isolation.IsolationProbe(
             self._loss_fn, self._variables, self._records, dtype
         )
+        self._check_network = functools.cache(
+            lambda: validation.check(discriminator, inputs)
+        )
         if self._probe.effect is not None:
+            self._check_network()
             raise ValueError(
                 "The loss of a record cannot be trained with differential privacy: "
                 + _described(self._probe.effect)
@@ -126,7 +139,7 @@ class _SingleRecords:
         self._clipped = self._scale * gradients * factors[:, np.newaxis]
 
     def _specs(self):
-        return tf.nest.map_structure(
+        return tf.TensorSpec((2,), tf.int64), tf.nest.map_structure(
             lambda t: tf.TensorSpec((None, *t.shape[1:]), t.dtype), self._records
         )
 
@@ -134,24 +147,8 @@ class _SingleRecords:
         return tf.nest.map_structure(lambda t: tf.gather(t, indices), self._records)
 
     def _alone(self, i):
-        variables = [as_tensor(v) for v in self._variables]
-        with seeds_from(tf.zeros((2,), tf.int64)), tf.GradientTape() as tape:
-            loss = tf.reduce_sum(self._loss_fn(self._batch([i])))
-        found = tape.gradient(loss, variables, unconnected_gradients="zero")
-        flat = _flat(found)
-        return flat if np.all(np.isfinite(flat)) else np.zeros_like(flat)
-
-    def _batches(self, is_by_record):
-        """Yields what is tried, as lists of records, and what it is."""
-        everyone = list(range(len(_SCALES)))
-        if self._probe.draws and not is_by_record:
-            # What is drawn for a row of a batch depends on its place in it.
-            yield from (([i], "one record") for i in everyone[:3])
-            return
-        yield everyone[:1], "one record"
-        yield everyone, "a batch"
-        yield everyone[:2] + everyone[3:], "with one record removed"
-        yield everyone[::-1] + everyone[1:], "with records moved and repeated"
+        gradient = self._probe.gradient([i]).astype(np.float64)
+        return gradient if np.all(np.isfinite(gradient)) else np.zeros_like(gradient)
 
     def problem_of(self, engine, is_by_record):
         """Says where an engine disagrees with single records; `None` if nowhere.
@@ -162,29 +159,37 @@ class _SingleRecords:
                 the loss in a batch of many does not matter.
         """
 
-        @tf.function(autograph=False, input_signature=[self._specs()])
-        def clipped(records):
+        @tf.function(autograph=False, input_signature=self._specs())
+        def clipped(seed, records):
             n = clipping.contract.num_rows(records)
-            seeds = tf.zeros((n, 2), tf.int64)
-            return engine(
-                lambda records: self._scale * self._loss_fn(records),
-                self._variables,
-                records,
-                1.0,
-                None,
-                seeds,
-            ).sums
+            seeds = tf.tile(seed[tf.newaxis], [n, 1])
+            with isolation.same_draws(seed):
+                return engine(
+                    lambda records: self._scale * self._loss_fn(records),
+                    self._variables,
+                    records,
+                    1.0,
+                    None,
+                    seeds,
+                ).sums
 
-        for indices, name in self._batches(is_by_record):
+        for name, indices in _BATCHES.items():
             try:
-                found = _flat(clipped(self._batch(indices)))
+                found = _flat(clipped(isolation.NO_SEED, self._batch(indices)))
             except (tf.errors.OpError, TypeError, ValueError, LookupError) as error:
                 return f"it fails ({type(error).__name__}: {str(error)[-200:]})"
             apart = np.linalg.norm(found - self._clipped[indices].sum(0))
             if not apart <= self._tolerance * len(indices):
                 return _mixed(name)
-        context = None if is_by_record else self._probe.difference()
-        return None if context is None else _mixed(context.name)
+        if is_by_record:
+            self._check_network()
+            return None
+        context = self._probe.difference()
+        if context is None:
+            return None
+        # A network that mixes rows is refused; a loss is computed record by record.
+        self._check_network()
+        return _mixed(context.name)
 
 
 def _coarsest_dtype(model):

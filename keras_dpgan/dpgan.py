@@ -233,7 +233,21 @@ class DPGAN(read_only.ReadOnly, KerasMethods):
         if private:
             rows = row_probe.random_rows(self.row_shape)
             inputs = generation.probe_inputs(self.discriminator, rows)
-            privacy.validation.check(self.discriminator, inputs)
+            privacy.validation.check_few_rows(self.discriminator, inputs)
+        step = TrainingStep(
+            self.discriminator,
+            generation,
+            d_optimizer,
+            _scaled_if_half_precision(g_optimizer, self.generator),
+            losses.resolve(losses.get(loss), self.discriminator),
+            lipschitz.as_penalty(gradient_penalty),
+            lipschitz.as_weight_clipping(weight_clip),
+        )
+        if private:
+            precision.require_full_precision()
+            step.engine = arbiter.choose_engine(
+                step, self.row_shape, engine, physical_batch_size, jit_compile
+            )
         # Keras would track a plain dict, and save its optimizers a second time.
         self._compile_arguments = types.MappingProxyType(
             {
@@ -258,27 +272,14 @@ class DPGAN(read_only.ReadOnly, KerasMethods):
         self.discriminator_steps = discriminator_steps
         self._schedule = discriminator_steps if is_adaptive else None
         self.d_optimizer = d_optimizer
-        self.g_optimizer = _scaled_if_half_precision(g_optimizer, self.generator)
+        self.g_optimizer = step.g_optimizer
         # Built here: a weight file loaded into an optimizer that is not built
         # leaves its counters at zero.
         self.d_optimizer.build(self.discriminator.trainable_variables)
         self.g_optimizer.build(self.generator.trainable_variables)
         self.optimizer = OptimizerPair(self.d_optimizer, self.g_optimizer)
         self.generation = generation
-        self._step = TrainingStep(
-            self.discriminator,
-            self.generation,
-            self.d_optimizer,
-            self.g_optimizer,
-            losses.resolve(losses.get(loss), self.discriminator),
-            lipschitz.as_penalty(gradient_penalty),
-            lipschitz.as_weight_clipping(weight_clip),
-        )
-        if private:
-            precision.require_full_precision()
-            self._step.engine = arbiter.choose_engine(
-                self._step, self.row_shape, engine, physical_batch_size, jit_compile
-            )
+        self._step = step
         self._validated = validated.Validated(self, self._step)
         self._count_label_prior(label_prior)
         self.reset_metrics()

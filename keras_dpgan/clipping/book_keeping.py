@@ -86,9 +86,10 @@ class BookKeeping:
 
     def _joined(self, chunks, size):
         """Puts chunks end to end; the last overlaps the one before it."""
-        tail = self._n - (tf.shape(chunks)[0] - 1) * size
-        first = tf.reshape(chunks[:-1], tf.concat([[-1], tf.shape(chunks)[2:]], 0))
-        return tf.concat([first, chunks[-1][size - tail :]], 0)
+        rows = tf.reshape(chunks, (-1, *chunks.shape[2:]))
+        whole = self._n // size * size
+        overlap = tf.shape(rows)[0] - self._n
+        return tf.concat([rows[:whole], rows[whole + overlap :]], 0)
 
     def _gradients_of_layers_alone(self):
         recorded = self._recorded
@@ -131,10 +132,7 @@ class BookKeeping:
         jobs = self._jobs()
         rows = [(job[0].inputs, job[0].gradients) for job in jobs]
         rows, kept = self._cleaned(finite, rows, self._kept)
-        totals = {
-            key: tf.tensordot(tf.cast(factors, gradient.dtype), gradient, 1)
-            for key, gradient in kept.items()
-        }
+        totals = {key: _weighted(gradient, factors) for key, gradient in kept.items()}
         for parts, (inputs, gradients) in zip(jobs, rows, strict=True):
             inputs, gradients = _scaled(parts, inputs, gradients, together)
             for part, total in zip(
@@ -236,6 +234,13 @@ class BookKeeping:
         for i, gradient in zip(rest, found, strict=True):
             totals[i] = tf.convert_to_tensor(gradient)
         return totals
+
+
+def _weighted(gradients, factors):
+    """The sum over records of a factor times the record's gradient."""
+    rows = tf.reshape(gradients, (tf.shape(gradients)[0], -1))
+    total = tf.linalg.matvec(rows, tf.cast(factors, rows.dtype), transpose_a=True)
+    return tf.reshape(total, gradients.shape[1:])
 
 
 def _scaled(parts, inputs, gradients, factors):

@@ -60,7 +60,10 @@ def of_rows(rows):
 
 
 def _size(rows):
-    """The numbers in a row, as a float of the rows' dtype."""
+    """The numbers in a row, as a float or a tensor of the rows' dtype."""
+    known = rows.shape[1:].num_elements()
+    if known is not None:
+        return float(known)
     return tf.cast(tf.reduce_prod(tf.shape(rows)[1:]), rows.dtype)
 
 
@@ -77,7 +80,7 @@ def of_gradients(gradients, magnitude):
     """
     axes = list(range(1, gradients.shape.rank))
     value = tf.reduce_sum(tf.square(gradients), axes)
-    lost = tf.fill(tf.shape(value), _size(gradients) * underflow(gradients.dtype))
+    lost = tf.zeros_like(value) + _size(gradients) * underflow(gradients.dtype)
     if magnitude is None:
         return Square(value, lost)
     slack = 2.0 * unit_roundoff(gradients.dtype) * magnitude

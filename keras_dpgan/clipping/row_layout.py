@@ -4,7 +4,7 @@ An engine that takes a batch apart by rows has to know whose row each is, and th
 loss of a record depends on that record alone. Here a loss is traced for a fixed number
 of records, and its operations are followed one by one. Only operations that are known
 to keep the records apart (`row_operations`) are believed; calls of functions, branches
-and loops are looked into. It is traced for another number of records, too: what differs
+and loops are looked into. It is traced for other numbers of records, too: what differs
 depends on the number.
 """
 
@@ -22,7 +22,7 @@ from keras_dpgan._seeds import seeds_from
 from keras_dpgan.clipping import row_operations
 from keras_dpgan.clipping.row_state import COUNT
 from keras_dpgan.clipping.row_state import NUM_RECORDS
-from keras_dpgan.clipping.row_state import OTHER_NUMBER
+from keras_dpgan.clipping.row_state import OTHER_NUMBERS
 from keras_dpgan.clipping.row_state import SECRET
 from keras_dpgan.clipping.row_state import SHARED
 from keras_dpgan.clipping.row_state import ListOf
@@ -69,19 +69,27 @@ def find_row_layout(trace, records):
     """
     try:
         graph, recorder, losses = _traced(trace, records, NUM_RECORDS)
-        twin, *_ = _traced(trace, records, OTHER_NUMBER)
+        twins = [_traced(trace, records, n)[0] for n in OTHER_NUMBERS]
     except Exception as error:  # Such as an odd number of rows that are to be halved.
         return RowLayout(
             [],
-            f"it cannot be traced for {NUM_RECORDS} records "
+            f"it cannot be traced for {NUM_RECORDS} and {OTHER_NUMBERS} records "
             f"({type(error).__name__}: {str(error)[:200]})",
         )
     shapes = [t.shape[1:] for t in tf.nest.flatten(records)]
     states = [_state_of_records((NUM_RECORDS, *shape)) for shape in shapes]
-    known = _Followed(graph, twin, [SECRET, *states])
+    followed = [
+        _Followed(graph, twin, n, [SECRET, *states])
+        for n, twin in zip(OTHER_NUMBERS, twins, strict=True)
+    ]
     uses = [] if recorder is None else recorder.uses
-    calls = [(use.layer, _blocks(use, known)) for use in uses]
-    return RowLayout(calls, _effect_of(graph) or _problem_of(known.state(losses)))
+    calls = [(use.layer, _agreed([_blocks(use, f) for f in followed])) for use in uses]
+    problems = [_problem_of(f.state(losses)) for f in followed]
+    return RowLayout(calls, _effect_of(graph) or next(filter(None, problems), None))
+
+
+def _agreed(blocks):
+    return blocks[0] if len(set(blocks)) == 1 else None
 
 
 def _traced(trace, records, n):
@@ -157,12 +165,14 @@ class _Followed:
     Args:
         graph: A graph with `inputs`.
         twin: The graph of the same function for another number of records.
+        number: Int, that number.
         inputs: List of the states of its first inputs; the others, which it has
             captured from outside, see no record.
     """
 
-    def __init__(self, graph, twin, inputs):
+    def __init__(self, graph, twin, number, inputs):
         self._graph = graph
+        self._number = number
         self._states = {}
         captured = [SHARED] * (len(graph.inputs) - len(inputs))
         for tensor, state in zip(graph.inputs, [*inputs, *captured], strict=True):
@@ -185,7 +195,9 @@ class _Followed:
                 twin = self._twins[operation.name]
                 if state is COUNT:
                     state = _of_count(operation, twin, i)
-                elif isinstance(state, Rows) and not _grows(state, twin.outputs[i]):
+                elif isinstance(state, Rows) and not self._grows(
+                    state, twin.outputs[i]
+                ):
                     reason = "whose size depends on the number of records"
                     state = Unknown(f"{_named(operation)}, {reason},")
                 self._states.setdefault(tensor.name, state)
@@ -208,7 +220,7 @@ class _Followed:
         if not _are_alike(operation, twin):
             reason = "which depends on the number of records,"
             return self._all_unknown(operation, reason)
-        states = _with_sizes(operation, twin, states)
+        states = self._with_sizes(operation, twin, states)
         if kind == "Placeholder" or (
             _tensorflow_internals.is_stateful(operation) and kind not in HARMLESS
         ):
@@ -247,6 +259,28 @@ class _Followed:
         unknown = before[0] if before else Unknown(_named(operation))
         return [unknown if s is None else s for s in found]
 
+    def _grows(self, rows, twin):
+        """Whether a tensor has more rows for more records, and else is the same."""
+        place, shape = rows.place, twin.shape
+        if shape.rank != len(rows.shape):
+            return shape.rank is None
+        if place is None:
+            size = None if None in rows.shape else math.prod(rows.shape)
+            other = shape.num_elements()
+            return None in (size, other) or size * self._number == other * NUM_RECORDS
+        expected = list(rows.shape)
+        expected[place.axis] = place.outer * self._number * place.inner
+        return tf.TensorShape(expected).is_compatible_with(shape)
+
+    def _with_sizes(self, operation, twin, states):
+        """Makes `Sizes` of what only says how many rows a tensor has."""
+        found = list(states)
+        for i in row_operations.SIZES.get(operation.type, ()):
+            if states[i] is COUNT:
+                varying = _multiples(operation.inputs[i], twin.inputs[i], self._number)
+                found[i] = COUNT if varying is None else Sizes(varying)
+        return found
+
     def inside(self, operation, twin, attribute, states):
         """Follows a function that an operation calls; `None` if that cannot be."""
         graph, other = (
@@ -255,7 +289,7 @@ class _Followed:
         )
         if graph is None or other is None or len(graph.inputs) != len(states):
             return None
-        known = _Followed(graph, other, states)
+        known = _Followed(graph, other, self._number, states)
         return [known.state(t) for t in graph.outputs]
 
 
@@ -342,31 +376,7 @@ def _same_values(tensor, other):
     return np.equal(*values)
 
 
-def _grows(rows, twin):
-    """Whether a tensor has more rows for more records, and is the same otherwise."""
-    place, shape = rows.place, twin.shape
-    if shape.rank != len(rows.shape):
-        return shape.rank is None
-    if place is None:
-        size = None if None in rows.shape else math.prod(rows.shape)
-        other = shape.num_elements()
-        return None in (size, other) or size * OTHER_NUMBER == other * NUM_RECORDS
-    expected = list(rows.shape)
-    expected[place.axis] = place.outer * OTHER_NUMBER * place.inner
-    return tf.TensorShape(expected).is_compatible_with(shape)
-
-
-def _with_sizes(operation, twin, states):
-    """Makes `Sizes` of what only says how many rows a tensor has."""
-    found = list(states)
-    for i in row_operations.SIZES.get(operation.type, ()):
-        if states[i] is COUNT:
-            varying = _multiples(operation.inputs[i], twin.inputs[i])
-            found[i] = COUNT if varying is None else Sizes(varying)
-    return found
-
-
-def _multiples(tensor, other):
+def _multiples(tensor, other, number):
     """The indices of sizes that are a multiple of the number of records.
 
     Returns:
@@ -378,7 +388,7 @@ def _multiples(tensor, other):
     mine, others = map(np.ravel, values)
     (varying,) = np.nonzero(mine != others)
     times, rest = np.divmod(mine[varying], NUM_RECORDS)
-    if np.any(rest) or np.any(times * OTHER_NUMBER != others[varying]):
+    if np.any(rest) or np.any(times * number != others[varying]):
         return None
     return frozenset(varying.tolist())
 

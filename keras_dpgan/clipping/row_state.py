@@ -19,8 +19,9 @@ import math
 # that runs over the records.
 NUM_RECORDS = 10007
 
-# It is traced for this number, too: what is not the same depends on the number.
-OTHER_NUMBER = 10009
+# It is traced for these numbers, too: what is not the same depends on the number. One
+# is near and one is far and even, so that remainders and quotients show.
+OTHER_NUMBERS = (10009, 23010)
 
 
 @dataclasses.dataclass(frozen=True)

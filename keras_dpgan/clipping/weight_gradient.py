@@ -80,6 +80,7 @@ class Chunk:
         self._start = start
         self._size = size
         self._n = n
+        self._bounds = {}
         self._rows = {}
         self._norms = {}
 
@@ -91,8 +92,11 @@ class Chunk:
         """The rows of one block, in single precision or better."""
         key = tensor.ref(), block
         if key not in self._rows:
-            first = block * self._n + self._start
-            self._rows[key] = _at_least_single(tensor[first : first + self._size])
+            if block not in self._bounds:
+                first = block * self._n + self._start
+                self._bounds[block] = first, first + self._size
+            first, end = self._bounds[block]
+            self._rows[key] = _at_least_single(tensor[first:end])
         return self._rows[key]
 
     def row_norms(self, tensor, block):

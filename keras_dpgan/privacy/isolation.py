@@ -2,30 +2,47 @@
 
 A loss is traced as training traces it, and a record's gradient is compared with that of
 the record alone: with other records beside it, with one removed, moved to another
-place, repeated, and in a large batch. What a loss does on some data alone, or from a
-larger number of records on, stays unseen.
+place, repeated, and in a large batch. What layers draw is the same for each record
+meanwhile. What a loss does on some data alone, or from a larger number of records on,
+stays unseen.
 """
 
-import contextlib
 import dataclasses
 
 import numpy as np
 import tensorflow as tf
 
+from keras_dpgan import _tensorflow_internals
 from keras_dpgan._effects import find_effect
-from keras_dpgan._seeds import replaced_seeds
+from keras_dpgan._seeds import seeds_from
 
 # The numbers of a large batch's rows, and the bounds of how many rows these make.
-_LARGE_NUMBERS = 400_000
-_FEWEST, _MOST = 300, 1000
+_LARGE_NUMBERS = 300_000
+_FEWEST, _MOST = 129, 1000
 
 # Numbers of rows in between, where a threshold may lie.
-_MIDDLE = (17, 65)
+_MIDDLE = (17,)
 
 # How far two gradients may differ that rounding alone sets apart, as a part of either.
 _TOLERANCE = 2e-4
 _ROUNDINGS = 32
 _EPSILON = {"float16": 2.0**-10, "bfloat16": 2.0**-7}
+
+# The seed of what layers draw here, so that each run draws the same.
+NO_SEED = tf.zeros((2,), tf.int64)
+
+# Operations whose outputs depend on their shape and seed alone.
+_DRAWING = frozenset(
+    f"Stateless{name}{version}"
+    for name in (
+        "RandomNormal",
+        "RandomUniform",
+        "RandomUniformFullInt",
+        "RandomUniformInt",
+        "TruncatedNormal",
+    )
+    for version in ("", "V2")
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,9 +86,13 @@ class IsolationProbe:
         self.draws = False
         tensors = [v.value for v in variables]
 
-        def gradient(weights, *flat):
+        def gradient(seed, weights, *flat):
             records = tf.nest.pack_sequence_as(self._rows, list(flat))
-            with _repeatable() as num_draws, tf.GradientTape() as tape:
+            with (
+                same_draws(seed),
+                seeds_from(seed) as num_draws,
+                tf.GradientTape() as tape,
+            ):
                 losses = tf.reshape(loss_fn(records), [-1])
                 loss = tf.reduce_sum(tf.cast(losses, tf.float32) * weights)
             self.draws = num_draws[0] > 0
@@ -84,64 +105,57 @@ class IsolationProbe:
             for t in tf.nest.flatten(self._rows)
         ]
         self._gradient = tf.function(gradient, autograph=False).get_concrete_function(
-            tf.TensorSpec((None,), tf.float32), *specs
+            tf.TensorSpec((2,), tf.int64), tf.TensorSpec((None,), tf.float32), *specs
         )
         self.effect = find_effect(self._gradient.graph)
         self._tolerance = max(_TOLERANCE, _ROUNDINGS * _EPSILON.get(dtype, 0.0))
 
-    def difference(self):
-        """A `Context` in which a record has another gradient, or `None`."""
+    def gradient(self, rows, place=0):
+        """The gradient of one record's loss in a batch, as a flat array.
+
+        Args:
+            rows: List of ints, which rows the batch is made of.
+            place: Int, where among them the record is. Defaults to 0.
+        """
+        batch = tf.nest.map_structure(
+            lambda t: tf.gather(t, np.array(rows)), self._rows
+        )
+        weights = tf.one_hot(place, len(rows))
+        return self._gradient(NO_SEED, weights, *tf.nest.flatten(batch)).numpy()
+
+    def difference(self, of_equal_sizes=False):
+        """A `Context` in which a record has another gradient, or `None`.
+
+        Args:
+            of_equal_sizes: Whether to compare batches of one size alone, with the
+                record in one place: for a network, where another draw for another place
+                is no fault. Defaults to `False`.
+        """
         rng = np.random.default_rng(0)
         number = len(tf.nest.flatten(self._rows)[0])
         for record in range(min(2, number)):
             # The kink of an activation may lie between two roundings of a number: what
             # differs for one record alone is asked for another.
             others = [i for i in range(number) if i != record]
-            found = self._first_difference(record, others, rng)
+            large = list(rng.choice([record, *others], self._large_size()))
+            found = self._first_difference(
+                _contexts_of_equal_sizes(record, others, large)
+                if of_equal_sizes
+                else [_contexts(record, others, large)]
+            )
             if found is None:
                 return None
         return found
 
-    def _first_difference(self, record, others, rng):
-        for contexts in self._contexts(record, others, rng):
-            first = self._observed(contexts[0])
-            for context in contexts[1:]:
-                if not self._agree(first, self._observed(context)):
+    def _first_difference(self, comparisons):
+        for first, *contexts in comparisons:
+            expected = self.gradient(first.rows, first.place)
+            for context in contexts:
+                if not self._agree(
+                    expected, self.gradient(context.rows, context.place)
+                ):
                     return context
         return None
-
-    def _contexts(self, record, others, rng):
-        """Yields lists of contexts, in all of which the record's gradient is the same.
-
-        What is drawn for a row depends on its place and on the size of the batch, and
-        is secret: with draws these are held fixed.
-        """
-        a, b, c = others[:3]
-        large = list(rng.choice([record, *others], self._large_size()))
-        middle = [*large[: len(large) // 2], record, *large[len(large) // 2 :]]
-        if self.draws:
-            yield [
-                Context("beside others", [record, a, b, c], 0),
-                Context("beside the same in another order", [record, c, a, b], 0),
-                Context("repeated", [record, record, a, a], 0),
-            ]
-            yield [
-                Context("in a large batch", [record, *large], 0),
-                Context("in another large batch", [record, *large[::-1]], 0),
-            ]
-            return
-        yield [
-            Context("alone", [record], 0),
-            Context("beside others", [record, a, b, c], 0),
-            Context("with one removed", [record, a, b], 0),
-            Context("at another place", [b, c, a, record], 3),
-            Context("repeated", [record, a, record, a], 2),
-            *(
-                Context(f"in a batch of {n}", list(np.resize([record, *others], n)), 0)
-                for n in _MIDDLE
-            ),
-            Context("in a large batch", middle, len(large) // 2),
-        ]
 
     def _large_size(self):
         numbers = sum(
@@ -149,13 +163,6 @@ class IsolationProbe:
             for t in tf.nest.flatten(self._rows)
         )
         return int(np.clip(_LARGE_NUMBERS // max(1, numbers), _FEWEST, _MOST))
-
-    def _observed(self, context):
-        batch = tf.nest.map_structure(
-            lambda t: tf.gather(t, np.array(context.rows)), self._rows
-        )
-        weights = tf.one_hot(context.place, len(context.rows))
-        return self._gradient(weights, *tf.nest.flatten(batch)).numpy()
 
     def _agree(self, alone, other):
         finite = np.isfinite(alone)
@@ -166,8 +173,53 @@ class IsolationProbe:
         return apart <= self._tolerance * np.linalg.norm(alone)
 
 
-@contextlib.contextmanager
-def _repeatable():
-    """Within it, layers draw the same numbers each time the loss is run."""
-    with replaced_seeds(lambda number: tf.constant([0, number])) as num_draws:
-        yield num_draws
+def _contexts(record, others, large):
+    """What a record may stand beside without another gradient, as `Context`s."""
+    a, b, c = others[:3]
+    middle = [*large[: len(large) // 2], record, *large[len(large) // 2 :]]
+    return [
+        Context("alone", [record], 0),
+        Context("beside others", [record, a, b, c], 0),
+        Context("with one removed", [record, a, b], 0),
+        Context("at another place", [b, c, a, record], 3),
+        Context("repeated", [record, a, record, a], 2),
+        *(
+            Context(f"in a batch of {n}", list(np.resize([record, *others], n)), 0)
+            for n in _MIDDLE
+        ),
+        Context("in a large batch", middle, len(large) // 2),
+    ]
+
+
+def _contexts_of_equal_sizes(record, others, large):
+    """Lists of such `Context`s, with the record in the same place."""
+    a, b, c = others[:3]
+    return [
+        [
+            Context("beside others", [record, a, b, c], 0),
+            Context("beside the same in another order", [record, c, a, b], 0),
+            Context("repeated", [record, record, a, a], 0),
+        ],
+        [
+            Context("in a large batch", [record, *large], 0),
+            Context("in another large batch", [record, *large[::-1]], 0),
+        ],
+    ]
+
+
+def same_draws(seed):
+    """Within it, what layers that are traced draw is the same for each record.
+
+    Args:
+        seed: Tensor of the graph that is traced. What is drawn by a seed that is not
+            computed from it stays as it is.
+    """
+
+    def first_row_for_all(kind, inputs, outputs):
+        if kind not in _DRAWING or outputs[0].shape.rank == 0:
+            return None
+        if not any(_tensorflow_internals.is_computed_from(t, seed) for t in inputs[1:]):
+            return None
+        return [tf.broadcast_to(outputs[0][:1], tf.shape(outputs[0]))]
+
+    return _tensorflow_internals.replaced_outputs(first_row_for_all)

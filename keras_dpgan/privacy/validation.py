@@ -46,12 +46,16 @@ def validate(model, inputs=None):
         ValueError: If `model` has no declared inputs and `inputs` is `None`, or if
             it is one of a distribution strategy and cannot be copied.
     """
+    return _violations(model, row_probe.probe(model, inputs))
+
+
+def _violations(model, findings):
     layers = _keras_internals.all_layers(model)
     known = [violation for layer in layers for violation in _judge(layer)]
     judged = {violation.layer for violation in known}
     found = [
         Violation(finding.layer, *_FOUND[finding.kind])
-        for finding in row_probe.probe(model, inputs)
+        for finding in findings
         # Where a known layer mixes rows, those above it do so by it.
         if finding.layer not in judged and not (judged and finding.layer == model.name)
     ]
@@ -60,7 +64,15 @@ def validate(model, inputs=None):
 
 def check(model, inputs=None) -> None:
     """Raises a `ValueError` that lists each violation, if there is any."""
-    violations = validate(model, inputs)
+    _refuse(validate(model, inputs))
+
+
+def check_few_rows(model, inputs) -> None:
+    """As `check`, without batches of other sizes than four."""
+    _refuse(_violations(model, row_probe.probe_few_rows(model, inputs)))
+
+
+def _refuse(violations):
     if violations:
         listed = "\n".join(f"  - {violation}" for violation in violations)
         raise ValueError(

@@ -13,7 +13,7 @@ from keras_dpgan.clipping import row_layout
 from keras_dpgan.clipping import row_operations
 from keras_dpgan.clipping.row_state import COUNT
 from keras_dpgan.clipping.row_state import NUM_RECORDS
-from keras_dpgan.clipping.row_state import OTHER_NUMBER
+from keras_dpgan.clipping.row_state import OTHER_NUMBERS
 from keras_dpgan.clipping.row_state import SECRET
 from keras_dpgan.clipping.row_state import SHARED
 from keras_dpgan.clipping.row_state import ListOf
@@ -33,9 +33,13 @@ def layout_of(function, shape=ROW, dtype=tf.float32):
 
     records = tf.TensorSpec((None, *shape), dtype)
     graph, _, result = row_layout._traced(trace, records, NUM_RECORDS)
-    twin, *_ = row_layout._traced(trace, records, OTHER_NUMBER)
-    state = row_layout._state_of_records((NUM_RECORDS, *shape))
-    return row_layout._Followed(graph, twin, [SECRET, state]).state(result)
+    inputs = [SECRET, row_layout._state_of_records((NUM_RECORDS, *shape))]
+    states = []
+    for n in OTHER_NUMBERS:
+        twin, *_ = row_layout._traced(trace, records, n)
+        states.append(row_layout._Followed(graph, twin, n, inputs).state(result))
+    unknown = [s for s in states if isinstance(s, Unknown)]
+    return unknown[0] if unknown else states[0]
 
 
 def check(function, shape=ROW, dtype=tf.float32):

@@ -165,6 +165,20 @@ class KnowsItsPlace(layers.Layer):
         return x * tf.where(is_fourth[:, None, None], 3.0, 1.0)
 
 
+class KnowsARemainder(layers.Layer):
+    """Keras gives the number itself where it is known, so no sign of it is left."""
+
+    def call(self, x):
+        # Of twice as many rows as records: each record has its fake beside it.
+        return x * (1.0 + 4.0 * ops.cast(ops.shape(x)[0] % 4, x.dtype))
+
+
+class KnowsAThreshold(layers.Layer):
+    def call(self, x):
+        n = ops.shape(x)[0]
+        return x * ops.cond(n > 8, lambda: 9.0, lambda: 1.0)
+
+
 class MeanOfMoreThan(layers.Layer):
     def __init__(self, number):
         super().__init__()
@@ -263,6 +277,14 @@ CASES = {
     "divided by the rows": (lambda: dense(DividesByTheNumberOfRows()), {}),
     "divided, with dropout": (
         lambda: dense(layers.Dropout(0.4), DividesByTheNumberOfRows()),
+        {},
+    ),
+    "a remainder, with dropout": (
+        lambda: dense(layers.Dropout(0.4), KnowsARemainder()),
+        {},
+    ),
+    "a threshold, with dropout": (
+        lambda: dense(layers.Dropout(0.4), KnowsAThreshold()),
         {},
     ),
     "mean of more than four": (lambda: dense(MeanOfMoreThan(4)), {}),
@@ -404,13 +426,12 @@ def test_a_dangerous_operation_on_the_list_breaks_the_clip(
                 "with one removed",
                 "in a large batch",
                 "in a batch of 17",
-                "in a batch of 65",
             },
         ),
         (MeanOfMoreThan(100), {"in a large batch"}),
         (
             MeanOfMoreThan(16),
-            {"in a large batch", "in a batch of 17", "in a batch of 65"},
+            {"in a large batch", "in a batch of 17"},
         ),
         (KnowsItsPlace(), {"at another place", "in a large batch"}),
     ],
@@ -419,13 +440,12 @@ def test_a_dangerous_operation_on_the_list_breaks_the_clip(
 def test_each_part_of_the_probe_sees_something(layer, left_out, monkeypatch):
     discriminator = make_gan(dense(layer)).discriminator
     assert validation.validate(discriminator)
-    original = isolation.IsolationProbe._contexts
+    original = isolation._contexts
 
-    def fewer(self, *arguments):
-        for contexts in original(self, *arguments):
-            yield [c for c in contexts if c.name not in left_out]
+    def fewer(*arguments):
+        return [c for c in original(*arguments) if c.name not in left_out]
 
-    monkeypatch.setattr(isolation.IsolationProbe, "_contexts", fewer)
+    monkeypatch.setattr(isolation, "_contexts", fewer)
     assert not validation.validate(discriminator)
 
 
