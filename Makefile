@@ -55,18 +55,13 @@ package: $(VENV)/with-dev
 	$(PY) -m twine check --strict dist/*
 	$(VENV)/bin/check-wheel-contents dist/*.whl
 
-lint: $(VENV)/with-dev
+lint: $(VENV)/with-test
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
-	$(PY) tools/build_files.py --check
-	@command -v npx > /dev/null || { echo "No npx: BUILD files not linted."; exit 0; }; \
-		npx --yes @bazel/buildifier@8.2.1 --mode=check --lint=warn \
-		MODULE.bazel $$(find . -name BUILD -not -path '*/.*')
 
-format: $(VENV)/with-dev
+format: $(VENV)/with-test
 	$(PY) -m ruff check --fix
 	$(PY) -m ruff format
-	$(PY) tools/build_files.py
 
 bench-peers: benchmarks/.venv-opacus/installed benchmarks/.venv-jax/installed
 

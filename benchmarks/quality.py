@@ -42,7 +42,7 @@ _HELD_OUT_SHARE = 6
 
 def main(_):
     import keras_dpgan as dpgan
-    from keras_dpgan.evaluate import load_dataset
+    from keras_dpgan.cli.evaluate import load_dataset
 
     train, test = load_dataset(DATASET.value, DATA_DIR.value)
     if PART.value == "validation":

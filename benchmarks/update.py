@@ -30,8 +30,8 @@ def make_update():
     import tensorflow as tf
 
     from keras_dpgan import clipping
-    from keras_dpgan import lipschitz
     from keras_dpgan import optimizers
+    from keras_dpgan.gan import slopes
 
     keras.utils.set_random_seed(0)
     network = critics.make_critic(CRITIC.value, WIDTH.value, DEPTH.value)
@@ -45,7 +45,7 @@ def make_update():
     variables = network.trainable_variables
 
     def record_losses(batch):
-        real, fake, penalties = lipschitz.scores_and_penalty(
+        real, fake, penalties = slopes.scores_and_penalty(
             network, batch["real"], batch["fake"], None, batch["mixing"], penalty
         )
         return loss.discriminator(real, fake) + penalties

@@ -1,6 +1,6 @@
 """Shows an example's own lines alone; `start` comes before other imports.
 
-It loads `keras_dpgan._quiet` as a file, since the package itself loads TensorFlow.
+It loads `keras_dpgan._utils.quiet` as a file, since the package loads TensorFlow.
 """
 
 import importlib.util
@@ -8,7 +8,7 @@ import pathlib
 
 _package = importlib.util.find_spec("keras_dpgan")
 _spec = importlib.util.spec_from_file_location(
-    "keras_dpgan_quiet", pathlib.Path(_package.origin).with_name("_quiet.py")
+    "keras_dpgan_quiet", pathlib.Path(_package.origin).parent / "_utils" / "quiet.py"
 )
 _quiet = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(_quiet)

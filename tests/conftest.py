@@ -24,8 +24,8 @@ def _no_origins_of_other_files():
     Seeded models of two tests may begin with the same weights.
     """
     yield
-    if "keras_dpgan.origins" in sys.modules:
-        sys.modules["keras_dpgan.origins"].forget()
+    if "keras_dpgan.privacy.origins" in sys.modules:
+        sys.modules["keras_dpgan.privacy.origins"].forget()
 
 
 @pytest.fixture(autouse=True)

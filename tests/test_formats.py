@@ -12,7 +12,7 @@ import pytest
 from keras_dpgan import callbacks
 from keras_dpgan import federated
 from keras_dpgan import privacy
-from keras_dpgan._formats import Format
+from keras_dpgan._utils.formats import Format
 from keras_dpgan.federated import mechanism_fields
 from keras_dpgan.mechanisms import secure_noise
 from keras_dpgan.privacy.ledger.file import LedgerFile

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_dpgan import _keras_internals
+from keras_dpgan._utils import keras_internals
 
 
 def nested_model():
@@ -16,47 +16,47 @@ def nested_model():
 
 
 def test_the_last_activation_is_read_through_layers_that_reshape():
-    assert _keras_internals.last_activation(nested_model()) == "tanh"
+    assert keras_internals.last_activation(nested_model()) == "tanh"
     inner = nested_model().get_layer("inner")
-    assert _keras_internals.last_activation(inner) == "linear"
+    assert keras_internals.last_activation(inner) == "linear"
 
 
 def test_the_calls_of_a_model_are_read_in_order():
     def names(model):
-        nodes = _keras_internals.nodes_in_order(model)
+        nodes = keras_internals.nodes_in_order(model)
         return [type(operation).__name__ for operation, _, _ in nodes]
 
     model = nested_model()
     assert names(model) == ["InputLayer", "Sequential", "Dense", "Reshape"]
     assert names(model.get_layer("inner")) == ["InputLayer", "Dense"]
-    assert _keras_internals.nodes_in_order(Trainer()) is None
+    assert keras_internals.nodes_in_order(Trainer()) is None
 
 
 def test_all_layers_are_found_in_nested_models():
-    layers = _keras_internals.all_layers(nested_model())
+    layers = keras_internals.all_layers(nested_model())
     assert sum(isinstance(layer, keras.layers.Dense) for layer in layers) == 2
 
 
 def test_own_variables_are_those_of_the_layer_alone():
     model = nested_model()
-    assert not _keras_internals.own_variables(model)
+    assert not keras_internals.own_variables(model)
     dense = model.get_layer("inner").layers[-1]
-    assert len(_keras_internals.own_variables(dense)) == 2
+    assert len(keras_internals.own_variables(dense)) == 2
 
 
 def test_the_variables_that_an_optimizer_was_built_for_are_known():
     variables = nested_model().trainable_variables
     optimizer = keras.optimizers.Adam()
     optimizer.build(variables)
-    known = _keras_internals.variables_of(optimizer)
+    known = keras_internals.variables_of(optimizer)
     assert [id(v) for v in known] == [id(v) for v in variables]
 
 
 def test_random_state_is_told_from_weights():
     dropout = keras.layers.Dropout(0.5)
     dropout.build((None, 3))
-    assert _keras_internals.has_random_state(dropout)
-    assert not _keras_internals.has_random_state(keras.layers.Flatten())
+    assert keras_internals.has_random_state(dropout)
+    assert not keras_internals.has_random_state(keras.layers.Flatten())
 
 
 def draws_of_one_step(model_class):
@@ -76,9 +76,9 @@ def test_a_built_trainer_takes_no_batch_for_its_shapes():
 
 def test_the_epoch_of_a_resumed_fit_is_read():
     model = nested_model()
-    assert _keras_internals.resumed_epoch(model) is None
-    _keras_internals.set_initial_epoch(model, 3)
-    assert _keras_internals.resumed_epoch(model) == 3
+    assert keras_internals.resumed_epoch(model) is None
+    keras_internals.set_initial_epoch(model, 3)
+    assert keras_internals.resumed_epoch(model) == 3
 
 
 class Batches(keras.utils.PyDataset):
@@ -100,5 +100,5 @@ class StockTrainer(keras.Model):
         return {"number": tf.constant(0.0)}
 
 
-class Trainer(_keras_internals.BuiltTrainer, StockTrainer):
+class Trainer(keras_internals.BuiltTrainer, StockTrainer):
     pass

@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_dpgan.lipschitz import GradientPenalty
-from keras_dpgan.lipschitz import WeightClipping
-from keras_dpgan.lipschitz import scores_and_penalty
+from keras_dpgan.gan.slopes import scores_and_penalty
+from keras_dpgan.losses.gradient_penalty import GradientPenalty
+from keras_dpgan.losses.weight_clipping import WeightClipping
 
 
 def linear_discriminator(slope):

@@ -15,7 +15,7 @@ import keras
 import pytest
 
 import keras_dpgan as dpgan
-from keras_dpgan import _backend
+from keras_dpgan._utils import backend
 
 PACKAGE = pathlib.Path(dpgan.__file__).parent
 BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
@@ -128,8 +128,8 @@ def test_a_backend_that_is_loaded_counts_and_not_what_the_environment_says(
     )
     monkeypatch.setitem(sys.modules, "keras", loaded)
     with pytest.raises(ImportError, match="Received: backend='torch'"):
-        _backend.check()
+        backend.check()
     monkeypatch.undo()
     monkeypatch.setenv("KERAS_BACKEND", "jax")
-    _backend.check()
+    backend.check()
     assert importlib.import_module("keras").config.backend() == "tensorflow"

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from keras_dpgan import _quiet
+from keras_dpgan._utils import quiet
 
 NOISE = """WARNING: All log messages before absl::InitializeLog() is called are written
 I0000 00:00:1795869839.648081    6645 port.cc:153] oneDNN custom operations are on.
@@ -31,7 +31,7 @@ def start_with(folder, then=""):
     (folder / "tensorflow.py").write_text(FAKE.format(said=NOISE + MATTERS, then=then))
     code = (
         "import importlib.util\n"
-        f"spec = importlib.util.spec_from_file_location('q', {_quiet.__file__!r})\n"
+        f"spec = importlib.util.spec_from_file_location('q', {quiet.__file__!r})\n"
         "quiet = importlib.util.module_from_spec(spec)\n"
         "spec.loader.exec_module(quiet)\n"
         "quiet.start()\n"
@@ -70,5 +70,5 @@ def test_a_users_own_program_is_none_of_our_commands(
 ):
     monkeypatch.setattr(sys, "argv", [first, *arguments[2:]])
     monkeypatch.setattr(sys, "orig_argv", arguments)
-    assert _quiet.is_command() is is_command
+    assert quiet.is_command() is is_command
     assert logging.getLogger("tensorflow").level != logging.WARNING

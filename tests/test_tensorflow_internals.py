@@ -2,8 +2,8 @@
 
 import tensorflow as tf
 
-from keras_dpgan import _effects
-from keras_dpgan import _tensorflow_internals
+from keras_dpgan._utils import effects
+from keras_dpgan._utils import tensorflow_internals
 
 
 def graph_of(function):
@@ -20,14 +20,14 @@ def test_the_graphs_of_called_functions_are_found():
     (call,) = operations(double, "PartitionedCall") or operations(
         lambda x: double(x), "PartitionedCall"
     )
-    (name,) = _tensorflow_internals.called_functions(call)
-    graph = _tensorflow_internals.function_graph(call, name)
+    (name,) = tensorflow_internals.called_functions(call)
+    graph = tensorflow_internals.function_graph(call, name)
     assert "Mul" in {op.type for op in graph.get_operations()}
 
     (branch,) = operations(
         lambda x: tf.cond(tf.shape(x)[0] > 1, lambda: x, lambda: 2.0 * x), "StatelessIf"
     )
-    assert len(_tensorflow_internals.called_functions(branch)) == 2
+    assert len(tensorflow_internals.called_functions(branch)) == 2
 
 
 def test_the_name_of_a_users_own_gradient_is_found():
@@ -36,20 +36,20 @@ def test_the_name_of_a_users_own_gradient_is_found():
         return tf.identity(x), lambda g: g
 
     (identity,) = operations(own, "IdentityN")
-    assert _tensorflow_internals.own_gradient(identity).endswith(
+    assert tensorflow_internals.own_gradient(identity).endswith(
         "test_the_name_of_a_users_own_gradient_is_found.<locals>.own.<locals>.<lambda>"
     )
     (silu,) = operations(tf.nn.silu, "IdentityN")
-    assert _tensorflow_internals.own_gradient(silu).startswith("tensorflow.python.")
+    assert tensorflow_internals.own_gradient(silu).startswith("tensorflow.python.")
     (plain,) = operations(tf.tanh, "Tanh")
-    assert _tensorflow_internals.own_gradient(plain) is None
+    assert tensorflow_internals.own_gradient(plain) is None
 
 
 def test_stateful_operations_are_told_from_others():
     (draw,) = operations(lambda x: tf.random.normal((2,)), "RandomStandardNormal")
-    assert _tensorflow_internals.is_stateful(draw)
+    assert tensorflow_internals.is_stateful(draw)
     (tanh,) = operations(tf.tanh, "Tanh")
-    assert not _tensorflow_internals.is_stateful(tanh)
+    assert not tensorflow_internals.is_stateful(tanh)
 
 
 def test_an_effect_is_found_inside_of_functions():
@@ -59,5 +59,5 @@ def test_an_effect_is_found_inside_of_functions():
             lambda i, y: i < 2, lambda i, y: (i + 1, inner(y)), (0, x)
         )[1]
     )
-    assert _effects.draws(_effects.find_effect(looped))
-    assert _effects.find_effect(graph_of(tf.tanh)) is None
+    assert effects.draws(effects.find_effect(looped))
+    assert effects.find_effect(graph_of(tf.tanh)) is None

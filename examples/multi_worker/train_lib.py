@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 import keras_dpgan as dpgan
-from keras_dpgan import workers
+from keras_dpgan.distribution import workers
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,9 +2,9 @@
 
 import keras
 
-from keras_dpgan import _keras_internals
-from keras_dpgan import _validate
 from keras_dpgan import privacy
+from keras_dpgan._utils import keras_internals
+from keras_dpgan._utils import validate
 from keras_dpgan.privacy.statement_text import attack_line
 from keras_dpgan.privacy.statement_text import shown
 
@@ -40,11 +40,11 @@ class EpsilonTracker(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         if delta is not None:
-            _validate.check_delta(delta)
+            validate.check_delta(delta)
         if target_epsilon is not None:
-            _validate.check_positive("target_epsilon", target_epsilon)
-        _validate.check_choice("on_exceed", on_exceed, ("refuse", "stop"))
-        _validate.check_choice("accountant", accountant, ("pld", "rdp"))
+            validate.check_positive("target_epsilon", target_epsilon)
+        validate.check_choice("on_exceed", on_exceed, ("refuse", "stop"))
+        validate.check_choice("accountant", accountant, ("pld", "rdp"))
         self.delta = delta
         self.target_epsilon = target_epsilon
         self.on_exceed = on_exceed
@@ -59,7 +59,7 @@ class EpsilonTracker(keras.callbacks.Callback):
                 "`d_optimizer`: without one there is no epsilon. Remove the callback."
             )
         if self.delta is not None:
-            _validate.check_delta(self.delta, self.model.num_examples)
+            validate.check_delta(self.delta, self.model.num_examples)
             self.model.delta = self.delta
         self._own_limit = self.model.max_discriminator_updates
         self._budget_is_set = self.target_epsilon is None
@@ -94,7 +94,7 @@ class EpsilonTracker(keras.callbacks.Callback):
         steps = self.params.get("steps")
         if steps is None:
             return None
-        epochs = self.params["epochs"] - _keras_internals.initial_epoch(self.model)
+        epochs = self.params["epochs"] - keras_internals.initial_epoch(self.model)
         return steps * max(epochs, 0)
 
     def _refusal(self, more, planned):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_dpgan import _validate
+from keras_dpgan._utils import validate
 from keras_dpgan.data.scaling import to_uint8
 
 _PAPER = 255
@@ -40,7 +40,7 @@ def sample_grid(
     """
     pillow = import_pillow()
     images = to_uint8(_check_images(images), pixel_range)
-    _validate.check_int("columns", columns, minimum=1)
+    validate.check_int("columns", columns, minimum=1)
     if labels is None:
         rows = [range(i, len(images))[:columns] for i in range(0, len(images), columns)]
         names = [""] * len(rows)

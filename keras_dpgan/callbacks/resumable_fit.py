@@ -4,8 +4,8 @@ import os
 
 import keras
 
-from keras_dpgan import checkpoint
-from keras_dpgan import workers
+from keras_dpgan.distribution import workers
+from keras_dpgan.gan import checkpoint
 
 
 class ResumableFit(keras.callbacks.Callback):

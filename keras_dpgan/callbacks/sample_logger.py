@@ -6,8 +6,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_dpgan import _validate
-from keras_dpgan._files import complete_file
+from keras_dpgan._utils import validate
+from keras_dpgan._utils.files import complete_file
 from keras_dpgan.callbacks.grid import check_drawable
 from keras_dpgan.callbacks.grid import import_pillow
 from keras_dpgan.callbacks.grid import sample_grid
@@ -65,12 +65,12 @@ class SampleLogger(keras.callbacks.Callback):
         if pixel_range is not None:
             check_pixel_range(pixel_range)
         self.directory = pathlib.Path(directory)
-        self.samples_per_label = _validate.check_int(
+        self.samples_per_label = validate.check_int(
             "samples_per_label", samples_per_label, minimum=1
         )
         self.label_names = label_names
         self.pixel_range = pixel_range
-        self.seed = _validate.check_int("seed", seed, minimum=0)
+        self.seed = validate.check_int("seed", seed, minimum=0)
         self.log_dir = log_dir
         self._writer = None
         self._last_epoch = None

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_dpgan import _validate
+from keras_dpgan._utils import validate
 
 
 class TensorBoardSamples(keras.callbacks.Callback):
@@ -33,8 +33,8 @@ class TensorBoardSamples(keras.callbacks.Callback):
         super().__init__()
         check_tensorboard("TensorBoardSamples")
         self.log_dir = pathlib.Path(log_dir)
-        self.num_samples = _validate.check_int("num_samples", num_samples, minimum=1)
-        self.seed = _validate.check_int("seed", seed, minimum=0)
+        self.num_samples = validate.check_int("num_samples", num_samples, minimum=1)
+        self.seed = validate.check_int("seed", seed, minimum=0)
 
     def on_train_end(self, logs=None):
         self.log_dir.mkdir(parents=True, exist_ok=True)

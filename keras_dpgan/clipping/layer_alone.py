@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from keras_dpgan import _keras_internals
+from keras_dpgan._utils import keras_internals
 from keras_dpgan.clipping.contract import at_least_float32
 from keras_dpgan.clipping.contract import sum_dtype
 from keras_dpgan.clipping.vectorized import map_records
@@ -17,7 +17,7 @@ def claimed_variables(layer):
     """
     if has_hidden_loop(layer):
         return layer.trainable_variables
-    return _keras_internals.own_variables(layer)
+    return keras_internals.own_variables(layer)
 
 
 def has_hidden_loop(layer):

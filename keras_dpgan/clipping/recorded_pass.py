@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from keras_dpgan._seeds import seeds_from
+from keras_dpgan._utils.layer_seeds import seeds_from
 from keras_dpgan.clipping.contract import as_tensor
 from keras_dpgan.clipping.recording import Recorder
 from keras_dpgan.clipping.row_layout import find_row_layout

@@ -8,9 +8,9 @@ import threading
 import keras
 import tensorflow as tf
 
-from keras_dpgan import _keras_internals
-from keras_dpgan import _tensorflow_internals
-from keras_dpgan._seeds import seeds_from
+from keras_dpgan._utils import keras_internals
+from keras_dpgan._utils import tensorflow_internals
+from keras_dpgan._utils.layer_seeds import seeds_from
 from keras_dpgan.clipping import layer_alone
 from keras_dpgan.clipping import recurrent_rules as recurrent_rules
 from keras_dpgan.clipping.contract import as_tensor
@@ -152,7 +152,7 @@ class Recorder:
         with self._making("final gradient"):
             found = self.tape.gradient(losses, sources)
         if self._graph is not None:
-            _tensorflow_internals.forget_own_gradients(self._graph, __name__)
+            tensorflow_internals.forget_own_gradients(self._graph, __name__)
         return found
 
     @contextlib.contextmanager
@@ -182,7 +182,7 @@ class Recorder:
     def _rule(self, layer):
         if self._suspended or _current_graph() is not self._graph:
             return None
-        if _keras_internals.has_special_call(layer):
+        if keras_internals.has_special_call(layer):
             return None
         if not any(self.wants(v) for v in layer_alone.claimed_variables(layer)):
             return None

@@ -15,10 +15,10 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from keras_dpgan import _tensorflow_internals
-from keras_dpgan._effects import HARMLESS
-from keras_dpgan._effects import find_effect
-from keras_dpgan._seeds import seeds_from
+from keras_dpgan._utils import tensorflow_internals
+from keras_dpgan._utils.effects import HARMLESS
+from keras_dpgan._utils.effects import find_effect
+from keras_dpgan._utils.layer_seeds import seeds_from
 from keras_dpgan.clipping import row_operations
 from keras_dpgan.clipping.row_state import COUNT
 from keras_dpgan.clipping.row_state import NUM_RECORDS
@@ -222,10 +222,10 @@ class _Followed:
             return self._all_unknown(operation, reason)
         states = self._with_sizes(operation, twin, states)
         if kind == "Placeholder" or (
-            _tensorflow_internals.is_stateful(operation) and kind not in HARMLESS
+            tensorflow_internals.is_stateful(operation) and kind not in HARMLESS
         ):
             return self._all_unknown(operation)
-        gradient = _tensorflow_internals.own_gradient(operation)
+        gradient = tensorflow_internals.own_gradient(operation)
         if gradient is not None and gradient not in KNOWN_GRADIENTS:
             return self._all_unknown(operation, "with a gradient of its own")
         if kind == "Const":
@@ -284,7 +284,7 @@ class _Followed:
     def inside(self, operation, twin, attribute, states):
         """Follows a function that an operation calls; `None` if that cannot be."""
         graph, other = (
-            _tensorflow_internals.function_graph(o, o.get_attr(attribute).name)
+            tensorflow_internals.function_graph(o, o.get_attr(attribute).name)
             for o in (operation, twin)
         )
         if graph is None or other is None or len(graph.inputs) != len(states):

@@ -4,7 +4,7 @@ import warnings
 
 import tensorflow as tf
 
-from keras_dpgan._seeds import seeds_from
+from keras_dpgan._utils.layer_seeds import seeds_from
 from keras_dpgan.clipping import contract
 from keras_dpgan.clipping import norms
 

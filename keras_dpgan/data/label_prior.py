@@ -4,9 +4,9 @@ import os
 
 import numpy as np
 
-from keras_dpgan import _validate
-from keras_dpgan import origins
+from keras_dpgan._utils import validate
 from keras_dpgan.mechanisms import secure_noise
+from keras_dpgan.privacy import origins
 from keras_dpgan.privacy.accountant import epsilon as epsilon_of
 from keras_dpgan.privacy.history import PrivacyHistory
 from keras_dpgan.privacy.history_entry import HistoryEntry
@@ -51,9 +51,9 @@ def private_label_prior(
     Raises:
         ValueError: If an argument is wrong.
     """
-    _validate.check_int("num_classes", num_classes, minimum=1)
-    epsilon = _validate.check_positive("epsilon", epsilon)
-    delta = _validate.check_delta(delta)
+    validate.check_int("num_classes", num_classes, minimum=1)
+    epsilon = validate.check_positive("epsilon", epsilon)
+    delta = validate.check_delta(delta)
     counts = _counts(labels, num_classes)
     entry = _cheapest_entry(epsilon, delta)
     if ledger is not None:

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from keras_dpgan import _validate
+from keras_dpgan._utils import validate
 from keras_dpgan.data.records import Records
 
 
@@ -85,8 +85,8 @@ class PoissonDataset(keras.utils.PyDataset):
         )
         if steps_per_epoch is None:
             steps_per_epoch = max(1, round(1 / self._sampling_probability))
-        self._num_batches = _validate.check_int("steps_per_epoch", steps_per_epoch, 1)
-        self._seed = None if seed is None else _validate.check_int("seed", seed, 0)
+        self._num_batches = validate.check_int("steps_per_epoch", steps_per_epoch, 1)
+        self._seed = None if seed is None else validate.check_int("seed", seed, 0)
         self.epoch = 0
 
     @property
@@ -179,9 +179,9 @@ def _rate_and_size(num_examples, probability, size):
             f"expected_batch_size={size}, sampling_probability={probability}"
         )
     if size is None:
-        probability = _validate.check_probability("sampling_probability", probability)
+        probability = validate.check_probability("sampling_probability", probability)
         return probability, probability * num_examples
-    checked = _validate.check_positive("expected_batch_size", size)
+    checked = validate.check_positive("expected_batch_size", size)
     if checked > num_examples:
         raise ValueError(
             "`expected_batch_size` must be at most the number of records, "

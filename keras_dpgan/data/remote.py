@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_dpgan import _validate
+from keras_dpgan._utils import validate
 from keras_dpgan.clipping.contract import ClippedSum
 
 
@@ -49,13 +49,13 @@ class RemoteRecords(keras.utils.PyDataset, abc.ABC):
         super().__init__()
         self._row_shape = tuple(row_shape)
         self._num_classes = num_classes
-        self.num_examples = _validate.check_int("num_examples", num_examples, 1)
-        self.sampling_probability = _validate.check_probability(
+        self.num_examples = validate.check_int("num_examples", num_examples, 1)
+        self.sampling_probability = validate.check_probability(
             "sampling_probability", sampling_probability
         )
         if steps_per_epoch is None:
             steps_per_epoch = max(1, round(1 / self.sampling_probability))
-        self._num_batches = _validate.check_int("steps_per_epoch", steps_per_epoch, 1)
+        self._num_batches = validate.check_int("steps_per_epoch", steps_per_epoch, 1)
 
     @property
     def expected_batch_size(self):

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from keras_dpgan import _tensorflow_internals
+from keras_dpgan._utils import tensorflow_internals
 
 
 def may_repeat_in_a_batch(dataset):
@@ -28,5 +28,5 @@ def _repeats(dataset, below_batches):
     repeats = "Repeat" in name or "DirectedInterleave" in name
     return (below_batches and repeats) or any(
         _repeats(source, below_batches)
-        for source in _tensorflow_internals.input_datasets(dataset)
+        for source in tensorflow_internals.input_datasets(dataset)
     )

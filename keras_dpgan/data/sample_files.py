@@ -8,7 +8,7 @@ import zipfile
 import numpy as np
 import tensorflow as tf
 
-from keras_dpgan._files import complete_file
+from keras_dpgan._utils.files import complete_file
 from keras_dpgan.data.scaling import to_uint8
 
 _MAX_PIXELS = 2**26

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_dpgan import _validate
+from keras_dpgan._utils import validate
 from keras_dpgan.data.scaling import check_pixel_range
 from keras_dpgan.data.scaling import scale_to_range
 from keras_dpgan.data.tfds_column import TfdsColumn
@@ -90,8 +90,8 @@ def _checked_size(image_size):
             f"image_size={image_size!r}"
         ) from error
     return (
-        _validate.check_int("image_size[0]", height, minimum=1),
-        _validate.check_int("image_size[1]", width, minimum=1),
+        validate.check_int("image_size[0]", height, minimum=1),
+        validate.check_int("image_size[1]", width, minimum=1),
     )
 
 

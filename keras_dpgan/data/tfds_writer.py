@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 
-from keras_dpgan import _validate
+from keras_dpgan._utils import validate
 from keras_dpgan.data.sample_files import is_image
 from keras_dpgan.data.sample_files import rows_and_labels
 from keras_dpgan.data.scaling import to_uint8
@@ -50,7 +50,7 @@ def write_tfds(gan_or_export, name, n, data_dir=None) -> pathlib.Path:
         FileExistsError: If there is a data set of this name in `data_dir`.
         ValueError: If an argument does not fit.
     """
-    _validate.check_int("n", n, minimum=1)
+    validate.check_int("n", n, minimum=1)
     if not isinstance(name, str) or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         raise ValueError(
             "`name` must be lower-case letters, digits and underscores, a letter "

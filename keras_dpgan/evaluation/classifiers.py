@@ -6,7 +6,7 @@ import warnings
 import keras
 import numpy as np
 
-from keras_dpgan import _validate
+from keras_dpgan._utils import validate
 from keras_dpgan.evaluation import rows as row_checks
 
 CLASSIFIERS = ("cnn", "mlp", "logistic_regression")
@@ -96,8 +96,8 @@ def train_classifier(x, y, classifier="cnn", epochs=None, seed=0, pixel_range=No
     """
     x = row_checks.check_rows("x", x, minimum=2)
     y = row_checks.check_labels("y", y, len(x))
-    _validate.check_choice("classifier", classifier, CLASSIFIERS)
-    _validate.check_int("seed", seed, minimum=0)
+    validate.check_choice("classifier", classifier, CLASSIFIERS)
+    validate.check_int("seed", seed, minimum=0)
     epochs = _checked_epochs(classifier, epochs)
     if row_checks.is_image(x):
         pixel_range = row_checks.common_pixel_range(pixel_range, x, "x", x)
@@ -121,7 +121,7 @@ def _checked_epochs(classifier, epochs):
             "`epochs` must be None: logistic regression is solved, not trained in "
             f"epochs. Received: epochs={epochs}"
         )
-    return _validate.check_int("epochs", epochs, minimum=1)
+    return validate.check_int("epochs", epochs, minimum=1)
 
 
 class _OneClass:

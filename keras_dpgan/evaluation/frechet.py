@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_dpgan import _validate
+from keras_dpgan._utils import validate
 from keras_dpgan.evaluation import rows as row_checks
 
 # Chong and Forsyth's own number of points on the line.
@@ -59,7 +59,7 @@ def frechet_distance_infinity(real, generated, seed=0) -> float:
         ValueError: As `frechet_distance`; the smallest subset, a quarter of
             `generated`, has to have more than `d` rows too.
     """
-    _validate.check_int("seed", seed, minimum=0)
+    validate.check_int("seed", seed, minimum=0)
     real, generated = _checked_pair(real, generated)
     smallest = max(int(_SMALLEST_SHARE * len(generated)), generated.shape[1] + 1)
     if smallest > len(generated) / 2:

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-from keras_dpgan import _validate
+from keras_dpgan._utils import validate
 from keras_dpgan.evaluation import neighbours
 from keras_dpgan.evaluation import rows as row_checks
 
@@ -84,7 +84,7 @@ def memorisation(samples, real_train, real_test, seed=0) -> Memorisation:
         ValueError: If the rows are not of one shape, not finite, or fewer than 10
             in any of the sets.
     """
-    _validate.check_int("seed", seed, minimum=0)
+    validate.check_int("seed", seed, minimum=0)
     sets = {"samples": samples, "real_train": real_train, "real_test": real_test}
     sets = {name: row_checks.check_rows(name, x, 10) for name, x in sets.items()}
     for name, x in sets.items():

@@ -4,7 +4,7 @@ import typing
 
 import numpy as np
 
-from keras_dpgan import _validate
+from keras_dpgan._utils import validate
 from keras_dpgan.evaluation import neighbours
 from keras_dpgan.evaluation import rows as row_checks
 
@@ -48,7 +48,7 @@ def precision_recall_density_coverage(real, generated, nearest_k=5) -> PRDC:
         ValueError: If the features do not fit each other, are not finite, or are
             too few for `nearest_k`.
     """
-    _validate.check_int("nearest_k", nearest_k, minimum=1)
+    validate.check_int("nearest_k", nearest_k, minimum=1)
     real, generated = row_checks.check_features(
         real, generated, nearest_k + 1, f"nearest_k={nearest_k} neighbours"
     )

@@ -7,8 +7,8 @@ import pathlib
 
 import numpy as np
 
-from keras_dpgan import _validate
-from keras_dpgan._files import complete_file
+from keras_dpgan._utils import validate
+from keras_dpgan._utils.files import complete_file
 from keras_dpgan.callbacks.grid import check_drawable
 from keras_dpgan.evaluation import figures
 from keras_dpgan.evaluation import page
@@ -66,7 +66,7 @@ def report(
             channels.
         ImportError: If matplotlib or Pillow is missing.
     """
-    _validate.check_bool("include_real_records", include_real_records)
+    validate.check_bool("include_real_records", include_real_records)
     history = _as_dict(history)
     real_x, real_y = row_checks.rows_and_labels("real", real)
     real_test_x = row_checks.rows_and_labels("real_test", real_test).x

@@ -6,11 +6,11 @@ import pathlib
 import keras
 import numpy as np
 
-from keras_dpgan import _validate
-from keras_dpgan import network_inputs
+from keras_dpgan._utils import validate
 from keras_dpgan.evaluation import rows as row_checks
 from keras_dpgan.export import load
-from keras_dpgan.generation import PublicGeneration
+from keras_dpgan.gan import network_inputs
+from keras_dpgan.gan.generation import PublicGeneration
 
 
 def draw_samples(source, n, seed=0):
@@ -35,8 +35,8 @@ def draw_samples(source, n, seed=0):
         FileNotFoundError: If a path leads nowhere.
         ValueError: If the source is none of these, or what it gives is no rows.
     """
-    _validate.check_int("n", n, minimum=1)
-    _validate.check_int("seed", seed, minimum=0)
+    validate.check_int("n", n, minimum=1)
+    validate.check_int("seed", seed, minimum=0)
     if isinstance(source, (str, os.PathLike)):
         source = open_path(source)
     if isinstance(source, tuple) or hasattr(source, "__array__"):

@@ -6,7 +6,7 @@ import time
 import numpy as np
 from absl import logging
 
-from keras_dpgan import _validate
+from keras_dpgan._utils import validate
 from keras_dpgan.evaluation import classifiers as classifier_metrics
 from keras_dpgan.evaluation import feature_scores
 from keras_dpgan.evaluation import features as feature_models
@@ -97,7 +97,7 @@ def evaluate(
         raise ValueError("Give labels with both of `real` and `real_test`, or neither.")
     if num_samples is None:
         num_samples = min(len(real.x), _MAX_SAMPLES)
-    _validate.check_int("num_samples", num_samples, minimum=1)
+    validate.check_int("num_samples", num_samples, minimum=1)
     samples = Rows(*draw_samples(generator, num_samples, seed))
     row_checks.check_same_shape("samples", samples.x, "real", real.x)
     if row_checks.is_image(real.x):
@@ -170,7 +170,7 @@ def _checked_classifiers(names, conditional, x):
         fitting = classifier_metrics.CLASSIFIERS[not row_checks.is_image(x) :]
         return fitting if conditional else ()
     for name in names:
-        _validate.check_choice("classifiers", name, classifier_metrics.CLASSIFIERS)
+        validate.check_choice("classifiers", name, classifier_metrics.CLASSIFIERS)
     if names and not conditional:
         raise ValueError(
             "`classifiers` need labels of samples and of real rows: give `real` and "

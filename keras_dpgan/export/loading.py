@@ -7,12 +7,12 @@ import secrets
 import numpy as np
 import tensorflow as tf
 
-from keras_dpgan import _validate
-from keras_dpgan.conditions import LabelCondition
-from keras_dpgan.conditions import VectorCondition
+from keras_dpgan._utils import validate
 from keras_dpgan.export.card import read_card
-from keras_dpgan.sampler import Sampler
-from keras_dpgan.sampler import check_seed
+from keras_dpgan.sampling.conditions import LabelCondition
+from keras_dpgan.sampling.conditions import VectorCondition
+from keras_dpgan.sampling.sampler import Sampler
+from keras_dpgan.sampling.sampler import check_seed
 
 
 class ExportedGenerator:
@@ -75,7 +75,7 @@ class ExportedGenerator:
         Raises:
             ValueError: If an argument does not fit.
         """
-        _validate.check_int("n", n, minimum=0)
+        validate.check_int("n", n, minimum=0)
         chunks = list(self._checked_batches(n, labels, seed))
         if self._condition is None:
             return np.concatenate(chunks)
@@ -96,7 +96,7 @@ class ExportedGenerator:
         Raises:
             ValueError: If an argument does not fit.
         """
-        _validate.check_int("n", n, minimum=1)
+        validate.check_int("n", n, minimum=1)
         return self._checked_batches(n, labels, seed)
 
     def _checked_batches(self, n, labels, seed):

@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from keras_dpgan.sampler import Sampler
+from keras_dpgan.sampling.sampler import Sampler
 
 # A number that is no tensor is converted to the first one, which has to hold it.
 _SEED_DTYPES = (

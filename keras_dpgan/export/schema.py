@@ -10,7 +10,7 @@ import json
 import pathlib
 import re
 
-from keras_dpgan._formats import advice
+from keras_dpgan._utils.formats import advice
 from keras_dpgan._version import __version__
 
 _NAMES = ("privacy_card_1.schema.json", "privacy_card.schema.json")

@@ -6,7 +6,7 @@ What needs Flower stands in `keras_dpgan.federated.flower`, what needs TenSEAL i
 
 import typing
 
-from keras_dpgan import _lazy
+from keras_dpgan._utils import lazy
 from keras_dpgan.federated.client_budget import ClientBudget as ClientBudget
 from keras_dpgan.federated.cohort import Cohort as Cohort
 from keras_dpgan.federated.gaussian_update import GaussianUpdate as GaussianUpdate
@@ -27,6 +27,6 @@ if typing.TYPE_CHECKING:
     from keras_dpgan.federated import key_holder as key_holder
     from keras_dpgan.federated import keys as keys
 else:
-    __getattr__, __dir__ = _lazy.submodules(
+    __getattr__, __dir__ = lazy.submodules(
         __name__, ("encryption", "flower", "key_holder", "keys")
     )

@@ -2,8 +2,8 @@
 
 import os
 
-from keras_dpgan import _validate
 from keras_dpgan import privacy
+from keras_dpgan._utils import validate
 
 
 class ClientBudget:
@@ -23,8 +23,8 @@ class ClientBudget:
     def __init__(self, path, data_name, epsilon, delta):
         self.path = os.fspath(path)
         self.data_name = data_name
-        self.epsilon = _validate.check_positive("epsilon", epsilon)
-        self.delta = _validate.check_delta(delta)
+        self.epsilon = validate.check_positive("epsilon", epsilon)
+        self.delta = validate.check_delta(delta)
 
     def pay(self, entry):
         """Enters updates that are about to be made, if the limit allows them.

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from keras_dpgan import _validate
+from keras_dpgan._utils import validate
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,9 +26,9 @@ class Cohort:
     max_colluders: int = 0
 
     def __post_init__(self):
-        _validate.check_int("num_clients", self.num_clients, minimum=2)
-        _validate.check_int("max_dropouts", self.max_dropouts, minimum=0)
-        _validate.check_int("max_colluders", self.max_colluders, minimum=0)
+        validate.check_int("num_clients", self.num_clients, minimum=2)
+        validate.check_int("max_dropouts", self.max_dropouts, minimum=0)
+        validate.check_int("max_colluders", self.max_colluders, minimum=0)
         if self.num_clients <= 2 * self.max_dropouts + self.max_colluders:
             raise ValueError(
                 "`num_clients` must exceed `2 * max_dropouts + max_colluders`, or two "

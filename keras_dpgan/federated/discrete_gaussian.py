@@ -6,7 +6,7 @@ import os
 
 import numpy as np
 
-from keras_dpgan import _validate
+from keras_dpgan._utils import validate
 from keras_dpgan.mechanisms import secure_noise
 
 _BITS = 128
@@ -30,7 +30,7 @@ def discrete_gaussian(size, sigma):
     Returns:
         int64 array of shape `(size,)`.
     """
-    sigma = _validate.check_positive("sigma", sigma)
+    sigma = validate.check_positive("sigma", sigma)
     if not 0.5 <= sigma <= 1e5:
         raise ValueError(f"`sigma` must be in [0.5, 1e5]. Received: sigma={sigma}")
     smallest, boundaries, words_of_boundaries = _table(sigma)

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from keras_dpgan import _validate
+from keras_dpgan._utils import validate
 from keras_dpgan.federated import vectors
 from keras_dpgan.mechanisms import secure_noise
 from keras_dpgan.privacy.history_entry import HistoryEntry
@@ -27,8 +27,8 @@ class GaussianUpdate:
     noise_multiplier: float
 
     def __post_init__(self):
-        _validate.check_positive("l2_norm_clip", self.l2_norm_clip)
-        _validate.check_positive("noise_multiplier", self.noise_multiplier)
+        validate.check_positive("l2_norm_clip", self.l2_norm_clip)
+        validate.check_positive("noise_multiplier", self.noise_multiplier)
         secure_noise.check_installed()
 
     @property

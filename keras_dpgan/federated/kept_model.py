@@ -4,7 +4,7 @@ import functools
 import math
 import os
 
-from keras_dpgan import checkpoint
+from keras_dpgan.gan import checkpoint
 
 
 class KeptModel:

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-from keras_dpgan import _validate
+from keras_dpgan._utils import validate
 from keras_dpgan.federated import vectors
 from keras_dpgan.mechanisms import secure_noise
 from keras_dpgan.privacy.history_entry import HistoryEntry
@@ -34,8 +34,8 @@ class LaplaceUpdate:
     noise_multiplier: float
 
     def __post_init__(self):
-        _validate.check_positive("l1_norm_clip", self.l1_norm_clip)
-        _validate.check_positive("noise_multiplier", self.noise_multiplier)
+        validate.check_positive("l1_norm_clip", self.l1_norm_clip)
+        validate.check_positive("noise_multiplier", self.noise_multiplier)
         secure_noise.check_installed()
 
     @property

@@ -6,12 +6,12 @@ import secrets
 import tensorflow as tf
 
 from keras_dpgan import privacy
-from keras_dpgan import randomness
 from keras_dpgan.data import PoissonDataset
 from keras_dpgan.data import check_records
 from keras_dpgan.mechanisms import noise
 from keras_dpgan.models import output_range
-from keras_dpgan.randomness import PublicDraws
+from keras_dpgan.sampling import randomness
+from keras_dpgan.sampling.randomness import PublicDraws
 
 
 class LocalTraining:

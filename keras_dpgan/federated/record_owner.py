@@ -7,7 +7,7 @@ from keras_dpgan.data import PoissonDataset
 from keras_dpgan.data import check_records
 from keras_dpgan.mechanisms import noise
 from keras_dpgan.models import output_range
-from keras_dpgan.randomness import SecretDraws
+from keras_dpgan.sampling.randomness import SecretDraws
 
 
 class RecordOwner:

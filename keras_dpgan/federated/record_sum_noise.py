@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-from keras_dpgan import _validate
+from keras_dpgan._utils import validate
 from keras_dpgan.federated import vectors
 from keras_dpgan.federated.shared_noise import SharedNoise
 from keras_dpgan.privacy.history_entry import HistoryEntry
@@ -53,8 +53,8 @@ class RecordSumNoise(SharedNoise):
     largest_sum: float
 
     def __post_init__(self):
-        _validate.check_probability("sampling_probability", self.sampling_probability)
-        _validate.check_positive("largest_sum", self.largest_sum)
+        validate.check_probability("sampling_probability", self.sampling_probability)
+        validate.check_positive("largest_sum", self.largest_sum)
         if self.largest_sum < self.l2_norm_clip:
             raise ValueError(
                 "`largest_sum` must be at least `l2_norm_clip`, or no record counts "

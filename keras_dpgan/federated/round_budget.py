@@ -2,7 +2,7 @@
 
 import contextlib
 
-from keras_dpgan._formats import Format
+from keras_dpgan._utils.formats import Format
 from keras_dpgan.federated import mechanism_fields
 from keras_dpgan.federated.rounds import max_rounds
 from keras_dpgan.privacy.ledger.file import LedgerFile

@@ -1,6 +1,6 @@
 """Which rounds a server has begun and ended, kept on its disk."""
 
-from keras_dpgan._formats import Format
+from keras_dpgan._utils.formats import Format
 from keras_dpgan.privacy.history_entry import HistoryEntry
 from keras_dpgan.privacy.ledger.file import LedgerFile
 

@@ -2,8 +2,8 @@
 
 import functools
 
-from keras_dpgan import _validate
 from keras_dpgan import privacy
+from keras_dpgan._utils import validate
 
 
 def rounds_epsilon(mechanism, rounds, delta):
@@ -21,7 +21,7 @@ def rounds_epsilon(mechanism, rounds, delta):
     Returns:
         Float, an upper bound.
     """
-    rounds = _validate.check_int("rounds", rounds, minimum=0)
+    rounds = validate.check_int("rounds", rounds, minimum=0)
     history = privacy.PrivacyHistory([mechanism.entry.with_count(rounds)])
     return privacy.epsilon(history, delta)
 

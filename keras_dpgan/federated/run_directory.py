@@ -3,8 +3,8 @@
 import contextlib
 import os
 
-from keras_dpgan import checkpoint
 from keras_dpgan.federated.round_log import RoundLog
+from keras_dpgan.gan import checkpoint
 
 # Of a round that too few have answered, or whose result a kill has lost.
 LOST = {"opened": False, "g_loss": None}

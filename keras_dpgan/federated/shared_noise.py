@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-from keras_dpgan import _validate
+from keras_dpgan._utils import validate
 from keras_dpgan.federated import vectors
 from keras_dpgan.federated.discrete_gaussian import discrete_gaussian
 from keras_dpgan.mechanisms import secure_noise
@@ -50,11 +50,11 @@ class SharedNoise:
     growth: float = 0.01
 
     def __post_init__(self):
-        _validate.check_positive("l2_norm_clip", self.l2_norm_clip)
-        _validate.check_positive("noise_multiplier", self.noise_multiplier)
-        _validate.check_int("num_parameters", self.num_parameters, minimum=1)
-        _validate.check_int("modulus", self.modulus, minimum=2, maximum=2**32)
-        _validate.check_probability("growth", self.growth)
+        validate.check_positive("l2_norm_clip", self.l2_norm_clip)
+        validate.check_positive("noise_multiplier", self.noise_multiplier)
+        validate.check_int("num_parameters", self.num_parameters, minimum=1)
+        validate.check_int("modulus", self.modulus, minimum=2, maximum=2**32)
+        validate.check_probability("growth", self.growth)
         secure_noise.check_installed()
         # What the accounting holds for.
         if self.share_stddev < 0.5:

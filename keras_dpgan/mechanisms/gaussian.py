@@ -1,6 +1,6 @@
 """The Gaussian mechanism, built in: for a Python that lacks TF Privacy."""
 
-from keras_dpgan import read_only
+from keras_dpgan._utils import read_only
 
 # Of a mechanism: what is counted is read from them, and the graph has them fixed.
 READ_ONLY = dict.fromkeys(

@@ -13,7 +13,7 @@ import sys
 import keras
 import tensorflow as tf
 
-from keras_dpgan import read_only
+from keras_dpgan._utils import read_only
 from keras_dpgan.mechanisms.gaussian import READ_ONLY
 from keras_dpgan.mechanisms.gaussian import GaussianMechanism
 from keras_dpgan.mechanisms.noise import in_plain_eager_thread

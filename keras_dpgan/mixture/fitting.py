@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from keras_dpgan import _validate
-from keras_dpgan import origins
+from keras_dpgan._utils import validate
 from keras_dpgan.mixture import components as component_releases
 from keras_dpgan.mixture import factors
 from keras_dpgan.mixture import moments
 from keras_dpgan.mixture.class_mixture import ClassMixture
+from keras_dpgan.privacy import origins
 from keras_dpgan.privacy.history_entry import HistoryEntry
 
 # Of the budget (of `1 / noise_multiplier**2`, in which Gaussian mechanisms add up),
@@ -74,15 +74,15 @@ def private_class_mixture(
     Raises:
         ValueError: If an argument does not fit.
     """
-    noise_multiplier = _validate.check_positive("noise_multiplier", noise_multiplier)
+    noise_multiplier = validate.check_positive("noise_multiplier", noise_multiplier)
     rows = np.reshape(x, (len(x), -1)).astype(np.float64)
-    _validate.check_int("rank", rank, minimum=1, maximum=rows.shape[1])
-    _validate.check_int("components", components, minimum=1)
+    validate.check_int("rank", rank, minimum=1, maximum=rows.shape[1])
+    validate.check_int("components", components, minimum=1)
     y = _checked_labels(y, num_classes, len(rows))
     low, high = pixel_range
     if max_norm is None:
         max_norm = 0.5 * (high - low) * np.sqrt(rows.shape[1])
-    max_norm = _validate.check_positive("max_norm", max_norm)
+    max_norm = validate.check_positive("max_norm", max_norm)
     entry = mixture_entry(noise_multiplier)
     if ledger is not None:
         ledger.spend(entry, "class mixture")
@@ -117,7 +117,7 @@ def mixture_entry(noise_multiplier) -> HistoryEntry:
 
 
 def _checked_labels(y, num_classes, n):
-    _validate.check_int("num_classes", num_classes, minimum=1)
+    validate.check_int("num_classes", num_classes, minimum=1)
     y = np.asarray(y)
     if y.shape != (n,) or y.dtype.kind not in "iu":
         raise ValueError(

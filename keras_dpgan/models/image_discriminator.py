@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_dpgan import _validate
+from keras_dpgan._utils import validate
 from keras_dpgan.models import image_layers
 from keras_dpgan.models import labels as label_layers
 from keras_dpgan.models import shapes
@@ -41,7 +41,7 @@ def image_discriminator(
             positive.
     """
     shapes.check_image(shape)
-    _validate.check_int("width", width, minimum=1)
+    validate.check_int("width", width, minimum=1)
     inputs = images = keras.Input(shape, name="images")
     if num_classes is not None:
         labels = label_layers.labels_input()

@@ -4,7 +4,7 @@ import math
 
 import keras
 
-from keras_dpgan import _validate
+from keras_dpgan._utils import validate
 from keras_dpgan.models import image_layers
 from keras_dpgan.models import labels as label_layers
 from keras_dpgan.models import shapes
@@ -51,8 +51,8 @@ def image_generator(
             is out of its range.
     """
     shapes.check_image(shape)
-    _validate.check_int("latent_dim", latent_dim, minimum=1)
-    _validate.check_int("width", width, minimum=1)
+    validate.check_int("latent_dim", latent_dim, minimum=1)
+    validate.check_int("width", width, minimum=1)
     check_activation(output_activation)
     doublings = shapes.num_doublings(shape)
     filters = [width * min(2**i, 4) for i in reversed(range(doublings))]

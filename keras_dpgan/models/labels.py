@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_dpgan import _validate
+from keras_dpgan._utils import validate
 
 
 @keras.saving.register_keras_serializable(package="keras_dpgan")
@@ -25,7 +25,7 @@ class OneHotLabels(keras.layers.Layer):
 
     def __init__(self, num_classes, **kwargs):
         super().__init__(**kwargs)
-        _validate.check_int("num_classes", num_classes, minimum=1)
+        validate.check_int("num_classes", num_classes, minimum=1)
         self.num_classes = num_classes
 
     def call(self, labels):

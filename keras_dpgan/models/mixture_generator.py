@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from keras_dpgan import _validate
+from keras_dpgan._utils import validate
 from keras_dpgan.models import image_layers
 from keras_dpgan.models import labels as label_layers
 from keras_dpgan.models import shapes
@@ -138,7 +138,7 @@ def mixture_generator(shape, mixture, width=32) -> keras.Model:
         ValueError: If `shape` does not fit the mixture.
     """
     shapes.check_image(shape)
-    _validate.check_int("width", width, minimum=1)
+    validate.check_int("width", width, minimum=1)
     num_classes, components, dim = mixture.means.shape
     if np.prod(shape) != dim or shape[0] % 4 or shape[1] % 4:
         raise ValueError(

@@ -1,6 +1,6 @@
 """The range that a generator's output is confined to."""
 
-from keras_dpgan._keras_internals import last_activation
+from keras_dpgan._utils.keras_internals import last_activation
 
 _RANGES = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0), "linear": None}
 

@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_dpgan import _validate
+from keras_dpgan._utils import validate
 from keras_dpgan.models.labels import vector_inputs
 from keras_dpgan.models.output_range import check_activation
 from keras_dpgan.models.shapes import output_dtype
@@ -25,7 +25,7 @@ def vector_discriminator(dim, num_classes=None, hidden=(128, 128)) -> keras.Mode
     Raises:
         ValueError: If a size is not a positive int.
     """
-    _validate.check_int("dim", dim, minimum=1)
+    validate.check_int("dim", dim, minimum=1)
     inputs, features = vector_inputs("records", dim, num_classes)
     for units in _sizes(hidden):
         features = keras.layers.Dense(units)(features)
@@ -56,8 +56,8 @@ def vector_generator(
     Raises:
         ValueError: If a size is not a positive int, or the activation is another.
     """
-    _validate.check_int("dim", dim, minimum=1)
-    _validate.check_int("latent_dim", latent_dim, minimum=1)
+    validate.check_int("dim", dim, minimum=1)
+    validate.check_int("latent_dim", latent_dim, minimum=1)
     check_activation(output_activation)
     inputs, features = vector_inputs("latents", latent_dim, num_classes)
     for units in _sizes(hidden):
@@ -72,5 +72,5 @@ def vector_generator(
 
 def _sizes(hidden):
     for units in hidden:
-        _validate.check_int("hidden", units, minimum=1)
+        validate.check_int("hidden", units, minimum=1)
     return hidden

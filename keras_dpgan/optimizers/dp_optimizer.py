@@ -3,9 +3,9 @@
 import keras
 import tensorflow as tf
 
-from keras_dpgan import _validate
 from keras_dpgan import mechanisms
-from keras_dpgan import read_only
+from keras_dpgan._utils import read_only
+from keras_dpgan._utils import validate
 from keras_dpgan.clipping.contract import ClippedSum
 from keras_dpgan.mechanisms import noise
 from keras_dpgan.mechanisms import secure_noise
@@ -271,8 +271,8 @@ class DPOptimizer(read_only.ReadOnly, keras.optimizers.Optimizer):
 def _mechanism(l2_norm_clip, noise_multiplier, dp_sum_query):
     """The mechanism of an optimizer's arguments."""
     if dp_sum_query is None:
-        _validate.check_positive("l2_norm_clip", l2_norm_clip)
-        _validate.check_non_negative("noise_multiplier", noise_multiplier)
+        validate.check_positive("l2_norm_clip", l2_norm_clip)
+        validate.check_non_negative("noise_multiplier", noise_multiplier)
         return mechanisms.gaussian(float(l2_norm_clip), float(noise_multiplier))
     if l2_norm_clip is not None or noise_multiplier is not None:
         raise ValueError(
@@ -289,12 +289,12 @@ def _insecure_stream(seed):
     """The stream of a seed; `None` without one."""
     if seed is None:
         return None
-    _validate.check_int("insecure_noise_seed", seed)
+    validate.check_int("insecure_noise_seed", seed)
     return noise.NoiseStream(seed)
 
 
 def _check_noise_source(noise_source, insecure_noise_seed, mechanism):
-    _validate.check_choice("noise_source", noise_source, ("default", "secure"))
+    validate.check_choice("noise_source", noise_source, ("default", "secure"))
     if noise_source == "default":
         return
     if insecure_noise_seed is not None:

@@ -2,7 +2,7 @@
 
 import math
 
-from keras_dpgan import _validate
+from keras_dpgan._utils import validate
 from keras_dpgan.privacy import composition
 from keras_dpgan.privacy import group
 from keras_dpgan.privacy import pld
@@ -61,9 +61,9 @@ def group_epsilon(history, delta, group_size, accountant="pld") -> float:
     Raises:
         ValueError: If an argument is wrong.
     """
-    delta = _validate.check_delta(delta)
-    group_size = _validate.check_int("group_size", group_size, minimum=1)
-    _validate.check_choice("accountant", accountant, ACCOUNTANTS)
+    delta = validate.check_delta(delta)
+    group_size = validate.check_int("group_size", group_size, minimum=1)
+    validate.check_choice("accountant", accountant, ACCOUNTANTS)
     if group_size > 1 and history.unit == "client":
         raise ValueError(
             "`group_size` must be 1 where a client is the unit: all that it has is "

@@ -15,7 +15,7 @@ import os
 
 import numpy as np
 
-from keras_dpgan import _validate
+from keras_dpgan._utils import validate
 
 _BISECTIONS = 40
 _LARGEST = 100.0
@@ -73,7 +73,7 @@ def flip_coins(num_canaries) -> np.ndarray:
     Returns:
         Bool array of shape `(num_canaries,)`.
     """
-    _validate.check_int("num_canaries", num_canaries, minimum=1)
+    validate.check_int("num_canaries", num_canaries, minimum=1)
     bits = np.unpackbits(np.frombuffer(os.urandom(-(-num_canaries // 8)), np.uint8))
     return bits[:num_canaries].astype(bool)
 
@@ -104,7 +104,7 @@ def audit(
     """
     scores, included = np.asarray(scores, np.float64), np.asarray(included)
     if claimed_epsilon != math.inf:
-        _validate.check_non_negative("claimed_epsilon", claimed_epsilon)
+        validate.check_non_negative("claimed_epsilon", claimed_epsilon)
     if scores.ndim != 1 or not np.isfinite(scores).all():
         raise ValueError(
             "`scores` must be finite numbers, one per canary. Received: scores of "
@@ -116,7 +116,7 @@ def audit(
             f"of shape {included.shape} and dtype {included.dtype}"
         )
     half = len(scores) // 4 if num_guesses is None else num_guesses // 2
-    num_guesses = _validate.check_int(
+    num_guesses = validate.check_int(
         "num_guesses", 2 * half, minimum=2, maximum=len(scores)
     )
     # Ties are broken by chance: in the order of the canaries they might tell.
@@ -152,10 +152,10 @@ def epsilon_lower_bound(num_canaries, num_guesses, num_correct, delta, confidenc
     Returns:
         Float, at least 0.
     """
-    _validate.check_int("num_canaries", num_canaries, minimum=1)
-    _validate.check_int("num_guesses", num_guesses, 1, num_canaries)
-    _validate.check_int("num_correct", num_correct, 0, num_guesses)
-    delta = _validate.check_delta(delta)
+    validate.check_int("num_canaries", num_canaries, minimum=1)
+    validate.check_int("num_guesses", num_guesses, 1, num_canaries)
+    validate.check_int("num_correct", num_correct, 0, num_guesses)
+    delta = validate.check_delta(delta)
     if not 0 < confidence < 1:
         raise ValueError(
             f"`confidence` must be in (0, 1). Received: confidence={confidence}"

@@ -1,6 +1,6 @@
 """How many updates a budget allows."""
 
-from keras_dpgan import _validate
+from keras_dpgan._utils import validate
 from keras_dpgan.privacy import root_finding
 from keras_dpgan.privacy.accountant import ACCOUNTANTS
 from keras_dpgan.privacy.accountant import epsilon
@@ -28,9 +28,9 @@ def max_updates(history, entry, delta, target_epsilon, accountant="pld") -> int 
     Raises:
         ValueError: If an argument is wrong.
     """
-    delta = _validate.check_delta(delta)
-    target_epsilon = _validate.check_positive("target_epsilon", target_epsilon)
-    _validate.check_choice("accountant", accountant, ACCOUNTANTS)
+    delta = validate.check_delta(delta)
+    target_epsilon = validate.check_positive("target_epsilon", target_epsilon)
+    validate.check_choice("accountant", accountant, ACCOUNTANTS)
 
     def spent(further):
         total = history.copy()

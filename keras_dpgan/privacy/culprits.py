@@ -4,19 +4,19 @@ import re
 
 import numpy as np
 
-from keras_dpgan import _keras_internals
+from keras_dpgan._utils import keras_internals
 from keras_dpgan.privacy.repeatable_runs import variables_of
 
 
 def layers_with_losses(model):
     """The innermost layers that have added a loss."""
-    found = [layer for layer in _keras_internals.all_layers(model) if layer.losses]
+    found = [layer for layer in keras_internals.all_layers(model) if layer.losses]
     return [
         layer
         for layer in found
         if not any(
             inner in found
-            for inner in _keras_internals.all_layers(layer)
+            for inner in keras_internals.all_layers(layer)
             if inner is not layer
         )
     ]
@@ -30,7 +30,7 @@ def layers_whose_state_differs(model, state, other_state):
         if not np.array_equal(a, b, equal_nan=True)
     }
     owners = {}
-    for layer in _keras_internals.all_layers(model):  # The innermost come last.
+    for layer in keras_internals.all_layers(model):  # The innermost come last.
         for variable in (*layer.variables, *layer.metrics_variables):
             if id(variable) in differing:
                 owners[id(variable)] = layer
@@ -68,7 +68,7 @@ def layer_of_operation(model, name):
     """
     scopes = name.split("/")
     found = model
-    for layer in _keras_internals.all_layers(model):
+    for layer in keras_internals.all_layers(model):
         # A scope that was entered before has a number at its end.
         if any(re.fullmatch(re.escape(layer.name) + r"(_\d+)?", s) for s in scopes):
             found = layer

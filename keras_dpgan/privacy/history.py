@@ -2,8 +2,8 @@
 
 import json
 
-from keras_dpgan._formats import Format
-from keras_dpgan._formats import advice
+from keras_dpgan._utils.formats import Format
+from keras_dpgan._utils.formats import advice
 from keras_dpgan.privacy.history_entry import ADD_OR_REMOVE_ONE
 from keras_dpgan.privacy.history_entry import REPLACE_CLIENT
 from keras_dpgan.privacy.history_entry import REPLACE_CLIENT_WITH_NULL

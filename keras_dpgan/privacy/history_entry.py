@@ -5,7 +5,7 @@ import hashlib
 import json
 import math
 
-from keras_dpgan import _validate
+from keras_dpgan._utils import validate
 
 ADD_OR_REMOVE_ONE = "add_or_remove_one"
 REPLACE_WITH_NULL = "replace_with_null"
@@ -69,20 +69,18 @@ class HistoryEntry:
 
     def __post_init__(self):
         checked = {
-            "mechanism": _validate.check_choice(
-                "mechanism", self.mechanism, MECHANISMS
-            ),
-            "noise_multiplier": _validate.check_non_negative(
+            "mechanism": validate.check_choice("mechanism", self.mechanism, MECHANISMS),
+            "noise_multiplier": validate.check_non_negative(
                 "noise_multiplier", self.noise_multiplier
             ),
-            "seeded_sampling": _validate.check_bool(
+            "seeded_sampling": validate.check_bool(
                 "seeded_sampling", self.seeded_sampling
             ),
-            "insecure_noise": _validate.check_bool(
+            "insecure_noise": validate.check_bool(
                 "insecure_noise", self.insecure_noise
             ),
-            "unit": _validate.check_choice("unit", self.unit, UNITS),
-            "count": _validate.check_int("count", self.count, minimum=0),
+            "unit": validate.check_choice("unit", self.unit, UNITS),
+            "count": validate.check_int("count", self.count, minimum=0),
             **self._checked_options(),
         }
         for name, value in checked.items():
@@ -92,19 +90,19 @@ class HistoryEntry:
     def _checked_options(self):
         options = {}
         if self.clipped_count_stddev is not None:
-            options["clipped_count_stddev"] = _validate.check_non_negative(
+            options["clipped_count_stddev"] = validate.check_non_negative(
                 "clipped_count_stddev", self.clipped_count_stddev
             )
         if self.excess_divergence is not None:
-            options["excess_divergence"] = _validate.check_non_negative(
+            options["excess_divergence"] = validate.check_non_negative(
                 "excess_divergence", self.excess_divergence
             )
         if self.sampling_probability is not None:
-            options["sampling_probability"] = _validate.check_probability(
+            options["sampling_probability"] = validate.check_probability(
                 "sampling_probability", self.sampling_probability
             )
         if self.max_participations is not None:
-            options["max_participations"] = _validate.check_int(
+            options["max_participations"] = validate.check_int(
                 "max_participations", self.max_participations, minimum=1
             )
         return options

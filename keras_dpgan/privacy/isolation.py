@@ -12,9 +12,9 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from keras_dpgan import _tensorflow_internals
-from keras_dpgan._effects import find_effect
-from keras_dpgan._seeds import seeds_from
+from keras_dpgan._utils import tensorflow_internals
+from keras_dpgan._utils.effects import find_effect
+from keras_dpgan._utils.layer_seeds import seeds_from
 
 # The numbers of a large batch's rows, and the bounds of how many rows these make.
 _LARGE_NUMBERS = 300_000
@@ -218,8 +218,8 @@ def same_draws(seed):
     def first_row_for_all(kind, inputs, outputs):
         if kind not in _DRAWING or outputs[0].shape.rank == 0:
             return None
-        if not any(_tensorflow_internals.is_computed_from(t, seed) for t in inputs[1:]):
+        if not any(tensorflow_internals.is_computed_from(t, seed) for t in inputs[1:]):
             return None
         return [tf.broadcast_to(outputs[0][:1], tf.shape(outputs[0]))]
 
-    return _tensorflow_internals.replaced_outputs(first_row_for_all)
+    return tensorflow_internals.replaced_outputs(first_row_for_all)

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-from keras_dpgan import _validate
+from keras_dpgan._utils import validate
 from keras_dpgan.privacy import rdp
 from keras_dpgan.privacy.composition import compose
 
@@ -98,8 +98,8 @@ def search_epsilon(history, *, mean_trials, delta) -> float:
     Returns:
         Float, an upper bound by Renyi differential privacy.
     """
-    delta = _validate.check_delta(delta)
-    mean_trials = _validate.check_positive("mean_trials", mean_trials)
+    delta = validate.check_delta(delta)
+    mean_trials = validate.check_positive("mean_trials", mean_trials)
     if mean_trials < 1:
         raise ValueError(
             f"`mean_trials` must be at least 1. Received: mean_trials={mean_trials}"

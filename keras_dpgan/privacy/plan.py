@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from keras_dpgan import _validate
+from keras_dpgan._utils import validate
 from keras_dpgan.privacy.accountant import ACCOUNTANTS
 from keras_dpgan.privacy.plan_solver import PlanSolver
 from keras_dpgan.privacy.plan_solver import num_updates
@@ -188,10 +188,10 @@ def plan(
             "Received: delta=None."
         )
     setting = {
-        "num_examples": _validate.check_int("num_examples", num_examples, minimum=1),
-        "delta": _validate.check_delta(delta, num_examples),
-        "accountant": _validate.check_choice("accountant", accountant, ACCOUNTANTS),
-        "max_records_per_person": _validate.check_int(
+        "num_examples": validate.check_int("num_examples", num_examples, minimum=1),
+        "delta": validate.check_delta(delta, num_examples),
+        "accountant": validate.check_choice("accountant", accountant, ACCOUNTANTS),
+        "max_records_per_person": validate.check_int(
             "max_records_per_person", max_records_per_person, minimum=1
         ),
     }
@@ -222,7 +222,7 @@ def _check_attack(attack_tpr, attack_fpr, epsilon):
         )
     rates = {"attack_tpr": attack_tpr, "attack_fpr": attack_fpr}
     for name, rate in rates.items():
-        if rate is None or not _validate.check_positive(name, rate) < 1:
+        if rate is None or not validate.check_positive(name, rate) < 1:
             raise ValueError(
                 f"`{name}` must be a float in (0, 1), and both rates of the attack "
                 f"must be given. Received: {name}={rate}."
@@ -240,7 +240,7 @@ def _checked(figures, num_examples):
     given = {name: value for name, value in figures.items() if value is not None}
     for name, value in given.items():
         if name == "expected_batch_size":
-            given[name] = _validate.check_int(name, value, 1, num_examples)
+            given[name] = validate.check_int(name, value, 1, num_examples)
         else:
-            given[name] = _validate.check_positive(name, value)
+            given[name] = validate.check_positive(name, value)
     return given

@@ -6,8 +6,8 @@ import functools
 import numpy as np
 import tensorflow as tf
 
-from keras_dpgan import _keras_internals
-from keras_dpgan._seeds import replaced_seeds
+from keras_dpgan._utils import keras_internals
+from keras_dpgan._utils.layer_seeds import replaced_seeds
 
 
 @contextlib.contextmanager
@@ -19,7 +19,7 @@ def repeatable(model):
 
 def variables_of(model):
     """Every variable of a model and its layers, metrics included, once."""
-    layers = _keras_internals.all_layers(model)
+    layers = keras_internals.all_layers(model)
     variables = [
         v for layer in layers for v in (*layer.variables, *layer.metrics_variables)
     ]
@@ -38,7 +38,7 @@ def layer_outputs(model, inputs, training):
         List of pairs of a layer and a float64 array, in the order of computation.
     """
     made = []
-    layers = _keras_internals.all_layers(model)[1:]
+    layers = keras_internals.all_layers(model)[1:]
     with repeatable(model), contextlib.ExitStack() as stack:
         for layer in layers:
             stack.enter_context(_recorded(layer, made))

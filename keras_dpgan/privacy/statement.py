@@ -4,7 +4,7 @@ import dataclasses
 import importlib.metadata
 import math
 
-from keras_dpgan import _validate
+from keras_dpgan._utils import validate
 from keras_dpgan.privacy import statement_text
 from keras_dpgan.privacy.accountant import ACCOUNTANTS
 from keras_dpgan.privacy.accountant import epsilon as epsilon_of
@@ -185,14 +185,14 @@ def privacy_statement(
     Raises:
         ValueError: If an argument is wrong.
     """
-    delta = _validate.check_delta(delta)
+    delta = validate.check_delta(delta)
     if num_examples is not None:
-        num_examples = _validate.check_int("num_examples", num_examples, minimum=1)
+        num_examples = validate.check_int("num_examples", num_examples, minimum=1)
     if l2_norm_clip is not None:
-        l2_norm_clip = _validate.check_positive("l2_norm_clip", l2_norm_clip)
-    _validate.check_bool("private", private)
-    _validate.check_choice("accountant", accountant, ACCOUNTANTS)
-    max_records_per_person = _validate.check_int(
+        l2_norm_clip = validate.check_positive("l2_norm_clip", l2_norm_clip)
+    validate.check_bool("private", private)
+    validate.check_choice("accountant", accountant, ACCOUNTANTS)
+    max_records_per_person = validate.check_int(
         "max_records_per_person", max_records_per_person, minimum=1
     )
     person, epsilon, if_once = math.inf, math.inf, None

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from keras_dpgan import _validate
+from keras_dpgan._utils import validate
 from keras_dpgan.privacy import composition
 from keras_dpgan.privacy import pld
 from keras_dpgan.privacy.accountant import ACCOUNTANTS
@@ -144,8 +144,8 @@ def trade_off(history, accountant="pld", group_size=1) -> TradeOff:
     Raises:
         ValueError: If an argument is wrong.
     """
-    _validate.check_choice("accountant", accountant, ACCOUNTANTS)
-    group_size = _validate.check_int("group_size", group_size, minimum=1)
+    validate.check_choice("accountant", accountant, ACCOUNTANTS)
+    group_size = validate.check_int("group_size", group_size, minimum=1)
     total = composition.compose(history, group_size)
     if total.is_noiseless:
         return TradeOff([0.0], [1.0])

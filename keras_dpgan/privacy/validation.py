@@ -4,7 +4,7 @@ import dataclasses
 
 import keras
 
-from keras_dpgan import _keras_internals
+from keras_dpgan._utils import keras_internals
 from keras_dpgan.privacy import row_probe
 
 
@@ -50,7 +50,7 @@ def validate(model, inputs=None):
 
 
 def _violations(model, findings):
-    layers = _keras_internals.all_layers(model)
+    layers = keras_internals.all_layers(model)
     known = [violation for layer in layers for violation in _judge(layer)]
     judged = {violation.layer for violation in known}
     found = [
@@ -102,8 +102,8 @@ def fix(model) -> keras.Model:
     clone = keras.models.clone_model(
         model, clone_function=_private_version, call_function=call
     )
-    originals = {layer.name: layer for layer in _keras_internals.all_layers(model)}
-    for layer in _keras_internals.all_layers(clone):
+    originals = {layer.name: layer for layer in keras_internals.all_layers(model)}
+    for layer in keras_internals.all_layers(clone):
         original = originals.get(layer.name)
         if type(original) is type(layer) and not isinstance(layer, keras.Model):
             layer.set_weights(original.get_weights())

@@ -10,7 +10,7 @@ import keras
 
 from keras_dpgan import models
 from keras_dpgan import optimizers
-from keras_dpgan.dpgan import DPGAN
+from keras_dpgan.gan.dpgan import DPGAN
 from keras_dpgan.recipes.recipe import Recipe
 from keras_dpgan.recipes.recipe import planned_noise
 

@@ -3,7 +3,7 @@
 import dataclasses
 
 from keras_dpgan import privacy
-from keras_dpgan.dpgan import DPGAN
+from keras_dpgan.gan.dpgan import DPGAN
 
 # How much more noise than needed is good enough, as a share.
 _NOISE_TOLERANCE = 2e-3

@@ -6,8 +6,8 @@ import tensorflow as tf
 from keras_dpgan import clipping
 from keras_dpgan import losses
 from keras_dpgan.clipping.tf_privacy_reference import tf_privacy_reference
-from keras_dpgan.lipschitz import GradientPenalty
-from keras_dpgan.lipschitz import scores_and_penalty
+from keras_dpgan.gan.slopes import scores_and_penalty
+from keras_dpgan.losses.gradient_penalty import GradientPenalty
 from keras_dpgan.mechanisms import tf_privacy
 
 needs_tf_privacy = pytest.mark.skipif(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from single_records import warning_that
 
 from keras_dpgan.clipping import ghost
-from keras_dpgan.lipschitz import GradientPenalty
+from keras_dpgan.losses.gradient_penalty import GradientPenalty
 
 layers = keras.layers
 IMAGE = (6, 6, 2)

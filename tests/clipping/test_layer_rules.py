@@ -10,7 +10,7 @@ from single_records import warning_that
 from keras_dpgan.clipping import ghost
 from keras_dpgan.clipping import register_layer_rule
 from keras_dpgan.clipping.terms import ScaleTerm
-from keras_dpgan.lipschitz import GradientPenalty
+from keras_dpgan.losses.gradient_penalty import GradientPenalty
 from keras_dpgan.models import OneHotLabels
 
 layers = keras.layers

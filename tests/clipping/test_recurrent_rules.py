@@ -9,7 +9,7 @@ from single_records import warning_that
 
 from keras_dpgan.clipping import ghost
 from keras_dpgan.clipping import recording
-from keras_dpgan.lipschitz import GradientPenalty
+from keras_dpgan.losses.gradient_penalty import GradientPenalty
 
 layers = keras.layers
 SHAPE = (3, 4)

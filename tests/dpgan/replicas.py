@@ -14,8 +14,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_dpgan import AdaptiveDiscriminatorSteps
-from keras_dpgan import origins
 from keras_dpgan.data import PoissonDataset
+from keras_dpgan.privacy import origins
 
 UPDATES = 20
 

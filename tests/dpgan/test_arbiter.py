@@ -17,7 +17,6 @@ import tensorflow as tf
 
 from keras_dpgan import DPGAN
 from keras_dpgan import GradientPenalty
-from keras_dpgan import arbiter
 from keras_dpgan import losses
 from keras_dpgan.clipping import precision
 from keras_dpgan.clipping import register_layer_rule
@@ -26,9 +25,10 @@ from keras_dpgan.clipping.row_state import SHARED
 from keras_dpgan.clipping.row_state import filled
 from keras_dpgan.clipping.terms import BiasTerm
 from keras_dpgan.clipping.terms import MatrixTerm
+from keras_dpgan.gan import arbiter
+from keras_dpgan.gan.train_step import TrainingStep
 from keras_dpgan.privacy import isolation
 from keras_dpgan.privacy import validation
-from keras_dpgan.training_step import TrainingStep
 
 layers = keras.layers
 ops = keras.ops

@@ -11,7 +11,7 @@ from clipped_sums import make_hostile
 from keras_dpgan import DPGAN
 from keras_dpgan import GradientPenalty
 from keras_dpgan import models
-from keras_dpgan.randomness import PublicDraws
+from keras_dpgan.sampling.randomness import PublicDraws
 
 CLIP = 0.8
 

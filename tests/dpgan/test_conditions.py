@@ -10,7 +10,7 @@ from clipped_sums import clipped_sum
 from keras_dpgan import DPGAN
 from keras_dpgan import GradientPenalty
 from keras_dpgan import export
-from keras_dpgan import sample
+from keras_dpgan.cli import sample
 from keras_dpgan.evaluation.samples import draw_samples
 
 CLIP = 0.8

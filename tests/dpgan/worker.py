@@ -11,10 +11,10 @@ import keras
 import tensorflow as tf
 
 from keras_dpgan import privacy
-from keras_dpgan import workers
 from keras_dpgan.callbacks import EpsilonTracker
 from keras_dpgan.callbacks import ResumableFit
 from keras_dpgan.data import PoissonDataset
+from keras_dpgan.distribution import workers
 
 UPDATES = 30
 BLOCK = 5

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from keras_dpgan import data
-from keras_dpgan import evaluate
+from keras_dpgan.cli import evaluate
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 

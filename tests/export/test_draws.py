@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from keras_dpgan import DPGAN
 from keras_dpgan import export
-from keras_dpgan import sample
+from keras_dpgan.cli import sample
 
 PINNED = pathlib.Path(__file__).parents[1] / "fixtures" / "sample_draws.json"
 PRIOR = [0.2, 0.3, 0.5]

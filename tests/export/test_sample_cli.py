@@ -15,7 +15,7 @@ import keras_dpgan
 from keras_dpgan import DPGAN
 from keras_dpgan import export
 from keras_dpgan import models
-from keras_dpgan import sample
+from keras_dpgan.cli import sample
 
 SIDE = 8
 
@@ -172,7 +172,7 @@ import pathlib, sys, types
 package = types.ModuleType("keras_dpgan")
 package.__path__ = [sys.argv[3]]
 sys.modules["keras_dpgan"] = package
-from keras_dpgan import sample
+from keras_dpgan.cli import sample
 sample.draw(sys.argv[1], 3, sys.argv[2])
 loaded = {m.split(".")[1] for m in sys.modules if m.startswith("keras_dpgan.")}
 assert not loaded & {"dpgan", "callbacks", "clipping", "generation", "lipschitz",
@@ -190,7 +190,7 @@ def test_the_training_code_is_not_needed(exports, tmp_path):
 
 _PEAK = """
 import resource, sys
-from keras_dpgan import sample
+from keras_dpgan.cli import sample
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 sample.draw(sys.argv[1], 2000, sys.argv[2])

@@ -67,11 +67,11 @@ def test_a_kill_while_a_model_is_written_leaves_the_one_before(tmp_path):
     program = """
 import os, signal, sys
 sys.path.insert(0, sys.argv[2])
-from keras_dpgan import _durable
+from keras_dpgan._utils import durable
 from test_kept_model import KeptModel, make_gan, number_of, shared
 kept = KeptModel(make_gan(), sys.argv[1], number_of)
 kept.offer(*shared(1))
-_durable.replace = lambda *paths: os.kill(os.getpid(), signal.SIGKILL)
+durable.replace = lambda *paths: os.kill(os.getpid(), signal.SIGKILL)
 kept.offer(*shared(2))
 """
     here = os.path.dirname(__file__)

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from keras_dpgan import GradientPenalty
-from keras_dpgan import origins
 from keras_dpgan import privacy
 from keras_dpgan.data import PoissonDataset
 from keras_dpgan.data.remote import RemoteRecords
 from keras_dpgan.federated.record_owner import RecordOwner
+from keras_dpgan.privacy import origins
 
 SIZES = (60, 35, 25)
 Q = 0.2

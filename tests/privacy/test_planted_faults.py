@@ -14,12 +14,12 @@ import tensorflow as tf
 
 from examples.audit import audit_lib
 from keras_dpgan import DPGAN
-from keras_dpgan import lipschitz
-from keras_dpgan import randomness
 from keras_dpgan.data import PoissonDataset
+from keras_dpgan.gan import slopes
+from keras_dpgan.gan.train_step import TrainingStep
 from keras_dpgan.mechanisms import noise
 from keras_dpgan.optimizers import DPOptimizer
-from keras_dpgan.training_step import TrainingStep
+from keras_dpgan.sampling import randomness
 
 CLIP = 0.8
 AUDIT = audit_lib.Settings(num_canaries=400)
@@ -176,7 +176,7 @@ def take_the_penalty_out_of_the_clip(patch):
         clipped = clipped_sum(step, variables, records, mask, seeds)
         step.penalty = penalty
         with tf.GradientTape() as tape:
-            *_, penalties = lipschitz.scores_and_penalty(
+            *_, penalties = slopes.scores_and_penalty(
                 step.discriminator,
                 records["real"],
                 records["fake"],

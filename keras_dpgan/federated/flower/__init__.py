@@ -1,6 +1,6 @@
 """What the modes say to each other over Flower."""
 
-from keras_dpgan import _lazy
+from keras_dpgan._utils import lazy
 
 try:
     import flwr  # noqa: F401
@@ -10,7 +10,7 @@ except ImportError as error:
         'pip install "keras-dpgan[federated]"'
     ) from error
 
-__getattr__, __dir__ = _lazy.submodules(
+__getattr__, __dir__ = lazy.submodules(
     __name__,
     (
         "client_updates",

@@ -6,7 +6,7 @@ import time
 
 from flwr.app import Message
 
-from keras_dpgan import _validate
+from keras_dpgan._utils import validate
 from keras_dpgan.federated.flower import messages
 
 # Replies that are read at once.
@@ -41,11 +41,11 @@ class ClientGroup:
 
     def __init__(self, grid, num_clients, timeout=600.0, max_in_flight=64):
         self._grid = grid
-        self._max_in_flight = _validate.check_int(
+        self._max_in_flight = validate.check_int(
             "max_in_flight", max_in_flight, minimum=1
         )
-        self._timeout = _validate.check_positive("timeout", timeout)
-        _validate.check_int("num_clients", num_clients, minimum=1)
+        self._timeout = validate.check_positive("timeout", timeout)
+        validate.check_int("num_clients", num_clients, minimum=1)
         self.node_ids = self._wait_for(num_clients)
         self.num_left_out = collections.Counter()
         self.num_abstentions = 0

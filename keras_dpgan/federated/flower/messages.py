@@ -9,7 +9,7 @@ from flwr.app import ArrayRecord
 from flwr.app import ConfigRecord
 from flwr.app import RecordDict
 
-from keras_dpgan._formats import Format
+from keras_dpgan._utils.formats import Format
 from keras_dpgan.federated import mechanism_fields
 
 ABSTAINS = "abstains"

@@ -6,7 +6,7 @@ from flwr.app import RecordDict
 from flwr.serverapp.strategy.fedtrimmedavg import trim_mean
 from flwr.serverapp.strategy.multikrum import select_multikrum
 
-from keras_dpgan import _validate
+from keras_dpgan._utils import validate
 
 
 def trimmed_mean(cut_fraction):
@@ -21,7 +21,7 @@ def trimmed_mean(cut_fraction):
     Returns:
         A function for `combine` of `LocalRecords` and `ClientUpdates`.
     """
-    cut_fraction = _validate.check_probability("cut_fraction", cut_fraction)
+    cut_fraction = validate.check_probability("cut_fraction", cut_fraction)
 
     def combine(parts):
         return [
@@ -43,7 +43,7 @@ def krum(num_malicious):
     Returns:
         A function for `combine` of `LocalRecords` and `ClientUpdates`.
     """
-    num_malicious = _validate.check_int("num_malicious", num_malicious, minimum=0)
+    num_malicious = validate.check_int("num_malicious", num_malicious, minimum=0)
 
     def combine(parts):
         contents = [RecordDict({"arrays": ArrayRecord(arrays)}) for arrays in parts]

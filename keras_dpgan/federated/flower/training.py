@@ -6,11 +6,11 @@ import secrets
 import keras
 import tensorflow as tf
 
-from keras_dpgan import _validate
-from keras_dpgan import randomness
+from keras_dpgan._utils import validate
 from keras_dpgan.federated.run_directory import LOST
 from keras_dpgan.federated.run_directory import RunDirectory
-from keras_dpgan.randomness import PublicDraws
+from keras_dpgan.sampling import randomness
+from keras_dpgan.sampling.randomness import PublicDraws
 
 
 def train_rounds(
@@ -61,8 +61,8 @@ def train_rounds(
     Raises:
         ValueError: If what `directory` has is of another model or mechanism.
     """
-    _validate.check_int("rounds", rounds, minimum=1)
-    _validate.check_int("generator_steps", generator_steps, minimum=0)
+    validate.check_int("rounds", rounds, minimum=1)
+    validate.check_int("generator_steps", generator_steps, minimum=0)
     gan.privacy_record.open(source.entry.with_count(0))
     play = _Round(gan, source, generator_steps, batch_size)
     progress = keras.utils.Progbar(rounds, verbose=verbose, unit_name="round")

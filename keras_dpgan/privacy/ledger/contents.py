@@ -2,9 +2,9 @@
 
 import dataclasses
 
-from keras_dpgan import _validate
-from keras_dpgan._formats import Format
-from keras_dpgan._formats import advice
+from keras_dpgan._utils import validate
+from keras_dpgan._utils.formats import Format
+from keras_dpgan._utils.formats import advice
 from keras_dpgan._version import __version__
 from keras_dpgan.privacy.accountant import epsilon
 from keras_dpgan.privacy.history import HistoryEntry
@@ -98,10 +98,10 @@ class LedgerContents:
         self._runs.append(LedgerRun(purpose, started, entry))
 
     def _add_reserved(self, run, updates):
-        self._add_updates(run, _validate.check_int("updates", updates, minimum=1))
+        self._add_updates(run, validate.check_int("updates", updates, minimum=1))
 
     def _add_released(self, run, updates):
-        self._add_updates(run, -_validate.check_int("updates", updates, minimum=1))
+        self._add_updates(run, -validate.check_int("updates", updates, minimum=1))
 
     def _add_updates(self, run, updates):
         if run != len(self._runs):

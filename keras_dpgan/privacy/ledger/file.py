@@ -5,7 +5,7 @@ import json
 import os
 import weakref
 
-from keras_dpgan import _durable
+from keras_dpgan._utils import durable
 
 
 class LedgerFile:
@@ -66,7 +66,7 @@ class LedgerFile:
             os.ftruncate(self._descriptor, end)
             os.fsync(self._descriptor)
         # A file that was just created is lost with its name.
-        _durable.sync_folder(self.path)
+        durable.sync_folder(self.path)
 
     def append(self, entry):
         """Adds a line and waits until the disk has it.

@@ -4,7 +4,7 @@ import datetime
 import os
 import secrets
 
-from keras_dpgan import _validate
+from keras_dpgan._utils import validate
 from keras_dpgan.privacy.ledger import file
 from keras_dpgan.privacy.ledger.contents import FORMAT
 from keras_dpgan.privacy.ledger.contents import LedgerContents
@@ -49,7 +49,7 @@ class Ledger(LedgerContents):
     """
 
     def __init__(self, path, data_name, block_size=100) -> None:
-        self.block_size = _validate.check_int("block_size", block_size, minimum=1)
+        self.block_size = validate.check_int("block_size", block_size, minimum=1)
         self._file = file.LedgerFile(path)
         try:
             super().__init__(self._file.path, self._file.entries, self._file.heads)

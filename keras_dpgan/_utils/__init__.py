@@ -1,0 +1,1 @@
+"""What every room may use: files, arguments, internals of Keras and TensorFlow."""

@@ -1,0 +1,1 @@
+"""`DPGAN`, and what a training step is made of."""

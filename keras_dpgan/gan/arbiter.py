@@ -1,0 +1,242 @@
+"""Decides, before anything is trained, how the records of a GAN may be clipped."""
+
+import copy
+import functools
+import warnings
+
+import numpy as np
+import tensorflow as tf
+
+from keras_dpgan import clipping
+from keras_dpgan._utils import effects
+from keras_dpgan._utils import keras_internals
+from keras_dpgan.privacy import isolation
+from keras_dpgan.privacy import row_probe
+from keras_dpgan.privacy import validation
+from keras_dpgan.sampling import randomness
+from keras_dpgan.sampling.randomness import PublicDraws
+
+# Rows of different scales, so that what depends on sizes shows.
+_SCALES = [1.0, 10.0, 0.1, 100.0, 3.0]
+
+# What an engine's sum is tried on: records, by their numbers.
+_BATCHES = {
+    "one record": [0],
+    "a batch": [0, 1, 2, 3, 4],
+    "with one record removed": [0, 1, 3, 4],
+    "with records moved and repeated": [4, 3, 2, 1, 0, 1, 2, 3, 4],
+}
+
+# How far an engine's sum may be from that of single records, in clips per record. What
+# is wrong is wrong by more.
+_TOLERANCE = 1e-3
+_TOLERANCE_OF_HALF = 0.1
+
+
+def choose_engine(step, row_shape, name, physical_batch_size, jit_compile):
+    """The engine that clips the records of a training step.
+
+    Engines are held against single records, each computed alone: network, loss and
+    penalty together, in batches of several sizes, with a record removed, moved and
+    repeated. The first that agrees is taken; all but the first compute each record by
+    itself.
+
+    Args:
+        step: A `TrainingStep`.
+        row_shape: Tuple of ints, the shape of a row.
+        name: The engine's name, see `clipping.get_engine`.
+        physical_batch_size: See there.
+        jit_compile: See there.
+
+    Returns:
+        An engine.
+
+    Raises:
+        ValueError: If the loss draws random numbers of its own or changes something
+            outside, or if no engine agrees.
+    """
+    wanted = clipping.get_engine(name, physical_batch_size, jit_compile)
+    is_by_record = name == "vectorized" or (name == "auto" and jit_compile)
+    engines = [(wanted, is_by_record)]
+    if name != "tf_privacy":
+        others = clipping.get_engines_by_record(physical_batch_size)
+        engines += [(e, True) for e in others if e is not wanted and not jit_compile]
+    inputs = step.generation.probe_inputs(
+        step.discriminator, row_probe.random_rows(row_shape)
+    )
+    return row_probe.without_strategy(
+        step.discriminator,
+        lambda discriminator: _first_that_agrees(
+            engines, _SingleRecords(step, discriminator, row_shape, inputs)
+        ),
+        inputs,
+    )
+
+
+def _first_that_agrees(engines, single_records):
+    problem = None
+    for engine, is_by_record in engines:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            found = single_records.problem_of(engine, is_by_record)
+        by_record = [w for w in caught if _BY_RECORD in str(w.message)]
+        if engine is engines[0][0] and by_record and len(engines) > 1:
+            # It would find that out again each time it is traced.
+            problem = str(by_record[0].message).removeprefix(_BY_RECORD)
+        elif found is None:
+            if problem is not None:
+                warnings.warn(f"{_BY_RECORD}{problem}", stacklevel=2)
+            return engine
+        else:
+            problem = f" which is slow: {found}."
+    raise ValueError(
+        "The clipped sum of a batch is not that of its records, each computed alone:"
+        f"{problem.removeprefix(' which is slow:')} What makes a record's gradient "
+        "depend on something else has to leave the discriminator, the loss or the "
+        "penalty."
+    )
+
+
+_BY_RECORD = "Gradients are computed record by record"
+
+
+class _SingleRecords:
+    """Random records, and the gradient of each computed alone.
+
+    Args:
+        step: A `TrainingStep`.
+        discriminator: Its discriminator, or a copy of it.
+        row_shape: Tuple of ints.
+        inputs: What the discriminator is probed on, see `row_probe`.
+    """
+
+    def __init__(self, step, discriminator, row_shape, inputs):
+        step = copy.copy(step)
+        step.discriminator = discriminator
+        self._loss_fn = step.record_losses
+        self._variables = discriminator.trainable_variables
+        self._records = _random_records(step, row_shape)
+        dtype = _coarsest_dtype(discriminator)
+        self._tolerance = _TOLERANCE_OF_HALF if "16" in dtype else _TOLERANCE
+        self._probe = isolation.IsolationProbe(
+            self._loss_fn, self._variables, self._records, dtype
+        )
+        self._check_network = functools.cache(
+            lambda: validation.check(discriminator, inputs)
+        )
+        if self._probe.effect is not None:
+            self._check_network()
+            raise ValueError(
+                "The loss of a record cannot be trained with differential privacy: "
+                + _described(self._probe.effect)
+            )
+        gradients = np.stack([self._alone(i) for i in range(len(_SCALES))])
+        norms = np.linalg.norm(gradients, axis=1)
+        # About half of the records are clipped, to one: squares of other sizes may
+        # leave single precision.
+        self._scale = 1.0 / (float(np.median(norms)) or 1.0)
+        factors = 1.0 / np.maximum(self._scale * norms, 1.0)
+        self._clipped = self._scale * gradients * factors[:, np.newaxis]
+
+    def _specs(self):
+        return tf.TensorSpec((2,), tf.int64), tf.nest.map_structure(
+            lambda t: tf.TensorSpec((None, *t.shape[1:]), t.dtype), self._records
+        )
+
+    def _batch(self, indices):
+        return tf.nest.map_structure(lambda t: tf.gather(t, indices), self._records)
+
+    def _alone(self, i):
+        gradient = self._probe.gradient([i]).astype(np.float64)
+        return gradient if np.all(np.isfinite(gradient)) else np.zeros_like(gradient)
+
+    def problem_of(self, engine, is_by_record):
+        """Says where an engine disagrees with single records; `None` if nowhere.
+
+        Args:
+            engine: An engine.
+            is_by_record: Whether it computes the loss of each record by itself, so that
+                the loss in a batch of many does not matter.
+        """
+
+        @tf.function(autograph=False, input_signature=self._specs())
+        def clipped(seed, records):
+            n = clipping.contract.num_rows(records)
+            seeds = tf.tile(seed[tf.newaxis], [n, 1])
+            with isolation.same_draws(seed):
+                return engine(
+                    lambda records: self._scale * self._loss_fn(records),
+                    self._variables,
+                    records,
+                    1.0,
+                    None,
+                    seeds,
+                ).sums
+
+        for name, indices in _BATCHES.items():
+            try:
+                found = _flat(clipped(isolation.NO_SEED, self._batch(indices)))
+            except (tf.errors.OpError, TypeError, ValueError, LookupError) as error:
+                return f"it fails ({type(error).__name__}: {str(error)[-200:]})"
+            apart = np.linalg.norm(found - self._clipped[indices].sum(0))
+            if not apart <= self._tolerance * len(indices):
+                return _mixed(name)
+        if is_by_record:
+            self._check_network()
+            return None
+        context = self._probe.difference()
+        if context is None:
+            return None
+        # A network that mixes rows is refused; a loss is computed record by record.
+        self._check_network()
+        return _mixed(context.name)
+
+
+def _coarsest_dtype(model):
+    """The least precise dtype in which a layer of a model computes."""
+    dtypes = {layer.compute_dtype for layer in keras_internals.all_layers(model)}
+    found = [d for d in ("bfloat16", "float16") if d in dtypes]
+    return found[0] if found else model.compute_dtype
+
+
+def _mixed(where):
+    return f"the gradient of a record depends on the other records ({where})"
+
+
+def _flat(tensors):
+    flat = [np.ravel(tf.convert_to_tensor(t).numpy()) for t in tensors]
+    return np.concatenate(flat).astype(np.float64)
+
+
+def _described(operation):
+    """What an operation that `effects.find_effect` has found does, and the remedy."""
+    named = f"operation {operation.type} ({operation.name})"
+    if effects.draws(operation):
+        return (
+            f"{named} draws random numbers from TensorFlow, which a known seed repeats "
+            "and which depend on the row's place in the batch. Draw by `keras.random` "
+            "and a `keras.random.SeedGenerator`, which training gives secret seeds."
+        )
+    return (
+        f"{named} changes or reads something outside of the loss, such as a variable. "
+        "Compute the loss from its inputs and the weights alone, and change variables "
+        "in a callback."
+    )
+
+
+def _random_records(step, row_shape):
+    """Records as training makes them, of random rows of different scales."""
+    rng = np.random.default_rng(0)
+    condition = step.generation.condition
+    n = len(_SCALES)
+
+    def rows(n):
+        scales = np.resize(_SCALES, n).reshape((n,) + (1,) * len(row_shape))
+        return tf.constant(rng.uniform(-1, 1, (n, *row_shape)) * scales, tf.float32)
+
+    labels = None if condition is None else condition.random(n, rng)
+    pool = rows(4 * (step.generation.num_classes or 1))
+    if step.generation.vector_condition is not None:
+        pool = (pool, condition.random(4, rng))
+    draws = PublicDraws(0, tf.constant(0, tf.int64), randomness.EVALUATION)
+    return step.records(rows(n), labels, pool, draws)

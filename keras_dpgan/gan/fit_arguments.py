@@ -1,0 +1,50 @@
+"""Arguments of `keras.Model.fit` that a privately trained GAN cannot follow."""
+
+from keras_dpgan._utils import validate
+
+
+def check(
+    validation_split, shuffle, class_weight, sample_weight, validation_batch_size
+):
+    """Raises with the reason for what `fit` takes from Keras and cannot do.
+
+    Args:
+        validation_split: Only 0 (or `None`).
+        shuffle: Only `True`.
+        class_weight: Only `None`.
+        sample_weight: Only `None`.
+        validation_batch_size: Positive int, or `None`.
+
+    Raises:
+        ValueError: For any other value; says what to do instead.
+    """
+    if validation_split:
+        raise ValueError(
+            "`validation_split` must be 0: `evaluate` computes nothing on real rows, "
+            "so rows held back for it would be lost. Part the rows before `fit`, and "
+            "compare with `keras_dpgan.evaluation`. Received: "
+            f"validation_split={validation_split!r}"
+        )
+    if shuffle is not True:
+        raise ValueError(
+            "`shuffle` must be True, Keras' default: each update draws a fresh Poisson "
+            "batch, which has no order to keep. Batches of your own, in a "
+            "`tf.data.Dataset` or `keras.utils.PyDataset`, keep their order in any "
+            f"case. Received: shuffle={shuffle!r}"
+        )
+    if class_weight is not None:
+        raise ValueError(
+            "`class_weight` must be None: each record is clipped to one norm and "
+            "counts as one. How often the generator makes each label is `compile("
+            f"label_prior=...)`. Received: class_weight={class_weight!r:.80}"
+        )
+    if sample_weight is not None:
+        raise ValueError(SAMPLE_WEIGHT)
+    if validation_batch_size is not None:
+        validate.check_int("validation_batch_size", validation_batch_size, minimum=1)
+
+
+SAMPLE_WEIGHT = (
+    "`sample_weight` must be None: each record is clipped to one norm and counts as "
+    "one. Give `fit` `x` and `y`, or batches of `x` or `(x, y)`. Received: weights"
+)

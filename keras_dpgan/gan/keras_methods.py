@@ -1,0 +1,131 @@
+"""What the methods of `keras.Model` mean for a GAN, and why some have no meaning."""
+
+from keras_dpgan._utils import keras_internals
+
+
+class KerasMethods(keras_internals.BuiltTrainer):
+    """The part of `keras.Model` that reads one loss, one output or one file format.
+
+    Every public method of `keras.Model` works on a `DPGAN` or is refused here with
+    the reason and what to use instead.
+    """
+
+    def compute_output_shape(self, input_shape):
+        """The shape of what the generator makes of latents, or latents and labels."""
+        return self.generator.compute_output_shape(input_shape)
+
+    def save(self, filepath, overwrite=True, zipped=None, **kwargs):
+        """Saves the model as a `.keras` file; see `keras.Model.save`.
+
+        Raises:
+            ValueError: For HDF5, which cannot hold the two optimizers and the
+                privacy history.
+        """
+        if str(filepath).endswith((".h5", ".hdf5")):
+            raise ValueError(
+                "`filepath` must end in `.keras`: an HDF5 file cannot hold the two "
+                "optimizers and the privacy history of a GAN. Use "
+                "`gan.save('gan.keras')` for the whole model, or "
+                "`gan.save_weights('gan.weights.h5')` for its weights and history. "
+                f"Received: filepath={str(filepath)!r}"
+            )
+        return super().save(filepath, overwrite=overwrite, zipped=zipped, **kwargs)
+
+    def add_loss(self, loss):
+        """Refused: a loss beside the records' losses would not be clipped."""
+        raise _refusal(
+            "add_loss",
+            "a loss outside of the records' own losses would be neither clipped nor "
+            "noised. Put it into `compile(loss=...)` as a `keras_dpgan.losses."
+            "AdversarialLoss`, whose values depend on one record each",
+        )
+
+    def compute_loss(
+        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
+    ):
+        """Refused: a GAN has two losses, and targets for neither."""
+        raise _refusal("compute_loss", _TWO_LOSSES)
+
+    def stateless_compute_loss(self, *args, **kwargs):
+        """Refused, as `compute_loss`."""
+        raise _refusal("stateless_compute_loss", _TWO_LOSSES)
+
+    def compiled_loss(self, *args, **kwargs):
+        """Refused, as `compute_loss`."""
+        raise _refusal("compiled_loss", _TWO_LOSSES)
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        """Refused: a metric of real rows is private."""
+        raise _refusal("compute_metrics", _PRIVATE_METRICS)
+
+    @property
+    def compiled_metrics(self):
+        """Refused, as `compute_metrics`."""
+        raise _refusal("compiled_metrics", _PRIVATE_METRICS)
+
+    def quantize(self, *args, **kwargs):
+        """Refused: only a generator that is no longer trained can be quantized."""
+        raise _refusal("quantize", _QUANTIZE)
+
+    def quantized_build(self, *args, **kwargs):
+        """Refused, as `quantize`."""
+        raise _refusal("quantized_build", _QUANTIZE)
+
+    def quantized_call(self, *args, **kwargs):
+        """Refused, as `quantize`."""
+        raise _refusal("quantized_call", _QUANTIZE)
+
+    def train_on_batch(self, *args, **kwargs):
+        """Refused: how such a batch was drawn, nobody has said.
+
+        Counted as one more draw of the last `fit`, a batch that was chosen or
+        used twice would pass for a Poisson sample.
+
+        Raises:
+            ValueError: Always.
+        """
+        raise _refusal(
+            "train_on_batch",
+            "its batches have no known sampling. Give `fit` the rows, or a "
+            "`keras.utils.PyDataset` or `tf.data.Dataset` of your batches; it takes "
+            "`max_participations`, and the statement says what was declared",
+        )
+
+
+def check_export_arguments(format, input_signature):
+    """Raises unless `export` was asked for the one form that has a privacy card."""
+    if format != "tf_saved_model":
+        raise ValueError(
+            '`format` must be "tf_saved_model": the privacy card is part of such a '
+            "folder. For another format export the generator alone, "
+            f"`gan.generator.export(filepath, format={format!r})`, and publish "
+            f"`gan.privacy_statement()` beside it. Received: format={format!r}"
+        )
+    if input_signature is not None:
+        raise ValueError(
+            "`input_signature` must be None: the export takes latents, and labels if "
+            "the model is conditional. For a signature of your own use "
+            f"`gan.generator.export`. Received: input_signature={input_signature!r:.80}"
+        )
+
+
+_TWO_LOSSES = (
+    "a GAN has a loss for each of its networks, and rows without targets. "
+    "`compile(loss=...)` chooses the pair, and `evaluate()` gives both on generated "
+    "rows"
+)
+_PRIVATE_METRICS = (
+    "a number computed on real rows would be published without noise. `evaluate()` "
+    "gives losses on generated rows, and `keras_dpgan.evaluation` compares them with "
+    "real ones"
+)
+_QUANTIZE = (
+    "the networks are still trained, in floating point. Quantize a copy of the "
+    "generator: `generator = keras.models.clone_model(gan.generator)`, "
+    "`generator.set_weights(gan.generator.get_weights())`, "
+    '`generator.quantize("int8")`'
+)
+
+
+def _refusal(method, reason):
+    return ValueError(f"`{method}` is not supported: {reason}.")

@@ -1,0 +1,37 @@
+"""A bound on the discriminator's weights, and by it on its slope."""
+
+import keras
+
+
+@keras.saving.register_keras_serializable(package="keras_dpgan")
+class WeightClipping(keras.constraints.Constraint):
+    """Keeps each weight within `[-limit, limit]`.
+
+    It is applied to the discriminator's weights after each of its updates. It
+    bounds the slope; it gives no privacy, which the clipped and noised
+    gradients do. Source: Arjovsky et al. 2017, "Wasserstein GAN", algorithm 1.
+
+    Args:
+        limit: Positive float. Defaults to `0.01`.
+    """
+
+    def __init__(self, limit=0.01) -> None:
+        if limit <= 0:
+            raise ValueError(
+                "`limit` of a weight clipping must be positive. "
+                f"Received: limit={limit}"
+            )
+        self.limit = float(limit)
+
+    def __call__(self, w):
+        return keras.ops.clip(w, -self.limit, self.limit)
+
+    def get_config(self):
+        return {"limit": self.limit}
+
+
+def as_weight_clipping(value):
+    """The `WeightClipping` of a limit; objects and `None` as they are."""
+    if value is None or isinstance(value, WeightClipping):
+        return value
+    return WeightClipping(limit=value)

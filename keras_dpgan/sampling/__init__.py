@@ -1,0 +1,1 @@
+"""How rows are drawn from a generator, by a model and by its export."""
