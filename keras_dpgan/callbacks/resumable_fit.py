@@ -68,7 +68,7 @@ class ResumableFit(keras.callbacks.Callback):
         self._saved_count = None
         if os.path.exists(self.path):
             place = checkpoint.load(self.path, self.model, self._facts)
-            self.model.resume_at(*place)
+            self.model.session.resume_at(*place)
             self._epoch, self._step = place
         else:
             os.makedirs(os.path.dirname(self.path), exist_ok=True)
@@ -79,7 +79,7 @@ class ResumableFit(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         # The last execution of an epoch may have fewer steps than Keras says.
         self._step = min(batch + 1, self.params["steps"] or batch + 1)
-        if self.model.needs_reservation:
+        if self.model.session.needs_reservation:
             self._save()
 
     def on_epoch_end(self, epoch, logs=None):

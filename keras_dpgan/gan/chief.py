@@ -22,8 +22,8 @@ class FollowChief(keras.callbacks.Callback):
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "chief.weights.h5")
             if workers.is_chief(strategy):
-                self.model.open_privacy_entry()
-                checkpoint.save(path, self.model, facts, *self.model.place)
+                self.model.session.open_entry()
+                checkpoint.save(path, self.model, facts, *self.model.session.place)
                 with open(path, "rb") as file:
                     workers.broadcast(strategy, file.read())
                 return
@@ -31,4 +31,4 @@ class FollowChief(keras.callbacks.Callback):
                 file.write(workers.broadcast(strategy, b""))
             self.model.privacy_record.follow_chief()
             place = checkpoint.load(path, self.model, facts)
-        self.model.resume_at(*place)
+        self.model.session.resume_at(*place)

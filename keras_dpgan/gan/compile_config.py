@@ -1,9 +1,24 @@
-"""The optimizers and Keras' own arguments of `compile`, resolved or refused."""
+"""What `compile` was given, resolved or refused."""
+
+import dataclasses
 
 import keras
 
+from keras_dpgan import losses
+from keras_dpgan import privacy
 from keras_dpgan._utils import keras_internals
+from keras_dpgan._utils import validate
+from keras_dpgan.clipping import precision
+from keras_dpgan.distribution import workers
+from keras_dpgan.gan import arbiter
+from keras_dpgan.gan import score_gradients
+from keras_dpgan.gan import validated
+from keras_dpgan.gan.discriminator_steps import AdaptiveDiscriminatorSteps
+from keras_dpgan.gan.train_step import TrainingStep
+from keras_dpgan.losses.gradient_penalty import as_penalty
+from keras_dpgan.losses.weight_clipping import as_weight_clipping
 from keras_dpgan.optimizers import DPOptimizer
+from keras_dpgan.privacy import row_probe
 
 _OF_KERAS = ("run_eagerly", "steps_per_execution", "auto_scale_loss")
 
@@ -26,6 +41,138 @@ _REFUSED = {
         "`learning_rate`s instead"
     ),
 }
+
+
+@dataclasses.dataclass(frozen=True)
+class CompileConfig:
+    """The arguments of one `compile`, of which each has been checked.
+
+    Attributes:
+        d_optimizer: A `DPOptimizer`, or a plain one where `private` is `False`.
+        g_optimizer: A plain Keras optimizer.
+        loss: A name or object of `keras_dpgan.losses`.
+        gradient_penalty: A weight, a `GradientPenalty`, or `None`.
+        weight_clip: A limit, a `WeightClipping`, or `None`.
+        discriminator_steps: Int, or an `AdaptiveDiscriminatorSteps`.
+        engine: String, see `keras_dpgan.clipping.get_engine`.
+        private: Bool.
+        physical_batch_size: Int, or `None`.
+        label_prior: Array of public probabilities, or `None`.
+        condition_prior: Array of public conditions, or `None`.
+        jit_compile: Bool.
+        of_keras: Dict, the other arguments of `keras.Model.compile`.
+    """
+
+    d_optimizer: object
+    g_optimizer: object
+    loss: object
+    gradient_penalty: object
+    weight_clip: object
+    discriminator_steps: object
+    engine: str
+    private: bool
+    physical_batch_size: int | None
+    label_prior: object
+    condition_prior: object
+    jit_compile: bool
+    of_keras: dict
+
+    @classmethod
+    def checked(cls, strategy, d_optimizer, g_optimizer, of_keras, **arguments):
+        """Resolves and checks what can be checked without the networks.
+
+        Args:
+            strategy: The `tf.distribute.Strategy` of the model.
+            d_optimizer: See `DPGAN.compile`.
+            g_optimizer: See there.
+            of_keras: Dict, what `compile` was given beside its own arguments.
+            **arguments: See there.
+
+        Returns:
+            A `CompileConfig`.
+
+        Raises:
+            TypeError: For an argument that there is not.
+            ValueError: For a value that does not fit; names the argument.
+        """
+        workers.check_strategy(strategy)
+        of_keras = check_keras_arguments(of_keras)
+        arguments["jit_compile"] = resolve_jit_compile(arguments["jit_compile"])
+        d_optimizer, g_optimizer = resolve_optimizers(
+            d_optimizer, g_optimizer, arguments["private"]
+        )
+        config = cls(d_optimizer, g_optimizer, of_keras=of_keras, **arguments)
+        _check_noise_source(d_optimizer, config.jit_compile)
+        _check_compilation(config.jit_compile, strategy)
+        _check_slope_bounds(config.gradient_penalty, config.weight_clip)
+        if config.schedule is not None:
+            _check_boundary(losses.get(config.loss))
+        else:
+            validate.check_int(
+                "discriminator_steps", config.discriminator_steps, minimum=1
+            )
+        if config.physical_batch_size is not None:
+            validate.check_int(
+                "physical_batch_size", config.physical_batch_size, minimum=1
+            )
+        return config
+
+    @property
+    def schedule(self):
+        """The `AdaptiveDiscriminatorSteps`, or `None` for a fixed number."""
+        is_adaptive = isinstance(self.discriminator_steps, AdaptiveDiscriminatorSteps)
+        return self.discriminator_steps if is_adaptive else None
+
+    def check_networks(self, discriminator, generator):
+        """Raises a `ValueError` if an optimizer or a network cannot be trained."""
+        check_unused("d_optimizer", self.d_optimizer, discriminator.trainable_variables)
+        check_unused("g_optimizer", self.g_optimizer, generator.trainable_variables)
+        validated.check_trainable(discriminator, generator)
+
+    def training_step(self, discriminator, generation, row_shape):
+        """What training is to do with a batch, with the engine that clips it.
+
+        Args:
+            discriminator: A built `keras.Model`.
+            generation: A `PublicGeneration`.
+            row_shape: Tuple of ints, the shape of a row.
+
+        Returns:
+            A `TrainingStep`.
+
+        Raises:
+            ValueError: If the discriminator, the loss or the penalty would break the
+                guarantee, or if no gradient reaches the rows.
+        """
+        score_gradients.check(discriminator, generation)
+        if self.private:
+            rows = row_probe.random_rows(row_shape)
+            inputs = generation.probe_inputs(discriminator, rows)
+            privacy.validation.check_few_rows(discriminator, inputs)
+        step = TrainingStep(
+            discriminator,
+            generation,
+            self.d_optimizer,
+            _scaled_if_half_precision(self.g_optimizer, generation.generator),
+            losses.resolve(losses.get(self.loss), discriminator),
+            as_penalty(self.gradient_penalty),
+            as_weight_clipping(self.weight_clip),
+        )
+        if self.private:
+            precision.require_full_precision()
+            step.engine = arbiter.choose_engine(
+                step,
+                row_shape,
+                self.engine,
+                self.physical_batch_size,
+                self.jit_compile,
+            )
+        return step
+
+    def to_dict(self):
+        """The arguments as `DPGAN.compile` takes them."""
+        arguments = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        return arguments | arguments.pop("of_keras")
 
 
 def check_keras_arguments(arguments):
@@ -196,3 +343,47 @@ def _innermost(optimizer):
     while hasattr(optimizer, "inner_optimizer"):
         optimizer = optimizer.inner_optimizer
     return optimizer
+
+
+def _check_boundary(loss):
+    if loss.boundary is None:
+        raise ValueError(
+            "`discriminator_steps` can be adaptive where a score says whether a row is "
+            'generated: with loss "non_saturating", "minimax" or "hinge". Received: '
+            f"loss={type(loss).__name__}"
+        )
+
+
+def _check_noise_source(d_optimizer, jit_compile):
+    if jit_compile and getattr(d_optimizer, "noise_source", None) == "secure":
+        raise ValueError(
+            '`jit_compile` must be False with `noise_source="secure"`, whose noise '
+            f"XLA cannot compile. Received: jit_compile={jit_compile}"
+        )
+
+
+def _check_compilation(jit_compile, strategy):
+    if jit_compile and strategy.num_replicas_in_sync > 1:
+        raise ValueError(
+            "`jit_compile` must be False on several replicas: XLA compiles for one "
+            f"device. Received: jit_compile={jit_compile} with "
+            f"{strategy.num_replicas_in_sync} replicas"
+        )
+
+
+def _check_slope_bounds(gradient_penalty, weight_clip):
+    if gradient_penalty is not None and weight_clip is not None:
+        raise ValueError(
+            "Give `gradient_penalty` or `weight_clip`, not both: each bounds the "
+            f"slope. Received: gradient_penalty={gradient_penalty}, "
+            f"weight_clip={weight_clip}"
+        )
+
+
+def _scaled_if_half_precision(g_optimizer, generator):
+    """The generator's loss scale may be dynamic: it sees public numbers only."""
+    if generator.compute_dtype != "float16":
+        return g_optimizer
+    if isinstance(g_optimizer, keras.optimizers.LossScaleOptimizer):
+        return g_optimizer
+    return keras.optimizers.LossScaleOptimizer(g_optimizer)

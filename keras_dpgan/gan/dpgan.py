@@ -1,48 +1,25 @@
 """A generative adversarial network that is trained with differential privacy."""
 
-import math
 import random
-import types
 
 import keras
 import tensorflow as tf
 
-from keras_dpgan import export
-from keras_dpgan import losses
-from keras_dpgan import privacy
-from keras_dpgan._utils import keras_internals
 from keras_dpgan._utils import read_only
-from keras_dpgan._utils import validate
-from keras_dpgan.clipping import precision
-from keras_dpgan.data.padding import PaddedDataset
-from keras_dpgan.data.remote import RemoteRecords
-from keras_dpgan.data.repeats import may_repeat_in_a_batch
 from keras_dpgan.distribution import workers
-from keras_dpgan.gan import arbiter
-from keras_dpgan.gan import checkpoint
-from keras_dpgan.gan import compile_config
 from keras_dpgan.gan import fit_arguments
 from keras_dpgan.gan import fit_data
 from keras_dpgan.gan import network_inputs
 from keras_dpgan.gan import networks
-from keras_dpgan.gan import score_gradients
-from keras_dpgan.gan import statement_notes
 from keras_dpgan.gan import validated
-from keras_dpgan.gan.chief import FollowChief
-from keras_dpgan.gan.discriminator_steps import AdaptiveDiscriminatorSteps
+from keras_dpgan.gan.alternation import Alternation
+from keras_dpgan.gan.compile_config import CompileConfig
+from keras_dpgan.gan.fit_session import FitSession
 from keras_dpgan.gan.generation import PublicGeneration
 from keras_dpgan.gan.keras_methods import KerasMethods
-from keras_dpgan.gan.keras_methods import check_export_arguments
-from keras_dpgan.gan.reservations import Reservations
-from keras_dpgan.gan.train_step import TrainingStep
-from keras_dpgan.gan.training_limits import TrainingLimits
-from keras_dpgan.losses.gradient_penalty import as_penalty
-from keras_dpgan.losses.weight_clipping import as_weight_clipping
-from keras_dpgan.mechanisms import noise
+from keras_dpgan.gan.privacy_methods import PrivacyMethods
 from keras_dpgan.models.output_range import output_range
 from keras_dpgan.optimizers.optimizer_pair import OptimizerPair
-from keras_dpgan.privacy import origins
-from keras_dpgan.privacy import row_probe
 from keras_dpgan.privacy.privacy_record import PrivacyRecord
 from keras_dpgan.sampling import conditions
 from keras_dpgan.sampling import randomness
@@ -52,7 +29,7 @@ _EVALUATION_ROWS = 256
 
 
 @keras.saving.register_keras_serializable(package="keras_dpgan")
-class DPGAN(read_only.ReadOnly, KerasMethods):
+class DPGAN(read_only.ReadOnly, PrivacyMethods, KerasMethods):
     """A GAN whose generator may be published.
 
     The discriminator learns from private records through clipped and noised
@@ -127,21 +104,17 @@ class DPGAN(read_only.ReadOnly, KerasMethods):
         vector = self.generation.vector_condition
         self.condition_shape = None if vector is None else vector.shape
         self.private = True
-        self.ledger = None
         self.initial_epoch = 0
         self.privacy_record = PrivacyRecord(name="privacy_record")
         self.privacy_record.watch([discriminator, generator])
-        self._limits = TrainingLimits()
-        self._reservations = None
-        self._training_data = None
-        self._entry = None
+        self.session = FitSession(self)
         self._delta = None
-        self._compile_arguments = None
+        self.compile_config = None
         self.g_loss_metric = keras.metrics.Mean(name="g_loss")
         self.d_loss_fake_metric = keras.metrics.Mean(name="d_loss_fake")
         # Of public draws. Keras' own seeds come from there, too:
         # `keras.utils.set_random_seed` fixes them.
-        self._public_seed = random.randrange(2**31)
+        self.public_seed = random.randrange(2**31)
         self.built = True
 
     def call(self, inputs, training=None):
@@ -201,78 +174,41 @@ class DPGAN(read_only.ReadOnly, KerasMethods):
                 and a weight clip are given, or if the discriminator has a layer
                 that would break the guarantee.
         """
-        workers.check_strategy(self.distribute_strategy)
-        kwargs = compile_config.check_keras_arguments(kwargs)
-        jit_compile = compile_config.resolve_jit_compile(jit_compile)
-        d_optimizer, g_optimizer = compile_config.resolve_optimizers(
-            d_optimizer, g_optimizer, private
+        config = CompileConfig.checked(
+            self.distribute_strategy,
+            d_optimizer,
+            g_optimizer,
+            loss=loss,
+            gradient_penalty=gradient_penalty,
+            weight_clip=weight_clip,
+            discriminator_steps=discriminator_steps,
+            engine=engine,
+            private=private,
+            physical_batch_size=physical_batch_size,
+            label_prior=label_prior,
+            condition_prior=condition_prior,
+            jit_compile=jit_compile,
+            of_keras=kwargs,
         )
-        compile_config.check_unused(
-            "d_optimizer", d_optimizer, self.discriminator.trainable_variables
-        )
-        compile_config.check_unused(
-            "g_optimizer", g_optimizer, self.generator.trainable_variables
-        )
-        _check_noise_source(d_optimizer, jit_compile)
-        _check_compilation(jit_compile, self.distribute_strategy)
-        _check_slope_bounds(gradient_penalty, weight_clip)
-        is_adaptive = isinstance(discriminator_steps, AdaptiveDiscriminatorSteps)
-        if is_adaptive:
-            _check_boundary(losses.get(loss))
-        else:
-            validate.check_int("discriminator_steps", discriminator_steps, minimum=1)
-        if physical_batch_size is not None:
-            validate.check_int("physical_batch_size", physical_batch_size, minimum=1)
-        validated.check_trainable(self.discriminator, self.generator)
+        config.check_networks(self.discriminator, self.generator)
         condition = conditions.with_prior(
             self.generation.condition, label_prior, condition_prior
         )
         generation = PublicGeneration(
             self.generator, self.generation.latent_shape, condition
         )
-        score_gradients.check(self.discriminator, generation)
-        if private:
-            rows = row_probe.random_rows(self.row_shape)
-            inputs = generation.probe_inputs(self.discriminator, rows)
-            privacy.validation.check_few_rows(self.discriminator, inputs)
-        step = TrainingStep(
-            self.discriminator,
-            generation,
-            d_optimizer,
-            _scaled_if_half_precision(g_optimizer, self.generator),
-            losses.resolve(losses.get(loss), self.discriminator),
-            as_penalty(gradient_penalty),
-            as_weight_clipping(weight_clip),
+        step = config.training_step(self.discriminator, generation, self.row_shape)
+        super().compile(
+            optimizer=None,
+            loss=None,
+            jit_compile=config.jit_compile,
+            **config.of_keras,
         )
-        if private:
-            precision.require_full_precision()
-            step.engine = arbiter.choose_engine(
-                step, self.row_shape, engine, physical_batch_size, jit_compile
-            )
-        # Keras would track a plain dict, and save its optimizers a second time.
-        self._compile_arguments = types.MappingProxyType(
-            {
-                "d_optimizer": d_optimizer,
-                "g_optimizer": g_optimizer,
-                "loss": loss,
-                "gradient_penalty": gradient_penalty,
-                "weight_clip": weight_clip,
-                "discriminator_steps": discriminator_steps,
-                "engine": engine,
-                "private": private,
-                "physical_batch_size": physical_batch_size,
-                "label_prior": label_prior,
-                "condition_prior": condition_prior,
-                "jit_compile": jit_compile,
-                **kwargs,
-            }
-        )
-        super().compile(optimizer=None, loss=None, jit_compile=jit_compile, **kwargs)
+        self.compile_config = config
         self.loss = loss
         self.private = private
         self.discriminator_steps = discriminator_steps
-        self._schedule = discriminator_steps if is_adaptive else None
-        self.d_optimizer = d_optimizer
+        self.d_optimizer = step.d_optimizer
         self.g_optimizer = step.g_optimizer
         # Built here: a weight file loaded into an optimizer that is not built
         # leaves its counters at zero.
@@ -280,15 +216,15 @@ class DPGAN(read_only.ReadOnly, KerasMethods):
         self.g_optimizer.build(self.generator.trainable_variables)
         self.optimizer = OptimizerPair(self.d_optimizer, self.g_optimizer)
         self.generation = generation
-        self._step = step
-        self._validated = validated.Validated(self, self._step)
-        self._count_label_prior(label_prior)
+        self.alternation = Alternation(self, step, config.schedule)
+        self._validated = validated.Validated(self, step)
+        self.count_label_prior(label_prior)
         self.reset_metrics()
 
     def get_compile_config(self):
-        if self._compile_arguments is None:
+        if self.compile_config is None:
             return None  # As Keras has it: the model is saved uncompiled.
-        return keras.saving.serialize_keras_object(dict(self._compile_arguments))
+        return keras.saving.serialize_keras_object(self.compile_config.to_dict())
 
     def compile_from_config(self, config):
         self.compile(**keras.saving.deserialize_keras_object(config))
@@ -368,8 +304,8 @@ class DPGAN(read_only.ReadOnly, KerasMethods):
             class_weight,
             sample_weight,
             validation_batch_size,
+            callbacks,
         )
-        _check_callbacks(callbacks)
         data = fit_data.from_fit_arguments(
             x,
             y,
@@ -383,13 +319,14 @@ class DPGAN(read_only.ReadOnly, KerasMethods):
             self.generation.vector_condition,
         )
         with workers.explained_losses(self.distribute_strategy):
-            data = self._use(data, ledger)
+            self._validated.check()
+            data = self.session.begin(data, ledger)
             self.initial_epoch = initial_epoch
             history = super().fit(
                 data.batches,
                 epochs=epochs,
                 verbose=verbose,
-                callbacks=self._callbacks(callbacks),
+                callbacks=self.session.callbacks(callbacks),
                 validation_data=validation_data,
                 initial_epoch=initial_epoch,
                 steps_per_epoch=data.steps_per_epoch,
@@ -398,264 +335,32 @@ class DPGAN(read_only.ReadOnly, KerasMethods):
                 validation_freq=validation_freq,
                 shuffle=False,
             )
-        if data.hidden is not None:
-            data.pass_over(epochs - initial_epoch)
-        if ledger is not None:
-            self._reservations.release()
+        self.session.end(epochs - initial_epoch)
         self.optimizer.finalize(
             self.discriminator.trainable_variables, self.generator.trainable_variables
         )
         self.privacy_record.note()
         return history
 
-    def _callbacks(self, callbacks):
-        callbacks = [_OpenPrivacyEntry(), *(callbacks or [])]
-        if workers.are_several(self.distribute_strategy):
-            callbacks.append(FollowChief())
-        return callbacks
-
-    def _use(self, data, ledger):
-        """Makes the public facts about `data` those of the updates to come.
-
-        Returns:
-            The data in the form that the devices need.
-        """
-        self._validated.check()
-        if ledger is not None:
-            self._check_ledger(ledger)
-        if self._training_data is not None and (
-            data.expected_batch_size != self._training_data.expected_batch_size
-        ):
-            self.train_function = None  # Traced for other shapes.
-        self._entry = self._history_entry(data)
-        multiple = self._row_multiple(data) if self.jit_compile else 1
-        self._training_data = fit_data.for_devices(
-            data, self.distribute_strategy, multiple
-        )
-        if workers.are_several(self.distribute_strategy):
-            self._check_workers(self._training_data)
-        self.ledger = ledger
-        self._limits.begin()
-        # Keras keeps it from a `fit` that was resumed.
-        keras_internals.set_initial_epoch(self, None)
-        self._reservations = None
-        if ledger is not None:
-            self._reservations = Reservations(ledger, self.privacy_record, self._limits)
-        return self._training_data
-
-    def _check_workers(self, data):
-        """Checks that several workers are about to do the same."""
-        if tf.distribute.has_strategy():
-            raise ValueError(
-                "Call `fit` outside of the scope of a strategy of several workers, in "
-                "which the chief would wait for the others whenever it saves "
-                "something. Build and compile the model in the scope."
-            )
-        strategy = self.distribute_strategy
-        facts = {
-            **checkpoint.facts_of(self),
-            "privacy facts": self._entry.to_dict(),
-            "num_examples": data.num_examples,
-            "expected_batch_size": data.expected_batch_size,
-            "steps_per_epoch": data.steps_per_epoch,
-            "steps_per_execution": self.steps_per_execution,
-            "replicas in a worker": workers.num_local_replicas(strategy),
-        }
-        workers.check_equal(strategy, facts)
-
-    def _check_ledger(self, ledger):
-        if not workers.is_chief(self.distribute_strategy):
-            raise ValueError(
-                "`ledger` must be None in a worker that is not the chief: one "
-                "process counts the updates, which all make together. Write "
-                "`ledger=Ledger(...) if distribution.is_chief(strategy) else "
-                f"None`. Received: ledger={type(ledger).__name__}"
-            )
-        if not self.private or not isinstance(ledger, privacy.Ledger):
-            raise ValueError(
-                "`ledger` must be a `keras_dpgan.privacy.Ledger`, and goes with "
-                f"private training alone. Received: ledger of type "
-                f"{type(ledger).__name__}, private={self.private}"
-            )
-
-    def open_privacy_entry(self):
-        """Counts updates under the facts of the running `fit`.
-
-        Called before updates are made; does something for the first, and when
-        weights have been loaded: what came with them may have been made under
-        other facts, or under less of the ledger.
-        """
-        if self.privacy_record.entry is self._entry:
-            return
-        if self.ledger is None and self._lacks_ledger():
-            raise ValueError(
-                "This model's updates are kept in a ledger, and `fit` was given "
-                "none, so that further ones would be missing there. Give `fit` the "
-                "`ledger`. For other data start anew, with networks that were not "
-                "trained."
-            )
-        self.privacy_record.open(self._entry)
-        self.privacy_record.num_examples = self._training_data.num_examples
-        if self._reservations is not None:
-            self._reservations.agree()
-        self._update_epsilon_curve()
-
-    def _lacks_ledger(self):
-        is_chief = workers.is_chief(self.distribute_strategy)
-        return is_chief and self.privacy_record.ledger_head is not None
-
-    @property
-    def needs_reservation(self):
-        """Whether the next step has to wait for its entry in the ledger."""
-        if self._reservations is None:
-            return False
-        return self._reservations.are_used_up(self.steps_per_execution)
-
-    def resume_at(self, epoch, step):
-        """Makes the `fit` that is about to begin start in the middle.
-
-        Args:
-            epoch: Int, the first epoch.
-            step: Int, the steps of that epoch that are passed over.
-        """
-        keras_internals.set_initial_epoch(self, epoch)
-        self._limits.skip(step)
-        self._training_data.pass_over(epoch)
-
-    @property
-    def place(self):
-        """Where the `fit` that is about to begin starts: what `resume_at` takes."""
-        epoch = keras_internals.resumed_epoch(self) or 0
-        return epoch, self._limits.num_steps_to_skip
-
     def make_train_function(self, force=False):
         """Lets no step run before its updates are counted."""
         if self.train_function is not None and not force:
             return
         super().make_train_function(force)
-        run_steps = self.train_function
-
-        def count_and_run_steps(iterator):
-            self.open_privacy_entry()
-            if self._reservations is not None:
-                self._reservations.reserve(self.steps_per_execution)
-            noise.renew_after_fork()
-            return run_steps(iterator)
-
-        self.train_function = count_and_run_steps
-
-    def _history_entry(self, data):
-        if not self.private:
-            # On record, too: a later `compile` must not forget it.
-            return privacy.HistoryEntry(mechanism="gaussian", noise_multiplier=0.0)
-        if isinstance(data.batches, RemoteRecords) and data.batches.entry is not None:
-            return data.batches.entry
-        return privacy.HistoryEntry(
-            mechanism=self.d_optimizer.mechanism.name,
-            noise_multiplier=self.d_optimizer.noise_multiplier,
-            clipped_count_stddev=self.d_optimizer.mechanism.clipped_count_stddev,
-            sampling_probability=data.sampling_probability,
-            max_participations=data.max_participations,
-            seeded_sampling=data.seeded,
-            insecure_noise=self.d_optimizer.has_insecure_noise,
-        )
-
-    def _row_multiple(self, data):
-        """What the number of rows of a batch has to be divisible by."""
-        expected = data.expected_batch_size
-        # Four standard deviations of a Poisson draw: longer ones are rare, and
-        # cost a compilation, no record.
-        return math.ceil(expected + 4.0 * math.sqrt(expected))
+        self.train_function = self.session.counted(self.train_function)
 
     def train_step(self, data):
-        """One discriminator update and, when due, one generator step.
-
-        Both are gated in cross-replica context: a replica cannot merge inside
-        a `tf.cond` of its own.
-        """
+        """One discriminator update and, when due, one generator step."""
         # Where it is traced, and in eager mode each time: what runs is what was
         # validated.
         self._validated.check()
-        rows, labels, mask = self._unpack(data)
-        tf.distribute.get_replica_context().merge_call(
-            self._train_step_of_all_replicas, args=(rows, labels, mask)
-        )
+        self.alternation.run(data)
         return self._logs()
-
-    def _train_step_of_all_replicas(self, strategy, *batch):
-        run = strategy.extended.call_for_each_replica
-
-        def update():
-            run(self._update_discriminator, args=batch)
-            tf.cond(self._generator_is_due(), generate, _nothing)
-            return _nothing()
-
-        def generate():
-            run(self._update_generator)
-            return _nothing()
-
-        tf.cond(self._limits.take_step(self._count()), update, _nothing)
-
-    def _generator_is_due(self):
-        if self._schedule is not None:
-            return self._schedule.is_due(self._count())
-        return tf.equal(self._count() % self.discriminator_steps, 0)
-
-    def _update_discriminator(self, rows, labels, mask):
-        expected = self._training_data.expected_batch_size
-        draws = self._draws(randomness.DISCRIMINATOR)
-        batches = self._training_data.batches
-        if isinstance(batches, RemoteRecords):
-            batches.update_discriminator(self._step, self._count(), draws)
-        else:
-            self._step.update_discriminator(rows, labels, mask, expected, draws)
-        self.privacy_record.num_discriminator_updates.assign_add(1)
-
-    def _update_generator(self):
-        expected = self._training_data.expected_batch_size
-        draws = self._draws(randomness.GENERATOR)
-        g_loss, d_loss_fake, scores = self._step.update_generator(expected, draws)
-        if self._schedule is not None:
-            is_told = scores < self._step.loss.boundary
-            self._schedule.observe(is_told, self._count())
-        self.g_loss_metric.update_state(g_loss)
-        self.d_loss_fake_metric.update_state(d_loss_fake)
-
-    def _draws(self, purpose):
-        return PublicDraws(self._public_seed, self._count(), purpose)
-
-    def _count(self):
-        return tf.convert_to_tensor(self.privacy_record.num_discriminator_updates.value)
-
-    def _unpack(self, data):
-        """Rows, labels and mask of a batch; the latter two may be `None`."""
-        rows, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
-        padded = isinstance(self._training_data.batches, PaddedDataset)
-        if weights is not None and not padded:
-            raise ValueError(fit_arguments.SAMPLE_WEIGHT)
-        mask = None if weights is None else weights > 0
-        condition = self.generation.condition
-        if condition is None:
-            return rows, None, mask
-        if labels is None:
-            raise ValueError(
-                "A conditional model needs labels: give `fit` `x` and `y`, or "
-                "batches of `(x, y)`."
-            )
-        if isinstance(condition, conditions.VectorCondition):
-            return rows, condition.of_batch(labels), mask
-        labels = tf.reshape(labels, [-1])
-        # Of a data set only the first batch was looked at. A record whose label is
-        # out of range counts as absent, whatever class its fake is taken from.
-        if self._training_data.sampling_probability is None:
-            in_range = condition.is_in_range(labels)
-            mask = in_range if mask is None else mask & in_range
-        return rows, condition.of_batch(labels), mask
 
     def _logs(self):
         logs = {m.name: m.result() for m in self.metrics}
         if self.private:
-            logs["epsilon"] = self._limits.epsilon(self._count())
+            logs["epsilon"] = self.session.limits.epsilon(self.alternation.count())
         return self._reducible(logs)
 
     def _reducible(self, logs):
@@ -668,63 +373,14 @@ class DPGAN(read_only.ReadOnly, KerasMethods):
         """Public numbers only: `data` is not looked at."""
         del data
         number = tf.random.uniform((), maxval=tf.int64.max, dtype=tf.int64)
-        draws = PublicDraws(self._public_seed, number, randomness.EVALUATION)
+        draws = PublicDraws(self.public_seed, number, randomness.EVALUATION)
         labels = self.generation.labels(_EVALUATION_ROWS, draws)
-        g_loss, d_loss_fake, _ = self._step.public_losses(
+        g_loss, d_loss_fake, _ = self.alternation.step.public_losses(
             _EVALUATION_ROWS, labels, False, draws
         )
         self.g_loss_metric.update_state(g_loss)
         self.d_loss_fake_metric.update_state(d_loss_fake)
         return self._reducible({m.name: m.result() for m in self.metrics})
-
-    def evaluate(
-        self,
-        x=None,
-        y=None,
-        batch_size=None,
-        verbose="auto",
-        sample_weight=None,
-        steps=None,
-        callbacks=None,
-        return_dict=False,
-        **kwargs,
-    ):
-        """Losses on fresh generated rows: numbers that may be published.
-
-        Nothing is computed on `x`, `y` and `sample_weight`; they are taken so that
-        Keras' workflows run as they are.
-
-        Args:
-            x: Ignored, but for the number of its batches. Defaults to `None`.
-            y: Ignored.
-            batch_size: As in `keras.Model.evaluate`.
-            verbose: As in `keras.Model.evaluate`.
-            sample_weight: Ignored.
-            steps: Int, batches of generated rows. Defaults to 10 without `x`.
-            callbacks: As in `keras.Model.evaluate`.
-            return_dict: As in `keras.Model.evaluate`.
-            **kwargs: What Keras' `fit` adds.
-
-        Returns:
-            As `keras.Model.evaluate`: `g_loss` and `d_loss_fake`.
-        """
-        for name, value in (("batch_size", batch_size), ("steps", steps)):
-            if value is not None:
-                validate.check_int(name, value, minimum=1)
-        if x is None and not kwargs.get("_use_cached_eval_dataset"):
-            x = tf.data.Dataset.range(steps or 10).batch(1)
-            y = batch_size = sample_weight = steps = None
-        return super().evaluate(
-            x,
-            y,
-            batch_size=batch_size,
-            verbose=verbose,
-            sample_weight=sample_weight,
-            steps=steps,
-            callbacks=callbacks,
-            return_dict=return_dict,
-            **kwargs,
-        )
 
     @property
     def metrics(self):
@@ -751,250 +407,12 @@ class DPGAN(read_only.ReadOnly, KerasMethods):
         """
         return self.generation.sample(n, labels, seed)
 
-    def privacy_card(
-        self,
-        dataset_name=None,
-        include_num_examples=False,
-        preprocessing=None,
-        justification=None,
-    ):
-        """What publishing the generator can reveal, for machines to read.
-
-        Args:
-            dataset_name: String, the name of the training data, if it may be
-                published. Defaults to `None`.
-            include_num_examples: Whether the number of rows may be published.
-                Defaults to `False`.
-            preprocessing: String, what was done to the data before training, as it
-                may be published. Defaults to `None`: not said.
-            justification: String, why epsilon, delta and the unit were chosen.
-                Defaults to `None`: not said.
-
-        Returns:
-            A dict of JSON values, in the form of
-            `keras_dpgan.export.card_schema()`.
-        """
-        return export.make_card(
-            self,
-            output_range(self.generator),
-            dataset_name,
-            include_num_examples,
-            preprocessing,
-            justification,
-        )
-
-    def export(
-        self,
-        filepath,
-        format="tf_saved_model",
-        verbose=None,
-        input_signature=None,
-        *,
-        overwrite=False,
-        dataset_name=None,
-        include_num_examples=False,
-        preprocessing=None,
-        justification=None,
-    ):
-        """Writes the generator, alone, as a SavedModel with its privacy card.
-
-        `hub.load`, `hub.KerasLayer`, `tf.saved_model.load` and
-        `keras.layers.TFSMLayer` load it, TensorFlow Serving serves it, and
-        `keras_dpgan.export.load` draws from it. For other formats see
-        `gan.generator.export`.
-
-        Args:
-            filepath: The folder to make: a SavedModel, `privacy.json` and a
-                `README.md`.
-            format: Only Keras' default, `"tf_saved_model"`.
-            verbose: Whether a line says where the export is. Defaults to `None`:
-                none does.
-            input_signature: Only `None`: latents, and labels if there are any.
-            overwrite: Whether an export that is there is replaced, once the new
-                one is complete. Defaults to `False`.
-            dataset_name: As in `privacy_card`.
-            include_num_examples: As in `privacy_card`.
-            preprocessing: As in `privacy_card`.
-            justification: As in `privacy_card`.
-
-        Raises:
-            FileExistsError: If `filepath` exists and `overwrite` is `False`, or
-                if it is no export.
-            ValueError: For another format or signature.
-        """
-        check_export_arguments(format, input_signature)
-        card = self.privacy_card(
-            dataset_name, include_num_examples, preprocessing, justification
-        )
-        export.export_generator(self.generation, card, filepath, overwrite)
-        if verbose:
-            print(f"Saved the generator and its privacy card at '{filepath}'.")
-
     @property
     def training_step(self):
         """The `TrainingStep` of the last `compile`, for who trains in parts."""
         self._assert_compile_called("training_step")
         self._validated.check()
-        return self._step
-
-    @property
-    def num_discriminator_updates(self):
-        """Updates made with the present optimizer and data, an int."""
-        return int(self.privacy_record.num_discriminator_updates.numpy())
-
-    @property
-    def max_discriminator_updates(self):
-        """The count at which updates stop inside the graph; `None`: no limit."""
-        return self._limits.max_updates
-
-    @max_discriminator_updates.setter
-    def max_discriminator_updates(self, value):
-        if value is not None:
-            validate.check_int("max_discriminator_updates", value, minimum=0)
-        self._limits.set_max_updates(value)
-
-    @property
-    def privacy_history(self):
-        """The `privacy.PrivacyHistory` of all updates that made these weights."""
-        return self.privacy_record.history()
-
-    def count_release(self, entry):
-        """Counts a release of the private data that the networks were made from.
-
-        What this process has released counts by itself where a model is made from it:
-        a mixture, a label prior. This is for a release of your own, or one that
-        another process has made. Counted a second time is only what nobody can tell
-        to be the same. Not for one that a `privacy.Ledger` has entered, if `fit` is
-        given that ledger.
-
-        Args:
-            entry: The `privacy.HistoryEntry` that came with the release.
-
-        Raises:
-            ValueError: If `entry` is something else.
-        """
-        if not isinstance(entry, privacy.HistoryEntry):
-            raise ValueError(
-                "`entry` must be the `privacy.HistoryEntry` of a release. Received: "
-                f"entry={entry!r}"
-            )
-        origin = origins.release_of(entry)
-        if origin is None:
-            self.privacy_record.add_release(entry)
-        else:
-            self.privacy_record.absorb(origin)
-
-    def _count_label_prior(self, label_prior):
-        """Counts a label prior that was released from private labels."""
-        if label_prior is not None:
-            for origin in origins.find([origins.prior_digest(label_prior)]):
-                self.privacy_record.absorb(origin)
-
-    @property
-    def num_examples(self):
-        """The number of rows given to `fit`, public; `None` if not known."""
-        if self._training_data is not None:
-            return self._training_data.num_examples
-        return self.privacy_record.num_examples
-
-    @property
-    def delta(self):
-        """The delta at which `epsilon` is logged.
-
-        Set by hand or by `callbacks.EpsilonTracker`; otherwise the largest power
-        of ten below 1/n, and 1e-5 where n is not known.
-        """
-        if self._delta is not None:
-            return self._delta
-        return default_delta(self.num_examples)
-
-    @delta.setter
-    def delta(self, value):
-        validate.check_delta(value)
-        self._delta = value
-        if self.privacy_record.entry is not None:
-            self._update_epsilon_curve()
-
-    def _update_epsilon_curve(self):
-        record = self.privacy_record
-        self._limits.set_curve(
-            privacy.EpsilonCurve(record.closed_history, record.entry, self.delta)
-        )
-
-    def epsilon(self, delta=None, accountant="pld"):
-        """Epsilon of all updates so far.
-
-        Args:
-            delta: Float in (0, 1). Defaults to `self.delta`.
-            accountant: `"pld"` or `"rdp"`. Defaults to `"pld"`.
-
-        Returns:
-            Float.
-        """
-        delta = self.delta if delta is None else delta
-        return privacy.epsilon(self.privacy_history, delta, accountant)
-
-    def set_weights(self, weights):
-        """Sets weights; the count of updates never goes down by it.
-
-        Updates that were made stay made, also where `EarlyStopping` restores the
-        weights of an earlier epoch.
-        """
-        made = self.num_discriminator_updates
-        super().set_weights(weights)
-        self._count_at_least(made)
-
-    def set_state_tree(self, state_tree):
-        """Sets weights and optimizers; the count of updates never goes down by it."""
-        made = self.num_discriminator_updates
-        super().set_state_tree(state_tree)
-        self._count_at_least(made)
-
-    def _count_at_least(self, made):
-        counter = self.privacy_record.num_discriminator_updates
-        counter.assign(max(made, int(counter.numpy())))
-
-    def privacy_statement(self, delta=None, accountant="pld", max_records_per_person=1):
-        """States what the updates so far guarantee, in words and as JSON.
-
-        Args:
-            delta: Float in (0, 1). Defaults to `self.delta`.
-            accountant: `"pld"` or `"rdp"`. Defaults to `"pld"`.
-            max_records_per_person: Int: states the guarantee also for a person
-                with up to so many rows. Defaults to 1.
-
-        Returns:
-            A `privacy.PrivacyStatement`: `str()` gives words, `to_dict()` JSON.
-        """
-        clip = None
-        if self.private and self.compiled:
-            clip = float(self.d_optimizer.l2_norm_clip)
-        return privacy.privacy_statement(
-            self.privacy_history,
-            self.delta if delta is None else delta,
-            num_examples=self.num_examples,
-            l2_norm_clip=clip,
-            accountant=accountant,
-            max_records_per_person=max_records_per_person,
-            private=self.private,
-            notes=(
-                *self._data_notes(),
-                *statement_notes.write(
-                    self.privacy_record, self.ledger, self._limits.num_unused
-                ),
-            ),
-        )
-
-    def _data_notes(self):
-        """What the data themselves have to say first."""
-        batches = self._training_data and self._training_data.batches
-        if may_repeat_in_a_batch(batches):
-            return (
-                "A ROW MAY BE TWICE IN A BATCH: the data set repeats or mixes rows "
-                "before it batches them, and epsilon counts each row once in a batch. "
-                "Call `batch` before `repeat`.",
-            )
-        return batches.statement_notes if isinstance(batches, RemoteRecords) else ()
+        return self.alternation.step
 
     def get_config(self):
         return {
@@ -1014,82 +432,3 @@ class DPGAN(read_only.ReadOnly, KerasMethods):
                 config[network], custom_objects=custom_objects
             )
         return cls(**config)
-
-
-class _OpenPrivacyEntry(keras.callbacks.Callback):
-    """Opens the history's entry once all callbacks have begun.
-
-    `BackupAndRestore` loads a history while `fit` begins; what it loads may have
-    been made under other facts.
-    """
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.model.open_privacy_entry()
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.model.privacy_record.note()
-
-
-def default_delta(num_examples):
-    """The largest power of ten below 1/n; 1e-5 where n is not known."""
-    if not num_examples:
-        return 1e-5
-    return 10.0 ** -(math.floor(math.log10(num_examples)) + 1)
-
-
-def _check_boundary(loss):
-    if loss.boundary is None:
-        raise ValueError(
-            "`discriminator_steps` can be adaptive where a score says whether a row is "
-            'generated: with loss "non_saturating", "minimax" or "hinge". Received: '
-            f"loss={type(loss).__name__}"
-        )
-
-
-def _check_noise_source(d_optimizer, jit_compile):
-    if jit_compile and getattr(d_optimizer, "noise_source", None) == "secure":
-        raise ValueError(
-            '`jit_compile` must be False with `noise_source="secure"`, whose noise '
-            f"XLA cannot compile. Received: jit_compile={jit_compile}"
-        )
-
-
-def _check_compilation(jit_compile, strategy):
-    if jit_compile and strategy.num_replicas_in_sync > 1:
-        raise ValueError(
-            "`jit_compile` must be False on several replicas: XLA compiles for one "
-            f"device. Received: jit_compile={jit_compile} with "
-            f"{strategy.num_replicas_in_sync} replicas"
-        )
-
-
-def _check_callbacks(callbacks):
-    if any(isinstance(c, keras.callbacks.TerminateOnNaN) for c in callbacks or []):
-        raise ValueError(
-            "`TerminateOnNaN` watches a log named `loss`, which a GAN has not: it "
-            "would never stop. Watch `g_loss`, as in `keras.callbacks.LambdaCallback("
-            "on_train_batch_end=lambda batch, logs: setattr(gan, 'stop_training', "
-            "not math.isfinite(logs['g_loss'])))`."
-        )
-
-
-def _check_slope_bounds(gradient_penalty, weight_clip):
-    if gradient_penalty is not None and weight_clip is not None:
-        raise ValueError(
-            "Give `gradient_penalty` or `weight_clip`, not both: each bounds the "
-            f"slope. Received: gradient_penalty={gradient_penalty}, "
-            f"weight_clip={weight_clip}"
-        )
-
-
-def _scaled_if_half_precision(g_optimizer, generator):
-    """The generator's loss scale may be dynamic: it sees public numbers only."""
-    if generator.compute_dtype != "float16":
-        return g_optimizer
-    if isinstance(g_optimizer, keras.optimizers.LossScaleOptimizer):
-        return g_optimizer
-    return keras.optimizers.LossScaleOptimizer(g_optimizer)
-
-
-def _nothing():
-    return tf.constant(0)

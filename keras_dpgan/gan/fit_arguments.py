@@ -1,10 +1,17 @@
 """Arguments of `keras.Model.fit` that a privately trained GAN cannot follow."""
 
+import keras
+
 from keras_dpgan._utils import validate
 
 
 def check(
-    validation_split, shuffle, class_weight, sample_weight, validation_batch_size
+    validation_split,
+    shuffle,
+    class_weight,
+    sample_weight,
+    validation_batch_size,
+    callbacks,
 ):
     """Raises with the reason for what `fit` takes from Keras and cannot do.
 
@@ -14,6 +21,7 @@ def check(
         class_weight: Only `None`.
         sample_weight: Only `None`.
         validation_batch_size: Positive int, or `None`.
+        callbacks: List of callbacks, or `None`.
 
     Raises:
         ValueError: For any other value; says what to do instead.
@@ -42,6 +50,17 @@ def check(
         raise ValueError(SAMPLE_WEIGHT)
     if validation_batch_size is not None:
         validate.check_int("validation_batch_size", validation_batch_size, minimum=1)
+    _check_callbacks(callbacks)
+
+
+def _check_callbacks(callbacks):
+    if any(isinstance(c, keras.callbacks.TerminateOnNaN) for c in callbacks or []):
+        raise ValueError(
+            "`TerminateOnNaN` watches a log named `loss`, which a GAN has not: it "
+            "would never stop. Watch `g_loss`, as in `keras.callbacks.LambdaCallback("
+            "on_train_batch_end=lambda batch, logs: setattr(gan, 'stop_training', "
+            "not math.isfinite(logs['g_loss'])))`."
+        )
 
 
 SAMPLE_WEIGHT = (

@@ -1,6 +1,9 @@
 """What the methods of `keras.Model` mean for a GAN, and why some have no meaning."""
 
+import tensorflow as tf
+
 from keras_dpgan._utils import keras_internals
+from keras_dpgan._utils import validate
 
 
 class KerasMethods(keras_internals.BuiltTrainer):
@@ -30,6 +33,75 @@ class KerasMethods(keras_internals.BuiltTrainer):
                 f"Received: filepath={str(filepath)!r}"
             )
         return super().save(filepath, overwrite=overwrite, zipped=zipped, **kwargs)
+
+    def evaluate(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        verbose="auto",
+        sample_weight=None,
+        steps=None,
+        callbacks=None,
+        return_dict=False,
+        **kwargs,
+    ):
+        """Losses on fresh generated rows: numbers that may be published.
+
+        Nothing is computed on `x`, `y` and `sample_weight`; they are taken so that
+        Keras' workflows run as they are.
+
+        Args:
+            x: Ignored, but for the number of its batches. Defaults to `None`.
+            y: Ignored.
+            batch_size: As in `keras.Model.evaluate`.
+            verbose: As in `keras.Model.evaluate`.
+            sample_weight: Ignored.
+            steps: Int, batches of generated rows. Defaults to 10 without `x`.
+            callbacks: As in `keras.Model.evaluate`.
+            return_dict: As in `keras.Model.evaluate`.
+            **kwargs: What Keras' `fit` adds.
+
+        Returns:
+            As `keras.Model.evaluate`: `g_loss` and `d_loss_fake`.
+        """
+        for name, value in (("batch_size", batch_size), ("steps", steps)):
+            if value is not None:
+                validate.check_int(name, value, minimum=1)
+        if x is None and not kwargs.get("_use_cached_eval_dataset"):
+            x = tf.data.Dataset.range(steps or 10).batch(1)
+            y = batch_size = sample_weight = steps = None
+        return super().evaluate(
+            x,
+            y,
+            batch_size=batch_size,
+            verbose=verbose,
+            sample_weight=sample_weight,
+            steps=steps,
+            callbacks=callbacks,
+            return_dict=return_dict,
+            **kwargs,
+        )
+
+    def set_weights(self, weights):
+        """Sets weights; the count of updates never goes down by it.
+
+        Updates that were made stay made, also where `EarlyStopping` restores the
+        weights of an earlier epoch.
+        """
+        made = self.num_discriminator_updates
+        super().set_weights(weights)
+        self._count_at_least(made)
+
+    def set_state_tree(self, state_tree):
+        """Sets weights and optimizers; the count of updates never goes down by it."""
+        made = self.num_discriminator_updates
+        super().set_state_tree(state_tree)
+        self._count_at_least(made)
+
+    def _count_at_least(self, made):
+        counter = self.privacy_record.num_discriminator_updates
+        counter.assign(max(made, int(counter.numpy())))
 
     def add_loss(self, loss):
         """Refused: a loss beside the records' losses would not be clipped."""

@@ -23,6 +23,8 @@ READ_ONLY = {
             "discriminator_steps",
             "generation",
             "jit_compile",
+            "alternation",
+            "compile_config",
         ),
         _AGAIN,
     ),
@@ -34,6 +36,7 @@ READ_ONLY = {
             "condition_shape",
             "row_shape",
             "privacy_record",
+            "session",
         ),
         _ANEW,
     ),
@@ -116,7 +119,7 @@ class Validated:
         """What has to stay, by what it is called."""
         gan, step = self._gan, self._step
         facts = {
-            "the training step": gan._step,
+            "the training step": gan.alternation.step,
             "`d_optimizer`": gan.d_optimizer,
             "`g_optimizer`": gan.g_optimizer,
             "`private`": gan.private,

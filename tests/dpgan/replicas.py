@@ -105,7 +105,7 @@ def result_of(strategy, mode, noise_multiplier):
             float(w.numpy()) for w in getattr(gan.discriminator_steps, "weights", ())
         ],
         "finite": bool(np.all(np.isfinite(moved))),
-        "expected_batch_size": gan._training_data.expected_batch_size,
+        "expected_batch_size": gan.session.data.expected_batch_size,
     }
 
 

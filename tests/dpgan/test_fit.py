@@ -300,7 +300,7 @@ def test_a_loss_object_of_the_users_own():
 
 
 def test_the_default_delta_is_the_largest_power_of_ten_below_one_over_n():
-    from keras_dpgan.gan.dpgan import default_delta
+    from keras_dpgan.gan.privacy_methods import default_delta
 
     assert default_delta(60000) == pytest.approx(1e-5)
     assert default_delta(1797) == pytest.approx(1e-4)

@@ -13,9 +13,9 @@ import pytest
 import tensorflow as tf
 
 from examples.audit import audit_lib
-from keras_dpgan import DPGAN
 from keras_dpgan.data import PoissonDataset
 from keras_dpgan.gan import slopes
+from keras_dpgan.gan.alternation import Alternation
 from keras_dpgan.gan.train_step import TrainingStep
 from keras_dpgan.mechanisms import noise
 from keras_dpgan.optimizers import DPOptimizer
@@ -201,13 +201,13 @@ def make_fakes_from_real_labels(patch):
 
 
 def reuse_a_batch_and_count_each_use(patch):
-    update = DPGAN._update_discriminator
+    update = Alternation.update_discriminator
 
-    def update_repeatedly(gan, *batch):
-        for _ in range(gan.discriminator_steps):
-            update(gan, *batch)
+    def update_repeatedly(alternation, *batch):
+        for _ in range(alternation._gan.discriminator_steps):
+            update(alternation, *batch)
 
-    patch.setattr(DPGAN, "_update_discriminator", update_repeatedly)
+    patch.setattr(Alternation, "update_discriminator", update_repeatedly)
 
 
 def keep_a_batch_for_several_draws(patch):
@@ -223,31 +223,33 @@ def keep_a_batch_for_several_draws(patch):
 
 
 def reuse_a_batch_and_count_one_use(patch):
-    update = DPGAN._update_discriminator
+    update = Alternation.update_discriminator
 
-    def update_twice(gan, *batch):
-        update_without_counting(gan, *batch)
-        update(gan, *batch)
+    def update_twice(alternation, *batch):
+        update_without_counting(alternation, *batch)
+        update(alternation, *batch)
 
-    patch.setattr(DPGAN, "_update_discriminator", update_twice)
+    patch.setattr(Alternation, "update_discriminator", update_twice)
 
 
-def update_without_counting(gan, *batch):
-    draws = gan._draws(randomness.DISCRIMINATOR)
-    gan._step.update_discriminator(*batch, 20.0, draws)
+def update_without_counting(alternation, *batch):
+    draws = alternation.draws(randomness.DISCRIMINATOR)
+    alternation.step.update_discriminator(*batch, 20.0, draws)
 
 
 def count_generator_updates(patch):
-    generate = DPGAN._update_generator
+    generate = Alternation.update_generator
 
-    def generate_and_count(gan):
-        generate(gan)
-        gan.privacy_record.num_discriminator_updates.assign_add(1)
+    def generate_and_count(alternation):
+        generate(alternation)
+        alternation._gan.privacy_record.num_discriminator_updates.assign_add(1)
 
-    patch.setattr(DPGAN, "_update_discriminator", update_without_counting)
-    patch.setattr(DPGAN, "_update_generator", generate_and_count)
+    patch.setattr(Alternation, "update_discriminator", update_without_counting)
+    patch.setattr(Alternation, "update_generator", generate_and_count)
     patch.setattr(
-        DPGAN, "_count", lambda gan: tf.cast(gan.d_optimizer.iterations, tf.int64)
+        Alternation,
+        "count",
+        lambda self: tf.cast(self.step.d_optimizer.iterations, tf.int64),
     )
 
 
