@@ -6,12 +6,10 @@ import numpy as np
 
 from keras_dpgan._utils import validate
 from keras_dpgan.mechanisms import secure_noise
+from keras_dpgan.privacy import calibration
 from keras_dpgan.privacy import origins
-from keras_dpgan.privacy.accountant import epsilon as epsilon_of
 from keras_dpgan.privacy.history import PrivacyHistory
 from keras_dpgan.privacy.history_entry import HistoryEntry
-
-_HALVINGS = 40
 
 
 def private_label_prior(
@@ -96,14 +94,7 @@ def _cheapest_entry(epsilon, delta):
             count=1,
         )
 
-    def is_enough(noise_multiplier):
-        return epsilon_of(PrivacyHistory([entry(noise_multiplier)]), delta) <= epsilon
+    def history_of(noise_multiplier):
+        return PrivacyHistory([entry(noise_multiplier)])
 
-    high = 1.0
-    while not is_enough(high):
-        high *= 2
-    low = 0.0
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        low, high = (low, middle) if is_enough(middle) else (middle, high)
-    return entry(high)
+    return entry(calibration.least_noise(history_of, epsilon, delta))

@@ -2,16 +2,13 @@
 
 import math
 
-from keras_dpgan.privacy import composition
+from keras_dpgan.privacy import calibration
 from keras_dpgan.privacy import pld
-from keras_dpgan.privacy import rdp
 from keras_dpgan.privacy import root_finding
 from keras_dpgan.privacy.accountant import group_epsilon
 from keras_dpgan.privacy.history import PrivacyHistory
 from keras_dpgan.privacy.history_entry import HistoryEntry
 from keras_dpgan.privacy.trade_off import trade_off
-
-_MIN_NOISE, _MAX_NOISE = 2.0**-6, 2.0**20
 
 
 def num_updates(epochs, sampling_probability):
@@ -76,23 +73,16 @@ class PlanSolver:
         def exact(noise):
             return self._spent(expected_batch_size, epochs, noise)
 
-        def about(log_noise):
-            return self._about(expected_batch_size, epochs, 2.0**log_noise)
+        def about(noise):
+            return self._about(expected_batch_size, epochs, noise)
 
-        def guide(target):
-            return 2.0 ** _where_falls_to(
-                about, target, math.log2(_MIN_NOISE), math.log2(_MAX_NOISE)
-            )
-
-        def settle(noise):
-            return _round_up(min(max(noise, _MIN_NOISE), _MAX_NOISE))
-
-        start = epsilon / self._group_size
-        found = root_finding.solve(exact, guide, settle, epsilon, start)
+        found = calibration.least_noise_of(
+            exact, about, epsilon, epsilon / self._group_size
+        )
         if found is None:
             raise ValueError(
                 "No `noise_multiplier` is large enough. The smallest "
-                f"{self._attained(expected_batch_size, epochs, _MAX_NOISE)}. "
+                f"{self._attained(expected_batch_size, epochs, calibration.LARGEST)}. "
                 f"{self._received(epsilon)}"
             )
         return {"noise_multiplier": found[0], "epsilon": found[1]}
@@ -176,19 +166,7 @@ class PlanSolver:
     def _about(self, expected_batch_size, epochs, noise_multiplier):
         """A fast epsilon that rises and falls as the exact one does."""
         history = self._history(expected_batch_size, epochs, noise_multiplier)
-        divergence = rdp.composition_rdp(composition.compose(history), rdp.FEW_ORDERS)
-        return rdp.to_epsilon(divergence, self._delta, rdp.FEW_ORDERS)
-
-
-def _where_falls_to(function, target, low, high):
-    """Where a falling function meets a target in [low, high], or the nearer end."""
-    from scipy import optimize
-
-    if function(low) <= target:
-        return low
-    if function(high) > target:
-        return high
-    return optimize.brentq(lambda x: function(x) - target, low, high, xtol=1e-5)
+        return calibration.fast_epsilon(history, self._delta)
 
 
 def _largest_within(function, target, limit=math.inf):
@@ -204,9 +182,3 @@ def _largest_within(function, target, limit=math.inf):
         else:
             high = middle
     return low
-
-
-def _round_up(number):
-    """Rounds up to five significant digits: a figure that can be typed."""
-    unit = 10.0 ** (math.floor(math.log10(number)) - 4)
-    return float(f"{math.ceil(number / unit - 1e-9) * unit:.5g}")

@@ -7,13 +7,13 @@ from keras_dpgan import models
 from keras_dpgan import optimizers
 from keras_dpgan import privacy
 from keras_dpgan.gan.dpgan import DPGAN
+from keras_dpgan.privacy import calibration
 from keras_dpgan.recipes.recipe import Recipe
 from keras_dpgan.recipes.recipe import planned_noise
 
 # Of epsilon, for the mixture, where adversarial training follows. The two compose
 # to less than their sum, and training hardly feels the little more noise.
 _MIXTURE_SHARE = 0.5
-_HALVINGS = 14
 _MOST_COMPONENTS = 8
 _ROWS_PER_NOISE = 500
 
@@ -115,15 +115,7 @@ def best(
 def _mixture_noise(epsilon, delta):
     """The least noise at which the mixture alone costs at most `epsilon`."""
 
-    def spent(noise_multiplier):
-        entry = mixture.mixture_entry(noise_multiplier)
-        return privacy.epsilon(privacy.PrivacyHistory([entry]), delta)
+    def history_of(noise_multiplier):
+        return privacy.PrivacyHistory([mixture.mixture_entry(noise_multiplier)])
 
-    high = 1.0
-    while spent(high) > epsilon:
-        high *= 2
-    low = 0.0
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        low, high = (low, middle) if spent(middle) <= epsilon else (middle, high)
-    return high
+    return calibration.least_noise(history_of, epsilon, delta)

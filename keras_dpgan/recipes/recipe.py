@@ -4,9 +4,7 @@ import dataclasses
 
 from keras_dpgan import privacy
 from keras_dpgan.gan.dpgan import DPGAN
-
-# How much more noise than needed is good enough, as a share.
-_NOISE_TOLERANCE = 2e-3
+from keras_dpgan.privacy import calibration
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -79,37 +77,20 @@ def planned_noise(num_examples, batch_size, updates, epsilon, delta, released=()
     Raises:
         ValueError: If what was released leaves nothing of the budget.
     """
-    probability = batch_size / num_examples
-    plan = privacy.plan(
-        num_examples=num_examples,
-        expected_batch_size=batch_size,
-        epochs=updates / max(1, round(1 / probability)),
-        epsilon=epsilon,
-        delta=delta,
-    )
-    if not released:
-        return plan.noise_multiplier
-    spent = privacy.epsilon(privacy.PrivacyHistory(released), delta)
+    spent = privacy.epsilon(privacy.PrivacyHistory(released), delta) if released else 0
     if spent >= epsilon:
         raise ValueError(
             "`epsilon` must be more than what is released before the first update, "
             f"{spent:.3f}. Received: epsilon={epsilon}"
         )
 
-    def total(noise_multiplier):
+    def history_of(noise_multiplier):
         training = privacy.HistoryEntry(
             mechanism="gaussian",
             noise_multiplier=noise_multiplier,
-            sampling_probability=probability,
+            sampling_probability=batch_size / num_examples,
             count=updates,
         )
-        history = privacy.PrivacyHistory([*released, training])
-        return privacy.epsilon(history, delta)
+        return privacy.PrivacyHistory([*released, training])
 
-    low = high = plan.noise_multiplier
-    while total(high) > epsilon:
-        low, high = high, 1.5 * high
-    while high - low > _NOISE_TOLERANCE * high:
-        middle = (low + high) / 2
-        low, high = (low, middle) if total(middle) <= epsilon else (middle, high)
-    return high
+    return calibration.least_noise(history_of, epsilon, delta)
