@@ -36,6 +36,7 @@ from keras_dpgan.data.repeats import may_repeat_in_a_batch
 from keras_dpgan.discriminator_schedule import AdaptiveDiscriminatorSteps
 from keras_dpgan.generation import PublicGeneration
 from keras_dpgan.keras_methods import KerasMethods
+from keras_dpgan.keras_methods import check_checkpoints
 from keras_dpgan.keras_methods import check_export_arguments
 from keras_dpgan.mechanisms import noise
 from keras_dpgan.models.output_range import output_range
@@ -367,7 +368,7 @@ class DPGAN(read_only.ReadOnly, KerasMethods):
             sample_weight,
             validation_batch_size,
         )
-        _check_callbacks(callbacks)
+        _check_callbacks(callbacks or [])
         data = training_data.from_fit_arguments(
             x,
             y,
@@ -1062,7 +1063,8 @@ def _check_compilation(jit_compile, strategy):
 
 
 def _check_callbacks(callbacks):
-    if any(isinstance(c, keras.callbacks.TerminateOnNaN) for c in callbacks or []):
+    check_checkpoints(callbacks)
+    if any(isinstance(c, keras.callbacks.TerminateOnNaN) for c in callbacks):
         raise ValueError(
             "`TerminateOnNaN` watches a log named `loss`, which a GAN has not: it "
             "would never stop. Watch `g_loss`, as in `keras.callbacks.LambdaCallback("

@@ -1,5 +1,7 @@
 """What the methods of `keras.Model` mean for a GAN, and why some have no meaning."""
 
+import keras
+
 from keras_dpgan import _keras_internals
 
 
@@ -13,23 +15,6 @@ class KerasMethods(_keras_internals.BuiltTrainer):
     def compute_output_shape(self, input_shape):
         """The shape of what the generator makes of latents, or latents and labels."""
         return self.generator.compute_output_shape(input_shape)
-
-    def save(self, filepath, overwrite=True, zipped=None, **kwargs):
-        """Saves the model as a `.keras` file; see `keras.Model.save`.
-
-        Raises:
-            ValueError: For HDF5, which cannot hold the two optimizers and the
-                privacy history.
-        """
-        if str(filepath).endswith((".h5", ".hdf5")):
-            raise ValueError(
-                "`filepath` must end in `.keras`: an HDF5 file cannot hold the two "
-                "optimizers and the privacy history of a GAN. Use "
-                "`gan.save('gan.keras')` for the whole model, or "
-                "`gan.save_weights('gan.weights.h5')` for its weights and history. "
-                f"Received: filepath={str(filepath)!r}"
-            )
-        return super().save(filepath, overwrite=overwrite, zipped=zipped, **kwargs)
 
     def add_loss(self, loss):
         """Refused: a loss beside the records' losses would not be clipped."""
@@ -90,6 +75,34 @@ class KerasMethods(_keras_internals.BuiltTrainer):
             "`keras.utils.PyDataset` or `tf.data.Dataset` of your batches; it takes "
             "`max_participations`, and the statement says what was declared",
         )
+
+
+def check_checkpoints(callbacks):
+    """Raises for a `ModelCheckpoint` that would fail after the first epoch."""
+    for callback in callbacks:
+        if isinstance(callback, keras.callbacks.ModelCheckpoint):
+            _check_whole_model_file(callback.filepath, callback.save_weights_only)
+
+
+def _refuse_hdf5(model, filepath):
+    """Raises where a GAN is the model, or a part of it, that HDF5 would hold."""
+    layers = _keras_internals.all_layers(model)
+    if any(isinstance(layer, KerasMethods) for layer in layers):
+        _check_whole_model_file(filepath)
+
+
+def _check_whole_model_file(filepath, weights_only=False):
+    if not weights_only and str(filepath).endswith((".h5", ".hdf5")):
+        raise ValueError(
+            "`filepath` must end in `.keras`: an HDF5 file cannot hold the two "
+            "optimizers and the privacy history of a GAN. Use "
+            "`gan.save('gan.keras')` for the whole model, or "
+            "`gan.save_weights('gan.weights.h5')` for its weights and history. "
+            f"Received: filepath={str(filepath)!r}"
+        )
+
+
+_keras_internals.check_before_hdf5(_refuse_hdf5)
 
 
 def check_export_arguments(format, input_signature):
