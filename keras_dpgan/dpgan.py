@@ -28,6 +28,7 @@ from keras_dpgan import statement_notes
 from keras_dpgan import training_data
 from keras_dpgan import validated
 from keras_dpgan import workers
+from keras_dpgan._version import __version__
 from keras_dpgan.chief import FollowChief
 from keras_dpgan.clipping import precision
 from keras_dpgan.data.padding import PaddedDataset
@@ -452,6 +453,7 @@ class DPGAN(read_only.ReadOnly, KerasMethods):
             )
         strategy = self.distribute_strategy
         facts = {
+            "keras_dpgan": __version__,
             **checkpoint.facts_of(self),
             "privacy facts": self._entry.to_dict(),
             "num_examples": data.num_examples,
