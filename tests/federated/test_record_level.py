@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from keras_dpgan import GradientPenalty
-from keras_dpgan import origins
 from keras_dpgan import privacy
 from keras_dpgan.data import PoissonDataset
 from keras_dpgan.data.remote import RemoteRecords
@@ -15,12 +14,6 @@ from keras_dpgan.federated.record_owner import RecordOwner
 SIZES = (60, 35, 25)
 Q = 0.2
 UPDATES = 8
-
-
-@pytest.fixture(autouse=True)
-def _no_origins_of_other_tests():
-    """Models of equal seeds begin with equal weights, which are no copies here."""
-    origins.forget()
 
 
 class OwnersHere(RemoteRecords):
