@@ -39,6 +39,7 @@ from keras_dpgan.generation import PublicGeneration
 from keras_dpgan.keras_methods import KerasMethods
 from keras_dpgan.keras_methods import check_checkpoints
 from keras_dpgan.keras_methods import check_export_arguments
+from keras_dpgan.keras_methods import unknown_sampling
 from keras_dpgan.mechanisms import noise
 from keras_dpgan.models.output_range import output_range
 from keras_dpgan.optimizers.optimizer_pair import OptimizerPair
@@ -134,6 +135,7 @@ class DPGAN(read_only.ReadOnly, KerasMethods):
         self.privacy_record.watch([discriminator, generator])
         self._limits = TrainingLimits()
         self._reservations = None
+        self._is_counting = False
         self._training_data = None
         self._entry = None
         self._delta = None
@@ -326,8 +328,10 @@ class DPGAN(read_only.ReadOnly, KerasMethods):
             x: Rows of shape `(n, ...)` in the generator's range; or a
                 `PoissonDataset`; or other data that Keras takes, without the
                 amplification by sampling that Poisson batches have. Of such data the
-                first batch is checked before any update; a later record whose label
-                is out of range counts as absent.
+                first batch is checked before any update. A later record whose label
+                or category is out of range counts as absent, and so, with privacy,
+                does one that is not finite; one outside of the generator's range is
+                taken as it is, and clipped.
             y: Int labels of shape `(n,)` for a conditional model.
             batch_size: Int, the expected batch size. Defaults to 256.
             epochs: Int.
@@ -541,7 +545,11 @@ class DPGAN(read_only.ReadOnly, KerasMethods):
             if self._reservations is not None:
                 self._reservations.reserve(self.steps_per_execution)
             noise.renew_after_fork()
-            return run_steps(iterator)
+            self._is_counting = True
+            try:
+                return run_steps(iterator)
+            finally:
+                self._is_counting = False
 
         self.train_function = count_and_run_steps
 
@@ -569,11 +577,17 @@ class DPGAN(read_only.ReadOnly, KerasMethods):
         return math.ceil(expected + 4.0 * math.sqrt(expected))
 
     def train_step(self, data):
-        """One discriminator update and, when due, one generator step.
+        """One discriminator update and, when due, one generator step, within `fit`.
 
         Both are gated in cross-replica context: a replica cannot merge inside
         a `tf.cond` of its own.
+
+        Raises:
+            ValueError: If it is called by hand: nobody has said how such a batch was
+                drawn, and no ledger has entered it.
         """
+        if not self._is_counting:
+            raise unknown_sampling("train_step")
         # Where it is traced, and in eager mode each time: what runs is what was
         # validated.
         self._validated.check()
@@ -635,6 +649,10 @@ class DPGAN(read_only.ReadOnly, KerasMethods):
         if weights is not None and not padded:
             raise ValueError(fit_arguments.SAMPLE_WEIGHT)
         mask = None if weights is None else weights > 0
+        is_looked_at = self._training_data.sampling_probability is not None
+        if not is_looked_at:
+            # Of a data set only the first batch was. Its own shape may say nothing.
+            rows = tf.ensure_shape(rows, (None, *self.row_shape))
         condition = self.generation.condition
         if condition is None:
             return rows, None, mask
@@ -643,12 +661,9 @@ class DPGAN(read_only.ReadOnly, KerasMethods):
                 "A conditional model needs labels: give `fit` `x` and `y`, or "
                 "batches of `(x, y)`."
             )
-        if isinstance(condition, conditions.VectorCondition):
-            return rows, condition.of_batch(labels), mask
-        labels = tf.reshape(labels, [-1])
-        # Of a data set only the first batch was looked at. A record whose label is
-        # out of range counts as absent, whatever class its fake is taken from.
-        if self._training_data.sampling_probability is None:
+        if not is_looked_at:
+            # A record whose label is out of range counts as absent, whatever class
+            # its fake is taken from.
             in_range = condition.is_in_range(labels)
             mask = in_range if mask is None else mask & in_range
         return rows, condition.of_batch(labels), mask

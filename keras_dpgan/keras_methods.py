@@ -69,12 +69,7 @@ class KerasMethods(_keras_internals.BuiltTrainer):
         Raises:
             ValueError: Always.
         """
-        raise _refusal(
-            "train_on_batch",
-            "its batches have no known sampling. Give `fit` the rows, or a "
-            "`keras.utils.PyDataset` or `tf.data.Dataset` of your batches; it takes "
-            "`max_participations`, and the statement says what was declared",
-        )
+        raise unknown_sampling("train_on_batch")
 
 
 def check_checkpoints(callbacks):
@@ -142,3 +137,13 @@ _QUANTIZE = (
 
 def _refusal(method, reason):
     return ValueError(f"`{method}` is not supported: {reason}.")
+
+
+def unknown_sampling(method):
+    """The error of a method that would train on a batch of unknown origin."""
+    return _refusal(
+        method,
+        "its batches have no known sampling. Give `fit` the rows, or a "
+        "`keras.utils.PyDataset` or `tf.data.Dataset` of your batches; it takes "
+        "`max_participations`, and the statement says what was declared",
+    )

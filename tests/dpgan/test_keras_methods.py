@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 import keras_dpgan as dpgan
+from keras_dpgan import privacy
 
 LATENTS = np.zeros((5, helpers.LATENT_DIM), np.float32)
 LABELS = np.zeros(5, np.int32)
@@ -28,6 +29,7 @@ REFUSED = {
     "quantized_call": lambda gan: gan.quantized_call(INPUTS),
     "stateless_compute_loss": lambda gan: gan.stateless_compute_loss([], [], []),
     "train_on_batch": lambda gan: gan.train_on_batch(*helpers.make_data()),
+    "train_step": lambda gan: gan.train_step(helpers.make_data()),
 }
 
 
@@ -116,12 +118,9 @@ WORKS = {
     "compile": lambda gan, _: gan.compile(**helpers.compile_defaults()),
 }
 
-# Keras' own, which fail on every model that is built in its constructor; what Keras
-# calls inside of a `RematScope`; and `train_step`, which `fit` calls.
-NOT_CALLED = {
-    *("add_metric", "add_variable", "add_weight"),
-    *("rematerialized_call", "train_step"),
-}
+# Keras' own, which fail on every model that is built in its constructor; and what Keras
+# calls inside of a `RematScope`.
+NOT_CALLED = {"add_metric", "add_variable", "add_weight", "rematerialized_call"}
 
 # Properties of a model whose layers are not one graph raise in Keras, too.
 UNDEFINED = {"distribute_reduction_method", "input", "output"}
@@ -216,6 +215,20 @@ def test_a_checkpoint_in_hdf5_is_refused_before_anything_is_spent(tmp_path):
     with pytest.raises(ValueError, match=r"\.keras.*\.weights\.h5.*Received"):
         gan.fit(*helpers.make_data(), batch_size=12, callbacks=[checkpoint])
     assert gan.num_discriminator_updates == 0
+
+
+@pytest.mark.parametrize("wrap", [tf.function, lambda step: step])
+def test_a_step_by_hand_is_refused_and_counts_nothing(tmp_path, wrap):
+    gan = helpers.make_gan()
+    x, y = helpers.make_data()
+    with privacy.Ledger(tmp_path / "ledger", "toy") as ledger:
+        gan.fit(x, y, batch_size=12, verbose=0, ledger=ledger)
+        step = wrap(gan.train_step)
+        weights = helpers.weights_of(gan)
+        with pytest.raises(ValueError, match="`train_step` is not supported: its bat"):
+            step((tf.constant(x[:12]), tf.constant(y[:12])))
+        assert ledger.total_updates == gan.num_discriminator_updates == 10
+    assert helpers.same(weights, helpers.weights_of(gan))
 
 
 def test_other_models_are_written_as_hdf5_as_before(tmp_path):
