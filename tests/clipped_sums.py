@@ -25,9 +25,16 @@ def clipped_sum(gan, x, y=None):
     keras.utils.set_random_seed(5)
     gan.privacy_record.num_discriminator_updates.assign(1)
     with captured_sums(gan) as caught:
-        batch = (x,) if y is None else (x, y)
-        gan.train_step(tuple(map(tf.constant, batch)))
+        train_on(gan, x, y)
     return np.concatenate([np.ravel(s) for s in caught[0].sums]).astype(np.float64)
+
+
+def train_on(gan, x, y=None):
+    """One eager step of the last `fit` on a batch that no data set has drawn."""
+    gan.run_eagerly = True
+    gan.make_train_function(force=True)
+    batch = (x,) if y is None else (x, y)
+    gan.train_function(iter([tuple(map(tf.constant, batch))]))
 
 
 def make_hostile(x, y):

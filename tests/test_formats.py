@@ -248,6 +248,45 @@ def test_a_log_of_rounds_of_a_later_version_is_refused(tmp_path, change):
         federated.RoundLog(tmp_path / "rounds", ENTRY)
 
 
+@either_way
+def test_the_result_of_a_round_of_a_later_version_is_refused(tmp_path, change):
+    with federated.RoundLog(tmp_path / "rounds", ENTRY) as log:
+        log.end(log.begin(), {"opened": True})
+    rewritten(tmp_path / "rounds", lambda n, line: change(line) if n == 1 else line)
+    with pytest.raises(ValueError, match=SAYS_WHO_READS_IT):
+        federated.RoundLog(tmp_path / "rounds", ENTRY)
+
+
+@either_way
+def test_a_masking_client_of_a_later_version_is_refused(change):
+    pytest.importorskip("flwr.common")
+    pytest.importorskip("cryptography")
+    from keras_dpgan.federated.masking_client import MaskingClient
+
+    values = json.loads(MaskingClient(3, 2).to_json())
+    assert values["format"] == "keras_dpgan.masking_client"
+    with pytest.raises(ValueError, match=SAYS_WHO_READS_IT):
+        MaskingClient.from_json(json.dumps(change(values)))
+
+
+@either_way
+def test_a_key_holder_opens_nothing_where_a_line_is_of_a_later_version(
+    tmp_path, monkeypatch, change
+):
+    pytest.importorskip("cryptography")
+    from keras_dpgan.federated import encryption
+    from keras_dpgan.federated import key_holder
+
+    monkeypatch.setattr(encryption, "read_context", lambda context: context)
+    monkeypatch.setattr(encryption, "read", lambda context, ciphertexts: ciphertexts)
+    monkeypatch.setattr(encryption, "decrypt", lambda vector: vector)
+    holder = key_holder.KeyHolder(b"", {}, 1, 5, tmp_path / "opened")
+    holder.open(key_holder.EncryptedTotal("a run", 0, clients=(0,)))
+    rewritten(tmp_path / "opened", first(change))
+    with pytest.raises(key_holder.RefusedError, match=SAYS_WHO_READS_IT):
+        holder.open(key_holder.EncryptedTotal("another run", 0, clients=(0,)))
+
+
 @pytest.mark.parametrize("noise_multiplier", [2.0, 1.0])
 def test_a_message_names_its_format_and_its_mechanism(noise_multiplier):
     app = pytest.importorskip("flwr.app")

@@ -52,6 +52,19 @@ def test_the_variables_that_an_optimizer_was_built_for_are_known():
     assert [id(v) for v in known] == [id(v) for v in variables]
 
 
+def test_a_model_is_looked_at_before_keras_opens_an_hdf5_file(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        keras_internals.legacy_h5_format,
+        "save_model_to_hdf5",
+        lambda model, filepath, *_: asked.append("written"),
+    )
+    keras_internals.check_before_hdf5(lambda model, _: asked.append(model))
+    model = nested_model()
+    keras.saving.save_model(model, tmp_path / "model.h5")
+    assert asked == [model, "written"]
+
+
 def test_random_state_is_told_from_weights():
     dropout = keras.layers.Dropout(0.5)
     dropout.build((None, 3))

@@ -4,7 +4,10 @@
 release that moves one shows here and nowhere else.
 """
 
+import functools
+
 import keras
+from keras.src.legacy.saving import legacy_h5_format
 
 _RESHAPING = (
     keras.layers.Reshape,
@@ -125,6 +128,26 @@ def has_random_state(layer):
     """Whether a layer, or one inside it, draws random numbers."""
     # Seed generators are the one kind of variable that is not a weight.
     return len(layer.variables) > len(layer.weights)
+
+
+def check_before_hdf5(check):
+    """Lets `check(model, filepath)` raise before a whole model is written as HDF5.
+
+    Keras opens the file, and so empties one that stands there, before it asks the
+    model anything. Every road to such a file goes through one function of Keras:
+    `model.save`, `keras.saving.save_model` and `keras.models.save_model`.
+
+    Args:
+        check: A function of the model and the path, for any Keras model.
+    """
+    write = legacy_h5_format.save_model_to_hdf5
+
+    @functools.wraps(write)
+    def check_and_write(model, filepath, *args, **kwargs):
+        check(model, filepath)
+        return write(model, filepath, *args, **kwargs)
+
+    legacy_h5_format.save_model_to_hdf5 = check_and_write
 
 
 class BuiltTrainer(keras.Model):

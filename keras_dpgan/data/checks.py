@@ -63,6 +63,7 @@ def check_records(
         _check_values(values, start, value_range)
         if condition is not None:
             _check_finite("y", labels[0], start)
+            condition.check_values(labels[0], start)
         elif labels:
             _check_label_values(labels[0], num_classes)
 

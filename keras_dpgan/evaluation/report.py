@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_dpgan._utils import validate
 from keras_dpgan._utils.files import complete_file
+from keras_dpgan._utils.formats import Format
 from keras_dpgan.callbacks.grid import check_drawable
 from keras_dpgan.evaluation import figures
 from keras_dpgan.evaluation import page
@@ -18,6 +19,9 @@ from keras_dpgan.evaluation import sheet
 from keras_dpgan.evaluation.scores import evaluate
 
 _NUM_NEIGHBOURS = 10
+
+# Which scores there are depends on what was asked for.
+_FORMAT = Format("evaluation_report", version=2, required=())
 
 
 def report(
@@ -78,13 +82,13 @@ def report(
     statement = _statement(generator) if statement is None else str(statement)
     found = evaluate(generator, real, real_test, **evaluate_arguments)
     pairs = _nearest_pairs(found, np.asarray(real_x)) if include_real_records else None
-    scores = {
-        "title": title,
+    scores = _FORMAT.write(
+        title=title,
         **found.scores,
-        "includes_real_records": include_real_records,
-        "statement": statement,
-        "history": history,
-    }
+        includes_real_records=include_real_records,
+        statement=statement,
+        history=history,
+    )
     pictures = _pictures(found, real_test_x, history, label_names, pairs)
     html = page.render(title, found.scores, statement, pictures, label_names)
     png = sheet.draw(title, found, real_test_x, statement, history, label_names, pairs)

@@ -9,8 +9,12 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from keras_dpgan._utils.formats import Format
 from keras_dpgan.federated import encryption
 from keras_dpgan.privacy.ledger.file import LedgerFile
+
+# Of each line in the file of a `KeyHolder`.
+_FORMAT = Format("opened_round", version=2, required=("opened", "purpose", "run"))
 
 
 class RefusedError(ValueError):
@@ -166,10 +170,20 @@ class KeyHolder:
     def _enter(self, run, number):
         of = {"purpose": self._purpose, "run": run}
         with contextlib.closing(LedgerFile(self._path)) as file:
-            opened = [e["opened"] for e in file.entries if e.items() >= of.items()]
+            lines = [self._read(line) for line in file.entries]
+            opened = [line["opened"] for line in lines if line.items() >= of.items()]
             if opened and number <= opened[-1]:
                 raise RefusedError(
                     f"Round {number} is not opened: round {opened[-1]} of the run "
                     "was before."
                 )
-            file.append({"opened": number, **of})
+            file.append(_FORMAT.write(opened=number, **of))
+
+    def _read(self, line):
+        try:
+            return _FORMAT.read(line)
+        except ValueError as error:
+            raise RefusedError(
+                f"Nothing is opened: a line in `{self._path}` does not say which round "
+                f"was opened. {error}"
+            ) from error

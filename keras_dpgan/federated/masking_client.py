@@ -7,7 +7,25 @@ import numpy as np
 from cryptography.exceptions import InvalidTag
 from flwr.common.secure_aggregation.crypto.shamir import create_shares
 
+from keras_dpgan._utils.formats import Format
 from keras_dpgan.federated import masks
+
+_FORMAT = Format(
+    "masking_client",
+    version=2,
+    required=(
+        "number",
+        "threshold",
+        "mask_key",
+        "channel_key",
+        "own_seed",
+        "me",
+        "directory",
+        "held",
+        "masked",
+        "revealed",
+    ),
+)
 
 
 class ProtocolError(ValueError):
@@ -171,25 +189,29 @@ class MaskingClient:
     def to_json(self):
         """The secrets of the round, for the client itself to keep between messages."""
         return json.dumps(
-            {
-                "number": self.number,
-                "threshold": self.threshold,
-                "mask_key": self._mask_key.hex(),
-                "channel_key": self._channel_key.hex(),
-                "own_seed": self._own_seed.hex(),
-                "me": self._me,
-                "directory": self._directory and _hex(self._directory),
-                "held": self._held
+            _FORMAT.write(
+                number=self.number,
+                threshold=self.threshold,
+                mask_key=self._mask_key.hex(),
+                channel_key=self._channel_key.hex(),
+                own_seed=self._own_seed.hex(),
+                me=self._me,
+                directory=self._directory and _hex(self._directory),
+                held=self._held
                 and {n: [share.hex() for share in s] for n, s in self._held.items()},
-                "masked": self._masked,
-                "revealed": self._revealed,
-            }
+                masked=self._masked,
+                revealed=self._revealed,
+            )
         )
 
     @classmethod
     def from_json(cls, text):
-        """The client that `to_json` wrote."""
-        values = json.loads(text)
+        """The client that `to_json` wrote.
+
+        Raises:
+            ValueError: If a later version has written it, or it is damaged.
+        """
+        values = _FORMAT.read(json.loads(text))
         client = cls(values["number"], values["threshold"])
         for name in ("mask_key", "channel_key", "own_seed"):
             setattr(client, f"_{name}", bytes.fromhex(values[name]))

@@ -4,8 +4,9 @@ from keras_dpgan._utils.formats import Format
 from keras_dpgan.privacy.history_entry import HistoryEntry
 from keras_dpgan.privacy.ledger.file import LedgerFile
 
-# Of each line that begins a round; one that ends it holds its number and its result.
-_FORMAT = Format("round_log", version=2, required=("round",))
+# Of each line that begins a round, and of each that ends one.
+_BEGUN = Format("round_log", version=2, required=("round",))
+_ENDED = Format("round_result", version=2, required=("ended", "result"))
 
 
 class RoundLog:
@@ -34,27 +35,28 @@ class RoundLog:
         self.results = {}
         self.begun = 0
         for line in self._file.entries:
-            if "ended" in line:
-                self.results[line["ended"]] = line["result"]
-                continue
             try:
-                self._check(line)
+                self._take_up(line)
             except ValueError as error:
                 self._file.close()
                 raise ValueError(
                     f"The rounds in `{path}` are not of this run: {error} Give the "
                     "run a file of its own."
                 ) from error
-            self.begun += 1
 
-    def _check(self, line):
-        entry = HistoryEntry.from_dict(_FORMAT.read(line)["round"])
+    def _take_up(self, line):
+        if "ended" in line:
+            ended = _ENDED.read(line)
+            self.results[ended["ended"]] = ended["result"]
+            return
+        entry = HistoryEntry.from_dict(_BEGUN.read(line)["round"])
         if entry != self._entry:
             raise ValueError(f"{entry} is not {self._entry}.")
+        self.begun += 1
 
     def begin(self):
         """Enters a round; returns its number, from 0."""
-        self._file.append(_FORMAT.write(round=self._entry.to_dict()))
+        self._file.append(_BEGUN.write(round=self._entry.to_dict()))
         self.begun += 1
         return self.begun - 1
 
@@ -65,7 +67,7 @@ class RoundLog:
             number: Int, the round.
             result: Dict of JSON values.
         """
-        self._file.append({"ended": number, "result": result})
+        self._file.append(_ENDED.write(ended=number, result=result))
         self.results[number] = result
 
     def close(self):

@@ -6,7 +6,6 @@ import tensorflow as tf
 from keras_dpgan.data.padding import PaddedDataset
 from keras_dpgan.data.remote import RemoteRecords
 from keras_dpgan.gan import fit_arguments
-from keras_dpgan.sampling import conditions
 from keras_dpgan.sampling import randomness
 from keras_dpgan.sampling.randomness import PublicDraws
 
@@ -104,6 +103,10 @@ class Alternation:
         if weights is not None and not padded:
             raise ValueError(fit_arguments.SAMPLE_WEIGHT)
         mask = None if weights is None else weights > 0
+        is_looked_at = training_data.sampling_probability is not None
+        if not is_looked_at:
+            # Of a data set only the first batch was. Its own shape may say nothing.
+            rows = tf.ensure_shape(rows, (None, *self._gan.row_shape))
         condition = self._gan.generation.condition
         if condition is None:
             return rows, None, mask
@@ -112,12 +115,9 @@ class Alternation:
                 "A conditional model needs labels: give `fit` `x` and `y`, or "
                 "batches of `(x, y)`."
             )
-        if isinstance(condition, conditions.VectorCondition):
-            return rows, condition.of_batch(labels), mask
-        labels = tf.reshape(labels, [-1])
-        # Of a data set only the first batch was looked at. A record whose label is
-        # out of range counts as absent, whatever class its fake is taken from.
-        if training_data.sampling_probability is None:
+        if not is_looked_at:
+            # A record whose label is out of range counts as absent, whatever class its
+            # fake is taken from.
             in_range = condition.is_in_range(labels)
             mask = in_range if mask is None else mask & in_range
         return rows, condition.of_batch(labels), mask

@@ -17,6 +17,7 @@ from keras_dpgan.gan.compile_config import CompileConfig
 from keras_dpgan.gan.fit_session import FitSession
 from keras_dpgan.gan.generation import PublicGeneration
 from keras_dpgan.gan.keras_methods import KerasMethods
+from keras_dpgan.gan.keras_methods import unknown_sampling
 from keras_dpgan.gan.privacy_methods import PrivacyMethods
 from keras_dpgan.models.output_range import output_range
 from keras_dpgan.optimizers.optimizer_pair import OptimizerPair
@@ -262,8 +263,10 @@ class DPGAN(read_only.ReadOnly, PrivacyMethods, KerasMethods):
             x: Rows of shape `(n, ...)` in the generator's range; or a
                 `PoissonDataset`; or other data that Keras takes, without the
                 amplification by sampling that Poisson batches have. Of such data the
-                first batch is checked before any update; a later record whose label
-                is out of range counts as absent.
+                first batch is checked before any update. A later record whose label
+                or category is out of range counts as absent, and so, with privacy,
+                does one that is not finite; one outside of the generator's range is
+                taken as it is, and clipped.
             y: Int labels of shape `(n,)` for a conditional model.
             batch_size: Int, the expected batch size. Defaults to 256.
             epochs: Int.
@@ -350,7 +353,14 @@ class DPGAN(read_only.ReadOnly, PrivacyMethods, KerasMethods):
         self.train_function = self.session.counted(self.train_function)
 
     def train_step(self, data):
-        """One discriminator update and, when due, one generator step."""
+        """One discriminator update and, when due, one generator step, within `fit`.
+
+        Raises:
+            ValueError: If it is called by hand: the sampling of a hand-made batch is
+                unknown, and no ledger has entered it.
+        """
+        if not self.session.is_counting:
+            raise unknown_sampling("train_step")
         # Where it is traced, and in eager mode each time: what runs is what was
         # validated.
         self._validated.check()

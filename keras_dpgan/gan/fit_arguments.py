@@ -3,6 +3,7 @@
 import keras
 
 from keras_dpgan._utils import validate
+from keras_dpgan.gan.keras_methods import check_checkpoints
 
 
 def check(
@@ -50,11 +51,12 @@ def check(
         raise ValueError(SAMPLE_WEIGHT)
     if validation_batch_size is not None:
         validate.check_int("validation_batch_size", validation_batch_size, minimum=1)
-    _check_callbacks(callbacks)
+    _check_callbacks(callbacks or [])
 
 
 def _check_callbacks(callbacks):
-    if any(isinstance(c, keras.callbacks.TerminateOnNaN) for c in callbacks or []):
+    check_checkpoints(callbacks)
+    if any(isinstance(c, keras.callbacks.TerminateOnNaN) for c in callbacks):
         raise ValueError(
             "`TerminateOnNaN` watches a log named `loss`, which a GAN has not: it "
             "would never stop. Watch `g_loss`, as in `keras.callbacks.LambdaCallback("

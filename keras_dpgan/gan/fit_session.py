@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from keras_dpgan import privacy
 from keras_dpgan._utils import keras_internals
+from keras_dpgan._version import __version__
 from keras_dpgan.data.remote import RemoteRecords
 from keras_dpgan.distribution import workers
 from keras_dpgan.gan import checkpoint
@@ -27,12 +28,14 @@ class FitSession:
         data: The `TrainingData`, or `None` before the first `fit`.
         ledger: A `privacy.Ledger`, or `None`.
         limits: The `TrainingLimits` that the graph reads.
+        is_counting: Whether steps are running whose updates have been counted.
     """
 
     def __init__(self, gan):
         self.data = None
         self.ledger = None
         self.limits = TrainingLimits()
+        self.is_counting = False
         self._gan = gan
         self._entry = None
         self._reservations = None
@@ -85,6 +88,7 @@ class FitSession:
             )
         strategy = self._gan.distribute_strategy
         facts = {
+            "keras_dpgan": __version__,
             **checkpoint.facts_of(self._gan),
             "privacy facts": self._entry.to_dict(),
             "num_examples": self.data.num_examples,
@@ -183,7 +187,11 @@ class FitSession:
             if self._reservations is not None:
                 self._reservations.reserve(self._gan.steps_per_execution)
             noise.renew_after_fork()
-            return run_steps(iterator)
+            self.is_counting = True
+            try:
+                return run_steps(iterator)
+            finally:
+                self.is_counting = False
 
         return count_and_run_steps
 

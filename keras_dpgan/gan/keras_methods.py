@@ -1,5 +1,6 @@
 """What the methods of `keras.Model` mean for a GAN, and why some have no meaning."""
 
+import keras
 import tensorflow as tf
 
 from keras_dpgan._utils import keras_internals
@@ -16,23 +17,6 @@ class KerasMethods(keras_internals.BuiltTrainer):
     def compute_output_shape(self, input_shape):
         """The shape of what the generator makes of latents, or latents and labels."""
         return self.generator.compute_output_shape(input_shape)
-
-    def save(self, filepath, overwrite=True, zipped=None, **kwargs):
-        """Saves the model as a `.keras` file; see `keras.Model.save`.
-
-        Raises:
-            ValueError: For HDF5, which cannot hold the two optimizers and the
-                privacy history.
-        """
-        if str(filepath).endswith((".h5", ".hdf5")):
-            raise ValueError(
-                "`filepath` must end in `.keras`: an HDF5 file cannot hold the two "
-                "optimizers and the privacy history of a GAN. Use "
-                "`gan.save('gan.keras')` for the whole model, or "
-                "`gan.save_weights('gan.weights.h5')` for its weights and history. "
-                f"Received: filepath={str(filepath)!r}"
-            )
-        return super().save(filepath, overwrite=overwrite, zipped=zipped, **kwargs)
 
     def evaluate(
         self,
@@ -156,12 +140,35 @@ class KerasMethods(keras_internals.BuiltTrainer):
         Raises:
             ValueError: Always.
         """
-        raise _refusal(
-            "train_on_batch",
-            "its batches have no known sampling. Give `fit` the rows, or a "
-            "`keras.utils.PyDataset` or `tf.data.Dataset` of your batches; it takes "
-            "`max_participations`, and the statement says what was declared",
+        raise unknown_sampling("train_on_batch")
+
+
+def check_checkpoints(callbacks):
+    """Raises for a `ModelCheckpoint` that would fail after the first epoch."""
+    for callback in callbacks:
+        if isinstance(callback, keras.callbacks.ModelCheckpoint):
+            _check_whole_model_file(callback.filepath, callback.save_weights_only)
+
+
+def _refuse_hdf5(model, filepath):
+    """Raises where a GAN is the model, or a part of it, that HDF5 would hold."""
+    layers = keras_internals.all_layers(model)
+    if any(isinstance(layer, KerasMethods) for layer in layers):
+        _check_whole_model_file(filepath)
+
+
+def _check_whole_model_file(filepath, weights_only=False):
+    if not weights_only and str(filepath).endswith((".h5", ".hdf5")):
+        raise ValueError(
+            "`filepath` must end in `.keras`: an HDF5 file cannot hold the two "
+            "optimizers and the privacy history of a GAN. Use "
+            "`gan.save('gan.keras')` for the whole model, or "
+            "`gan.save_weights('gan.weights.h5')` for its weights and history. "
+            f"Received: filepath={str(filepath)!r}"
         )
+
+
+keras_internals.check_before_hdf5(_refuse_hdf5)
 
 
 def check_export_arguments(format, input_signature):
@@ -201,3 +208,13 @@ _QUANTIZE = (
 
 def _refusal(method, reason):
     return ValueError(f"`{method}` is not supported: {reason}.")
+
+
+def unknown_sampling(method):
+    """The error of a method that would train on a batch of unknown origin."""
+    return _refusal(
+        method,
+        "its batches have no known sampling. Give `fit` the rows, or a "
+        "`keras.utils.PyDataset` or `tf.data.Dataset` of your batches; it takes "
+        "`max_participations`, and the statement says what was declared",
+    )

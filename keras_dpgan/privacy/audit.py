@@ -3,7 +3,8 @@
 Source: Steinke, Nasr and Jagielski 2023, "Privacy Auditing with One (1) Training
 Run", theorem 5.2. Canaries go into the data or stay out by fair coins; whoever
 sees the result guesses the coins. Differential privacy bounds how many guesses
-can be right, so that more right ones refute it.
+can be right, so that more right ones refute it. `gaussian_audit` has the same for the
+whole curve of errors, by its mu.
 
 An audit is a run of its own with canaries that nobody minds, never the real one:
 the coins are what it would give away. It can refute a claim, never prove one.
@@ -16,6 +17,7 @@ import os
 import numpy as np
 
 from keras_dpgan._utils import validate
+from keras_dpgan.privacy import gaussian_audit
 
 _BISECTIONS = 40
 _LARGEST = 100.0
@@ -32,6 +34,8 @@ class Audit:
             is at least this.
         largest_bound: Float: what it would be, had every guess been right. A
             claim above cannot be tested by so few canaries.
+        mu_lower_bound: Float: with `confidence`, the mu of Gaussian differential
+            privacy that covers the mechanism is at least this.
         confidence: Float.
         num_canaries: Int.
         num_guesses: Int.
@@ -42,6 +46,7 @@ class Audit:
     delta: float
     epsilon_lower_bound: float
     largest_bound: float
+    mu_lower_bound: float
     confidence: float
     num_canaries: int
     num_guesses: int
@@ -52,6 +57,16 @@ class Audit:
         """Whether the implementation is shown to be broken."""
         return self.epsilon_lower_bound > self.claimed_epsilon
 
+    @property
+    def gaussian_epsilon_lower_bound(self):
+        """Epsilon at `delta` of a Gaussian mechanism with `mu_lower_bound`.
+
+        It holds with `confidence` where the curve of errors is a Gaussian's, as of
+        noised sums over all records, and is far above `epsilon_lower_bound` then. Of
+        sums over samples of the records it says nothing: compare mu there.
+        """
+        return gaussian_audit.epsilon_of(self.mu_lower_bound, self.delta)
+
     def __str__(self):
         verdict = "REFUTED" if self.refutes_claim else "not refuted"
         return (
@@ -60,7 +75,9 @@ class Audit:
             f"shown: epsilon >= {self.epsilon_lower_bound:.3g} with "
             f"{self.confidence:.4g} confidence ({self.num_correct} of "
             f"{self.num_guesses} guesses right, {self.num_canaries} canaries)\n"
-            f"could have shown: epsilon >= {self.largest_bound:.3g} at most"
+            f"could have shown: epsilon >= {self.largest_bound:.3g} at most\n"
+            f"as Gaussian differential privacy: mu >= {self.mu_lower_bound:.3g}, which "
+            f"is epsilon >= {self.gaussian_epsilon_lower_bound:.3g} without sampling"
         )
 
 
@@ -132,6 +149,9 @@ def audit(
         delta=delta,
         epsilon_lower_bound=bound(num_correct),
         largest_bound=bound(num_guesses),
+        mu_lower_bound=gaussian_audit.mu_lower_bound(
+            len(scores), num_guesses, num_correct, confidence
+        ),
         confidence=confidence,
         num_canaries=len(scores),
         num_guesses=num_guesses,

@@ -130,9 +130,15 @@ class PrivacyRecord(keras.layers.Layer):
 
     def inherit(self):
         """Counts what others have spent on the weights that the networks have."""
-        if self._read_weights is not None:
-            for origin in origins.find(origins.digests(self._read_weights())):
-                self.absorb(origin)
+        if self._read_weights is None:
+            return
+        hashes = origins.digests(self._read_weights())
+        for origin in origins.find(hashes):
+            self.absorb(origin)
+        if not self._total_updates():
+            # However they came here, nothing was spent on them: training, if there
+            # is any, begins at them, and what it leaves as it was is not made by it.
+            self._initial = hashes
 
     def note(self):
         """Makes the weights, as they are now, known to be this model's."""
@@ -340,7 +346,7 @@ class PrivacyRecord(keras.layers.Layer):
         self._is_from_file = not self._replaces
         self._clock, self._earlier_ticks = clock, 0
         self._num_foreign = self._total_updates()
-        # All of them, since which of them training has made is not known.
+        # Which of them training has made is not known: all, if there was any.
         self._initial = set()
         if before.entries and not self._replaces:
             self.absorb(before)

@@ -33,8 +33,8 @@ class LabelCondition:
         return tf.constant(rng.integers(0, self.num_classes, n), tf.int32)
 
     def is_in_range(self, labels):
-        """Which labels of a batch there are, a bool tensor."""
-        labels = tf.cast(labels, tf.int64)
+        """Which labels of a batch there are, a bool tensor of shape `(n,)`."""
+        labels = tf.cast(tf.reshape(labels, [-1]), tf.int64)
         return (labels >= 0) & (labels < self.num_classes)
 
     def of_batch(self, labels):
@@ -125,9 +125,31 @@ class VectorCondition:
             return tf.constant(self.prior[rng.integers(0, len(self.prior), n)])
         return tf.constant(rng.uniform(-1, 1, (n, *self.shape)), tf.float32)
 
+    def is_in_range(self, conditions):
+        """Which of a batch's conditions there can be, a bool tensor of shape `(n,)`.
+
+        Numbers may be any; categories lie between those of the public prior.
+        """
+        conditions = tf.reshape(conditions, (-1, *self.shape))
+        if self.dtype != "int32":
+            return tf.ones(tf.shape(conditions)[:1], tf.bool)
+        low, high = self._category_range()
+        conditions = tf.cast(conditions, tf.int64)
+        return tf.reduce_all((low <= conditions) & (conditions <= high), axis=1)
+
     def of_batch(self, conditions):
-        """A batch's conditions in the condition's dtype and shape."""
-        return tf.reshape(tf.cast(conditions, self.dtype), (-1, *self.shape))
+        """A batch's conditions in the condition's dtype and shape, and in range."""
+        conditions = tf.reshape(conditions, (-1, *self.shape))
+        if self.dtype == "int32":
+            # A table of categories has no row for others.
+            low, high = self._category_range()
+            conditions = tf.clip_by_value(tf.cast(conditions, tf.int64), low, high)
+        return tf.cast(conditions, self.dtype)
+
+    def _category_range(self):
+        """The lowest and the highest category of each position in the prior."""
+        prior = self.prior.astype(np.int64)
+        return prior.min(axis=0), prior.max(axis=0)
 
     def check(self, conditions, n):
         """The conditions of `n` rows that are asked for, as an array.
@@ -158,6 +180,27 @@ class VectorCondition:
                 "files of the model and exports would publish. Take conditions that "
                 "everyone may know, or ones made from a release that is paid for. "
                 f"Received: condition_prior of shape {self.prior.shape}, equal to y"
+            )
+
+    def check_values(self, y, start):
+        """Raises unless categories of records are among those there can be.
+
+        Args:
+            y: Array of shape `(n, *shape)`.
+            start: Int, the number of the first of these records.
+        """
+        if self.dtype != "int32" or self.prior is None:
+            return
+        low, high = self._category_range()
+        bad = (y < low) | (y > high)
+        if bad.any():
+            record, position = (int(i) for i in np.argwhere(bad)[0])
+            raise ValueError(
+                f"`y` must hold categories from {low.tolist()} to {high.tolist()}, "
+                "which are those in `condition_prior`: fakes are made for no others. "
+                "Add rows with the other categories to the prior, or leave out the "
+                f"records. Received: {y[record, position]} at position {position} of "
+                f"record {start + record}"
             )
 
     def check_records(self, shape, dtype):

@@ -179,3 +179,26 @@ def test_a_later_record_with_a_label_out_of_range_counts_as_absent(private):
     first, absent, last = seen
     assert helpers.same(first, absent)
     assert not helpers.same(absent, last)
+
+
+def batches_of_unknown_shape(widths):
+    """A pipeline that says nothing of its shapes, as around `tf.py_function`."""
+
+    def load(width):
+        rows = tf.py_function(lambda w: X[:BATCH, :w], [width], tf.float32)
+        labels = tf.py_function(lambda w: Y[:BATCH], [width], tf.int32)
+        return rows, labels
+
+    return tf.data.Dataset.from_tensor_slices(widths).map(load)
+
+
+def test_batches_whose_shape_is_not_known_before_they_come_train():
+    gan = helpers.make_gan()
+    gan.fit(batches_of_unknown_shape([6] * 3), expected_batch_size=BATCH, verbose=0)
+    assert gan.num_discriminator_updates == 3
+
+
+def test_a_later_batch_of_another_shape_is_named():
+    batches = batches_of_unknown_shape([6, 5])
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"\[12,5\].*\[\?,6\]"):
+        helpers.make_gan().fit(batches, expected_batch_size=BATCH, verbose=0)

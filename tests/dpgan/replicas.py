@@ -15,7 +15,6 @@ import tensorflow as tf
 
 from keras_dpgan import AdaptiveDiscriminatorSteps
 from keras_dpgan.data import PoissonDataset
-from keras_dpgan.privacy import origins
 
 UPDATES = 20
 
@@ -39,8 +38,6 @@ def train(
         The GAN, and how far each update has moved its discriminator: an array of
         shape `(UPDATES, number of weights)`.
     """
-    # Models of equal seeds begin with equal weights, which are no copies here.
-    origins.forget()
     keras.utils.set_random_seed(0)
     with strategy.scope():
         gan = helpers.make_gan(

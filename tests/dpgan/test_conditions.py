@@ -79,6 +79,47 @@ def test_one_record_moves_the_clipped_sum_by_at_most_the_clip(engine):
         assert 0 < np.linalg.norm(moved) <= CLIP * (1 + 1e-5)
 
 
+def batches_of(x, y):
+    batches = tf.data.Dataset.from_tensor_slices((x, y))
+    return batches.batch(40, drop_remainder=True)
+
+
+@pytest.mark.parametrize("category", [-1, 4, 2**31 - 1])
+@pytest.mark.parametrize("prepare", [batches_of, lambda *data: data])
+def test_a_category_that_the_prior_has_not_is_refused_before_anything_is_spent(
+    category, prepare
+):
+    gan = make_gan("int32")
+    x, y = make_data("int32")
+    y[7, 1] = category
+    data = prepare(x, y)
+    x, y = data if isinstance(data, tuple) else (data, None)
+    with pytest.raises(ValueError, match=f"Received: {category} at position 1 of rec"):
+        gan.fit(x, y, verbose=0)
+    assert gan.num_discriminator_updates == 0
+
+
+@pytest.mark.parametrize("category", [-1, 4, 2**31 - 1])
+def test_a_later_record_of_an_unknown_category_counts_as_absent(category):
+    def weights(x, y):
+        keras.utils.set_random_seed(0)
+        gan = make_gan(
+            "int32",
+            d_optimizer=helpers.make_d_optimizer(0.0, insecure_noise_seed=0),
+            discriminator_steps=10**6,
+        )
+        gan.fit(batches_of(x, y), verbose=0)
+        return helpers.weights_of(gan.discriminator)
+
+    x, y = make_data("int32")
+    x[115:], y[115:, 1] = np.nan, 0
+    expected = weights(x, y)
+    x, y = make_data("int32")
+    y[115:, 1] = category
+    for weight, other in zip(weights(x, y), expected, strict=True):
+        np.testing.assert_allclose(weight, other, atol=1e-6)
+
+
 def trained_generator(x, y):
     keras.utils.set_random_seed(3)
     gan = make_gan(d_optimizer=helpers.make_d_optimizer(0.0, learning_rate=0.0))

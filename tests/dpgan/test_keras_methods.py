@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 import keras_dpgan as dpgan
+from keras_dpgan import privacy
 
 LATENTS = np.zeros((5, helpers.LATENT_DIM), np.float32)
 LABELS = np.zeros(5, np.int32)
@@ -28,6 +29,7 @@ REFUSED = {
     "quantized_call": lambda gan: gan.quantized_call(INPUTS),
     "stateless_compute_loss": lambda gan: gan.stateless_compute_loss([], [], []),
     "train_on_batch": lambda gan: gan.train_on_batch(*helpers.make_data()),
+    "train_step": lambda gan: gan.train_step(helpers.make_data()),
 }
 
 
@@ -116,12 +118,9 @@ WORKS = {
     "compile": lambda gan, _: gan.compile(**helpers.compile_defaults()),
 }
 
-# Keras' own, which fail on every model that is built in its constructor; what Keras
-# calls inside of a `RematScope`; and `train_step`, which `fit` calls.
-NOT_CALLED = {
-    *("add_metric", "add_variable", "add_weight"),
-    *("rematerialized_call", "train_step"),
-}
+# Keras' own, which fail on every model that is built in its constructor; and what Keras
+# calls inside of a `RematScope`.
+NOT_CALLED = {"add_metric", "add_variable", "add_weight", "rematerialized_call"}
 
 # Properties of a model whose layers are not one graph raise in Keras, too.
 UNDEFINED = {"distribute_reduction_method", "input", "output"}
@@ -185,16 +184,68 @@ def test_summary_counts_both_optimizers_of_a_loaded_model_too(trained, tmp_path)
         assert f"Optimizer params: {number:,}" in "".join(lines)
 
 
+SAVE = {
+    "gan.save": lambda gan, path: gan.save(path),
+    "keras.Model.save": lambda gan, path: keras.Model.save(gan, path),
+    "keras.saving": lambda gan, path: keras.saving.save_model(gan, path),
+    "keras.models": lambda gan, path: keras.models.save_model(gan, path, True),
+    "no optimizer": lambda gan, path: gan.save(path, include_optimizer=False),
+    "a model around it": lambda gan, path: keras.Sequential([gan]).save(path),
+}
+
+
+@pytest.mark.parametrize("road", SAVE)
 @pytest.mark.parametrize("name", ["gan.h5", "gan.hdf5"])
 def test_a_whole_model_in_hdf5_is_refused_before_a_file_is_touched(
-    trained, tmp_path, name
+    trained, tmp_path, name, road
 ):
     for path in (tmp_path / name, str(tmp_path / name)):
         with pytest.raises(ValueError, match=r"\.keras.*\.weights\.h5.*Received"):
-            trained.save(path)
+            SAVE[road](trained, path)
     assert not list(tmp_path.iterdir())
+    (tmp_path / name).write_text("what stood there")
     with pytest.raises(ValueError, match=r"\.keras"):
-        keras.saving.save_model(trained, tmp_path / name)
+        SAVE[road](trained, tmp_path / name)
+    assert (tmp_path / name).read_text() == "what stood there"
+
+
+def test_a_checkpoint_in_hdf5_is_refused_before_anything_is_spent(tmp_path):
+    gan = helpers.make_gan()
+    checkpoint = keras.callbacks.ModelCheckpoint(tmp_path / "gan.h5")
+    with pytest.raises(ValueError, match=r"\.keras.*\.weights\.h5.*Received"):
+        gan.fit(*helpers.make_data(), batch_size=12, callbacks=[checkpoint])
+    assert gan.num_discriminator_updates == 0
+
+
+@pytest.mark.parametrize("wrap", [tf.function, lambda step: step])
+def test_a_step_by_hand_is_refused_and_counts_nothing(tmp_path, wrap):
+    gan = helpers.make_gan()
+    x, y = helpers.make_data()
+    with privacy.Ledger(tmp_path / "ledger", "toy") as ledger:
+        gan.fit(x, y, batch_size=12, verbose=0, ledger=ledger)
+        step = wrap(gan.train_step)
+        weights = helpers.weights_of(gan)
+        with pytest.raises(ValueError, match="`train_step` is not supported: its bat"):
+            step((tf.constant(x[:12]), tf.constant(y[:12])))
+        assert ledger.total_updates == gan.num_discriminator_updates == 10
+    assert helpers.same(weights, helpers.weights_of(gan))
+
+
+def test_other_models_are_written_as_hdf5_as_before(tmp_path):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.save(tmp_path / "model.h5", include_optimizer=False)
+    loaded = keras.saving.load_model(tmp_path / "model.h5")
+    assert helpers.same(model.get_weights(), loaded.get_weights())
+
+
+@pytest.mark.parametrize(
+    "save", [lambda gan, *a, **k: gan.save(*a, **k), keras.saving.save_model]
+)
+def test_a_file_without_optimizers_keeps_the_privacy_history(trained, tmp_path, save):
+    save(trained, tmp_path / "gan.keras", include_optimizer=False)
+    loaded = keras.saving.load_model(tmp_path / "gan.keras")
+    assert loaded.privacy_history.entries == trained.privacy_history.entries
+    assert loaded.epsilon() == trained.epsilon() > 0
 
 
 def test_trackers_read_the_configurations_of_both_optimizers(trained):

@@ -11,6 +11,7 @@ from keras_dpgan import models
 from keras_dpgan import privacy
 from keras_dpgan.data import private_label_prior
 from keras_dpgan.mixture import private_class_mixture
+from keras_dpgan.privacy import origins
 
 
 def fit(gan, epochs=1, **arguments):
@@ -250,6 +251,56 @@ def test_a_model_of_its_own_inherits_nothing():
         gan = fit(helpers.make_gan())
         assert total(gan) == 10
         assert said(gan) == ""
+
+
+def load_untrained(gan, untrained, folder):
+    untrained.save_weights(folder / "untrained.weights.h5")
+    gan.load_weights(folder / "untrained.weights.h5")
+    return gan
+
+
+def load_untrained_model(gan, untrained, folder):
+    untrained.save(folder / "untrained.keras")
+    return keras.saving.load_model(folder / "untrained.keras")
+
+
+def set_untrained(gan, untrained, folder):
+    gan.set_weights(untrained.get_weights())
+    return gan
+
+
+def set_untrained_networks(gan, untrained, folder):
+    gan.discriminator.set_weights(untrained.discriminator.get_weights())
+    gan.generator.set_weights(untrained.generator.get_weights())
+    return gan
+
+
+BEGINNINGS = [load_untrained, load_untrained_model, set_untrained]
+BEGINNINGS += [set_untrained_networks]
+
+
+@pytest.mark.parametrize("begin", BEGINNINGS)
+def test_models_that_begin_at_the_same_untrained_weights_are_no_copies(begin, tmp_path):
+    untrained = helpers.make_gan(discriminator_steps=100)
+    for _ in range(2):
+        # The generator is not trained yet: its weights stay what they were.
+        gan = begin(helpers.make_gan(discriminator_steps=100), untrained, tmp_path)
+        assert total(fit(gan)) == 10
+
+
+def test_weights_of_a_trained_file_are_known_wherever_they_go(tmp_path):
+    fit(helpers.make_gan(discriminator_steps=100)).save(tmp_path / "gan.keras")
+    # As in another process, which knows nothing but the file and its networks.
+    origins.forget()
+    networks = keras.saving.load_model(tmp_path / "gan.keras")
+    origins.forget()
+    gan = compiled(networks.discriminator, networks.generator)
+    assert total(gan) == 0
+    gan.load_weights(tmp_path / "gan.keras")
+    assert total(gan) == 10
+    copy = helpers.make_generator()
+    copy.set_weights(gan.generator.get_weights())
+    assert total(compiled(helpers.make_discriminator(), copy)) == 10
 
 
 def test_layers_that_training_has_left_as_they_were_carry_nothing():

@@ -10,17 +10,10 @@ from keras_dpgan import privacy
 from keras_dpgan.data import PoissonDataset
 from keras_dpgan.data.remote import RemoteRecords
 from keras_dpgan.federated.record_owner import RecordOwner
-from keras_dpgan.privacy import origins
 
 SIZES = (60, 35, 25)
 Q = 0.2
 UPDATES = 8
-
-
-@pytest.fixture(autouse=True)
-def _no_origins_of_other_tests():
-    """Models of equal seeds begin with equal weights, which are no copies here."""
-    origins.forget()
 
 
 class OwnersHere(RemoteRecords):

@@ -95,6 +95,37 @@ def test_a_run_on_hostile_batches_ends_with_finite_weights_and_counts_them():
     assert all(np.all(np.isfinite(weight)) for weight in gan.get_weights())
 
 
+def weights_after(seen):
+    """The discriminator after a batch that was looked at, and one that was not."""
+    keras.utils.set_random_seed(0)
+    gan = helpers.make_gan(
+        d_optimizer=helpers.make_d_optimizer(0.0, insecure_noise_seed=0),
+        gradient_penalty=1.0,
+        discriminator_steps=10**6,
+    )
+    batches = tf.data.Dataset.from_generator(
+        lambda: iter(seen),
+        output_signature=(
+            tf.TensorSpec((None, *helpers.SHAPE), tf.float32),
+            tf.TensorSpec((None,), tf.int32),
+        ),
+    )
+    batches = batches.apply(tf.data.experimental.assert_cardinality(len(seen)))
+    gan.fit(batches, expected_batch_size=12, verbose=0)
+    return helpers.weights_of(gan.discriminator)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_a_later_record_that_is_not_finite_counts_as_absent(bad):
+    x, y = helpers.make_data(12)
+    broken, absent = x.copy(), y.copy()
+    broken[7:, 3], absent[7:] = bad, -1
+    found = weights_after([(x, y), (broken, y)])
+    expected = weights_after([(x, y), (x, absent)])
+    for weight, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(weight, other, atol=1e-6)
+
+
 @pytest.mark.parametrize("value", [1e38, -3.4e38, np.inf, -np.inf, np.nan])
 def test_values_beyond_the_range_are_refused_before_any_update(value):
     gan = helpers.make_gan()

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from clipped_sums import train_on
 
 from examples.audit import audit_lib
 from keras_dpgan.data import PoissonDataset
@@ -55,7 +56,7 @@ def one_record_moves_the_update_by_at_most_the_clip():
         gan.set_weights(weights)
         # They are a function of the number of the update.
         gan.privacy_record.num_discriminator_updates.assign(1)
-        gan.train_step((tf.constant(x[:n]), tf.constant(y[:n])))
+        train_on(gan, x[:n], y[:n])
         after = helpers.weights_of(gan.discriminator)
         return np.concatenate([np.ravel(w) for w in after]).astype(np.float64)
 
