@@ -72,3 +72,13 @@ def test_a_users_own_program_is_none_of_our_commands(
     monkeypatch.setattr(sys, "orig_argv", arguments)
     assert quiet.is_command() is is_command
     assert logging.getLogger("tensorflow").level != logging.WARNING
+
+
+def test_an_import_runs_no_operation():
+    """A process that has imported the package can be forked, as TensorFlow has it."""
+    program = (
+        "import keras_dpgan, keras_dpgan.evaluation\n"
+        "from tensorflow.python.eager import context\n"
+        "assert not context.context()._initialized"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, env=os.environ)

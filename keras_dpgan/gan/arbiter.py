@@ -175,7 +175,9 @@ class _SingleRecords:
 
         for name, indices in _BATCHES.items():
             try:
-                found = _flat(clipped(isolation.NO_SEED, self._batch(indices)))
+                found = _flat(
+                    clipped(tf.constant(isolation.NO_SEED), self._batch(indices))
+                )
             except (tf.errors.OpError, TypeError, ValueError, LookupError) as error:
                 return f"it fails ({type(error).__name__}: {str(error)[-200:]})"
             apart = np.linalg.norm(found - self._clipped[indices].sum(0))

@@ -29,7 +29,7 @@ _ROUNDINGS = 32
 _EPSILON = {"float16": 2.0**-10, "bfloat16": 2.0**-7}
 
 # The seed of what layers draw here, so that each run draws the same.
-NO_SEED = tf.zeros((2,), tf.int64)
+NO_SEED = np.zeros((2,), np.int64)
 
 # Operations whose outputs depend on their shape and seed alone.
 _DRAWING = frozenset(
@@ -121,7 +121,9 @@ class IsolationProbe:
             lambda t: tf.gather(t, np.array(rows)), self._rows
         )
         weights = tf.one_hot(place, len(rows))
-        return self._gradient(NO_SEED, weights, *tf.nest.flatten(batch)).numpy()
+        return self._gradient(
+            tf.constant(NO_SEED), weights, *tf.nest.flatten(batch)
+        ).numpy()
 
     def difference(self, of_equal_sizes=False):
         """A `Context` in which a record has another gradient, or `None`.
