@@ -1,0 +1,7 @@
+"""Private tables: a schema that is public, and a generator of its rows."""
+
+from keras_dpgan.tables.columns import Boolean as Boolean
+from keras_dpgan.tables.columns import Categorical as Categorical
+from keras_dpgan.tables.columns import Datetime as Datetime
+from keras_dpgan.tables.columns import Numeric as Numeric
+from keras_dpgan.tables.schema import TableSchema as TableSchema
