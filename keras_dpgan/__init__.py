@@ -16,6 +16,7 @@ from keras_dpgan import models as models
 from keras_dpgan import optimizers as optimizers
 from keras_dpgan import privacy as privacy
 from keras_dpgan import recipes as recipes
+from keras_dpgan import tables as tables
 from keras_dpgan import workers as workers
 from keras_dpgan._version import __version__ as __version__
 from keras_dpgan.discriminator_schedule import (

@@ -117,6 +117,23 @@ def latent_shape(facts):
     return tuple(latent_dim) if isinstance(latent_dim, list) else (latent_dim,)
 
 
-def load(path) -> ExportedGenerator:
-    """Opens an export; see `ExportedGenerator`."""
+def load(path):
+    """Opens an export.
+
+    Args:
+        path: The folder.
+
+    Returns:
+        An `ExportedGenerator`; of a table its generator, whose `sample` gives a
+        `pandas.DataFrame`.
+
+    Raises:
+        FileNotFoundError: If there is no export.
+        ValueError: If its card is damaged or belongs to another SavedModel.
+    """
+    if (pathlib.Path(path) / "assets" / "table.json").is_file():
+        # Only who has a table needs pandas.
+        from keras_dpgan.tables.exporting import load_table
+
+        return load_table(pathlib.Path(path), read_card(path))
     return ExportedGenerator(path)

@@ -1,0 +1,1 @@
+"""Tables, their public schemas, and how good synthetic rows of them are."""

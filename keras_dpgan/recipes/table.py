@@ -1,0 +1,162 @@
+"""From a private table to a private generator of its rows."""
+
+from keras_dpgan import _validate
+from keras_dpgan import origins
+from keras_dpgan import privacy
+from keras_dpgan.tables import fitting
+from keras_dpgan.tables import reading
+from keras_dpgan.tables.counts import TableCounts
+from keras_dpgan.tables.generator import TableGenerator
+from keras_dpgan.tables.schema import TableSchema
+
+# The tables of all pairs of cells, by the target's, have to fit into memory, and are
+# multiplied in each training step.
+_MOST_CELLS = 4000
+_MOST_COUNTS = 200_000_000
+
+
+def table(
+    table,
+    schema: TableSchema,
+    target: str | None = None,
+    *,
+    epsilon: float,
+    delta: float,
+    id_column: str | None = None,
+    max_records_per_person: int = 1,
+    components: int = 2000,
+    ledger=None,
+    progress=None,
+) -> TableGenerator:
+    """Learns a generator of a private table's rows.
+
+    Counts of single columns, of pairs and of pairs with the target are released from
+    the budget, those from which most is to be had, and a mixture is trained on them
+    (`tables.TableGenerator`). What is private is the table; the schema is published.
+    Each row is a record, unless persons have several: then `id_column` names who a row
+    is of, and of each person `max_records_per_person` rows are used at most, and
+    protected together.
+
+    ```python
+    generator = dpgan.recipes.table(
+        "private.csv", schema, target="income", epsilon=1.0, delta=1e-5)
+    rows = generator.sample()
+    ```
+
+    Every call spends the budget anew.
+
+    Args:
+        table: A `pandas.DataFrame`, or what has the dataframe interchange protocol;
+            or the path of a CSV or Parquet file, which may be larger than memory.
+        schema: A `tables.TableSchema`. It must not be made from the private rows.
+        target: Name of the column that others will be used to predict. Defaults to
+            `None`: none is.
+        epsilon: Positive float, the budget.
+        delta: Float in (0, 1), below one in the number of rows.
+        id_column: Name of the column that says who a row is of. It is never published
+            and need not be in the schema. Defaults to `None`: each row is a person.
+        max_records_per_person: Positive int: the rows that are used of each person.
+            Defaults to 1.
+        components: Int, of the mixture. Defaults to 2000.
+        ledger: A `privacy.Ledger` of the data, where the release is entered before it
+            is made. Defaults to `None`.
+        progress: Function that is called with lines of text as the fit goes on.
+            Defaults to `None`.
+
+    Returns:
+        A `tables.TableGenerator`.
+
+    Raises:
+        ValueError: If an argument does not fit, before anything is spent.
+    """
+    noise_multiplier = table_noise(epsilon, delta, max_records_per_person)
+    counts = _counts(table, schema, target, id_column, max_records_per_person)
+    _validate.check_int("components", components, minimum=1)
+    # A person's rows together move a release by as many times what one does.
+    entry = privacy.HistoryEntry(
+        mechanism="gaussian",
+        noise_multiplier=noise_multiplier,
+        sampling_probability=1.0,
+        count=1,
+    )
+    if ledger is not None:
+        ledger.spend(entry, "counts of a table")
+    generator = TableGenerator(
+        schema,
+        components,
+        delta=float(delta),
+        max_records_per_person=max_records_per_person,
+    )
+    total = fitting.fit(counts, generator.mixture, noise_multiplier, progress)
+    generator.history.add(entry)
+    generator.num_rows = max(round(total), 1)
+    origins.release(entry, [generator.mixture.logits], ledger)
+    return generator
+
+
+def table_noise(epsilon, delta, max_records_per_person=1) -> float:
+    """The noise multiplier, for one row, by which `table` keeps a budget.
+
+    Args:
+        epsilon: Positive float.
+        delta: Float in (0, 1).
+        max_records_per_person: Positive int: epsilon is for so many rows together.
+            Defaults to 1.
+
+    Returns:
+        Float.
+
+    Raises:
+        ValueError: If an argument does not fit.
+    """
+    epsilon = _validate.check_positive("epsilon", epsilon)
+    delta = _validate.check_delta(delta)
+    # One release that every row is in, whatever their number.
+    plan = privacy.plan(
+        num_examples=1,
+        expected_batch_size=1,
+        epochs=1,
+        epsilon=epsilon,
+        delta=delta,
+        max_records_per_person=max_records_per_person,
+    )
+    return plan.noise_multiplier
+
+
+def _counts(table, schema, target, id_column, max_records_per_person):
+    """The exact counts, private, after all checks."""
+    if not isinstance(schema, TableSchema):
+        raise ValueError(
+            "`schema` must be a TableSchema, from a data dictionary and never from the "
+            f"private rows. Received: schema={schema!r:.80}."
+        )
+    place = None if target is None else schema.index(target)
+    _check_size(schema, place)
+    _validate.check_int("max_records_per_person", max_records_per_person, minimum=1)
+    if id_column is None and max_records_per_person > 1:
+        raise ValueError(
+            "`id_column` must name the column that says who a row is of, where "
+            "`max_records_per_person` is above 1. Received: id_column=None, "
+            f"max_records_per_person={max_records_per_person}."
+        )
+    counts = TableCounts(schema.num_cells, place)
+    extra = () if id_column is None else (id_column,)
+    limit = None
+    if id_column is not None:
+        limit = reading.PersonLimit(id_column, max_records_per_person)
+    for frame in reading.frames(table, schema, extra):
+        counts.add(schema.encode(frame if limit is None else limit(frame)))
+    return counts
+
+
+def _check_size(schema, target):
+    cells = sum(schema.num_cells)
+    groups = 1 if target is None else schema.num_cells[target] + 1
+    if cells > _MOST_CELLS or groups * cells**2 > _MOST_COUNTS:
+        raise ValueError(
+            f"`schema` must have {_MOST_CELLS} cells at most in all columns, and "
+            f"{_MOST_COUNTS} in all pairs of cells and cells of the target. Use fewer "
+            "bins or categories, join rare ones to `other`, or leave out columns. "
+            f"Received: {cells} cells in {len(schema.names)} columns, and "
+            f"{groups * cells**2} of pairs."
+        )

@@ -1,0 +1,130 @@
+"""Rows of a private table, part by part, as cells."""
+
+import csv
+import pathlib
+
+import numpy as np
+
+from keras_dpgan.tables.pandas_library import pandas
+
+_ROWS = 50_000
+# What stands for a gap in a CSV, unless the schema has it as a category.
+_GAPS = ("", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "<NA>")
+
+
+def frames(table, schema, extra=()):
+    """The parts of a table, `pandas.DataFrame`s of the columns asked for.
+
+    Args:
+        table: A `pandas.DataFrame`, or what has the dataframe interchange protocol;
+            or the path of a CSV or Parquet file, which may be larger than memory.
+        schema: The `TableSchema`.
+        extra: Names of further columns to read.
+
+    Returns:
+        An iterator.
+
+    Raises:
+        ValueError: If it is none of these, or a column is missing.
+    """
+    names = [*schema.names, *(name for name in extra if name not in schema.names)]
+    if isinstance(table, str | pathlib.Path):
+        suffix = pathlib.Path(table).suffix
+        if suffix == ".csv":
+            return _csv(table, schema, names)
+        if suffix == ".parquet":
+            return _parquet(table, schema, names)
+        raise ValueError(
+            "`table` must be the path of a .csv or .parquet file. Received: "
+            f"table={str(table)!r}."
+        )
+    frame = table
+    if not isinstance(frame, pandas().DataFrame):
+        if not hasattr(table, "__dataframe__"):
+            raise ValueError(
+                "`table` must be a pandas.DataFrame, or the path of a .csv or .parquet "
+                f"file. Received: table={table!r:.80}."
+            )
+        frame = pandas().api.interchange.from_dataframe(table)
+    _check(schema, frame.columns, extra)
+    return (
+        frame[names].iloc[start : start + _ROWS]
+        for start in range(0, len(frame), _ROWS)
+    )
+
+
+def _check(schema, names, extra):
+    schema.check_names(names)
+    for name in extra:
+        if list(names).count(name) != 1:
+            raise ValueError(
+                "`id_column` must be a column of the table, there once. Received: "
+                f"id_column={name!r}."
+            )
+
+
+def _csv(path, schema, names):
+    with open(path, newline="", encoding="utf-8-sig") as file:
+        header = next(csv.reader(file), [])
+    _check(schema, header, [name for name in names if name not in schema.names])
+    texts, gaps = {}, {}
+    for name in header:
+        column = schema.columns.get(name)
+        categories = getattr(column, "values", ())
+        if categories and isinstance(categories[0], str):
+            texts[name] = str
+        gaps[name] = [gap for gap in _GAPS if gap not in categories]
+    return pandas().read_csv(
+        path,
+        usecols=names,
+        dtype=texts,
+        na_values=gaps,
+        keep_default_na=False,
+        chunksize=_ROWS,
+        encoding="utf-8-sig",
+    )
+
+
+def _parquet(path, schema, names):
+    try:
+        from pyarrow import parquet
+    except ImportError as error:
+        raise ImportError(
+            "Parquet files need the package pyarrow. Install it by "
+            '`pip install "pyarrow<25"`.'
+        ) from error
+    file = parquet.ParquetFile(path)
+    found = file.schema_arrow.names
+    _check(schema, found, [name for name in names if name not in schema.names])
+    batches = file.iter_batches(batch_size=_ROWS, columns=names)
+    return (batch.to_pandas() for batch in batches)
+
+
+class PersonLimit:
+    """Keeps so many rows of each person at most, whatever the parts.
+
+    Of a person's rows in one part it is chance which are kept; earlier parts come
+    first. Rows without an id are left out. How many rows are left out is not said.
+
+    Args:
+        id_column: String.
+        max_records_per_person: Positive int.
+    """
+
+    def __init__(self, id_column, max_records_per_person):
+        self._id_column = id_column
+        self._most = max_records_per_person
+        self._kept = {}
+
+    def __call__(self, frame):
+        """The rows of a part that are kept."""
+        # The operating system's entropy, as `np.random.default_rng()` is keyed by it.
+        frame = frame.iloc[np.random.default_rng().permutation(len(frame))]
+        people = frame[self._id_column]
+        frame, people = frame[people.notna()], people[people.notna()]
+        before = people.map(self._kept).fillna(0).to_numpy(np.int64)
+        rank = people.groupby(people).cumcount().to_numpy()
+        kept = before + rank < self._most
+        for person, count in people[kept].value_counts().items():
+            self._kept[person] = self._kept.get(person, 0) + count
+        return frame[kept]
