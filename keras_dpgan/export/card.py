@@ -135,7 +135,10 @@ def card_of(
     Args:
         statement: A `PrivacyStatement`.
         generator: Dict: the card's facts on what it takes and makes.
-        dataset_name: As in `make_card`, and so are the others.
+        dataset_name: As in `make_card`.
+        include_num_examples: As in `make_card`.
+        preprocessing: As in `make_card`.
+        justification: As in `make_card`.
 
     Returns:
         A dict of JSON values; see `read_card`.

@@ -70,8 +70,9 @@ class _Nullable:
         values = pandas().Series(values).astype(object)
         values[np.asarray(is_null, bool)] = None
         dtype = natural if self.dtype is None else self.dtype
-        # What NumPy's integers and booleans cannot hold, pandas' own can.
-        if np.any(is_null) and dtype in _WITH_NULLS:
+        # What NumPy's integers and booleans cannot hold, pandas' own can. The dtype
+        # does not depend on whether there is a gap among these rows.
+        if self.nullable and dtype in _WITH_NULLS:
             dtype = _WITH_NULLS[dtype]
         return values.astype(dtype)
 
@@ -241,7 +242,7 @@ class Boolean(_Nullable):
 
     def to_series(self, values, is_null):
         """Decoded values as a pandas series."""
-        return self._series(values, is_null, "boolean" if self.nullable else "bool")
+        return self._series(values, is_null, "bool")
 
 
 class _Binned(_Nullable):

@@ -120,7 +120,8 @@ class TableGenerator(keras.Model):
                 estimated to have.
             conditions: Dict from names of columns to what they have to be in all
                 rows: a value, or an array of `n` of them. The other columns are
-                drawn given these. Defaults to `None`.
+                drawn given these, and constraints of the schema are not looked at.
+                Defaults to `None`.
             seed: Non-negative int below 2**63, to repeat a draw. Defaults to `None`.
 
         Returns:
@@ -132,8 +133,10 @@ class TableGenerator(keras.Model):
         """
         n = self.num_rows if n is None else n
         _validate.check_int("n", n, minimum=0)
-        frames = list(self.batches(n, conditions, seed))
-        return pandas().concat(frames, ignore_index=True)
+        given = self._given(conditions, n)
+        parts = [values for values, _ in self._parts(n, given, seed)]
+        values = {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
+        return self._frame(values, given)
 
     def batches(self, n: int, conditions: dict | None = None, seed: int | None = None):
         """Draws rows in parts, so that any number of them fits in memory.
@@ -150,20 +153,26 @@ class TableGenerator(keras.Model):
             ValueError: If an argument does not fit.
         """
         _validate.check_int("n", n, minimum=0)
-        seed = secrets.randbits(63) if seed is None else check_seed(seed)
         given = self._given(conditions, n)
-        return self._kept(n, given, seed)
+        return (
+            self._frame(values, mine) for values, mine in self._parts(n, given, seed)
+        )
 
-    def _kept(self, n, given, seed):
-        """The parts, without rows that break a constraint."""
+    def _parts(self, n, given, seed):
+        """Decoded values part by part, and the conditions on these rows."""
+        seed = secrets.randbits(63) if seed is None else check_seed(seed)
         if given or not self.schema.constraints:
-            yield from self._drawn(n, given, seed)
-            return
+            return self._drawn(n, given, seed)
+        return self._kept(n, seed)
+
+    def _kept(self, n, seed):
+        """The parts, without rows that break a constraint."""
         missing = n
-        for frame in self._drawn(_MOST_DRAWS * max(n, 1), given, seed):
-            kept = frame[~self.schema.violations(frame)].iloc[:missing]
+        for values, _ in self._drawn(_MOST_DRAWS * max(n, 1), {}, seed):
+            broken = self.schema.violations(self.schema.to_frame(values))
+            kept = np.flatnonzero(~broken)[:missing]
             missing -= len(kept)
-            yield kept
+            yield {name: part[kept] for name, part in values.items()}, {}
             if not missing:
                 return
         raise ValueError(
@@ -187,15 +196,15 @@ class TableGenerator(keras.Model):
             # the golden ratio (Kronecker's sequence) instead of by chance.
             rows = np.arange(start, start + len(latents))
             chance = np.mod(shift + rows[:, None] * _GOLDEN_RATIO, 1.0)
-            yield self._frame(latents, mine, chance)
+            component = (chance[:, 0] * self.components).astype(np.int32)
+            if given:
+                component = self._components_given(mine, chance)
+            values = self._decoded(latents, component)
+            yield {name: part.numpy() for name, part in values.items()}, mine
             start += len(latents)
 
-    def _frame(self, latents, given, chance):
-        component = (chance[:, 0] * self.components).astype(np.int32)
-        if given:
-            component = self._components_given(given, chance)
-        values = self._decoded(latents, component)
-        frame = self.schema.to_frame({k: np.asarray(v) for k, v in values.items()})
+    def _frame(self, values, given):
+        frame = self.schema.to_frame(values)
         for name, (wanted, _) in given.items():
             frame[name] = wanted.to_numpy()
         return frame
@@ -227,8 +236,8 @@ class TableGenerator(keras.Model):
             return {}
         if not isinstance(conditions, dict):
             raise ValueError(
-                "`conditions` must be a dict from names of columns to values. Received: "
-                f"conditions={conditions!r:.80}."
+                "`conditions` must be a dict from names of columns to values. "
+                f"Received: conditions={conditions!r:.80}."
             )
         given = {}
         for name, value in conditions.items():

@@ -12,11 +12,13 @@ _SMALLEST = 1e-4
 class ProductMixture(keras.layers.Layer):
     """Components of equal weight; each has a softmax for each column.
 
-    It is what a generator with a softmax per column makes of a fixed set of latents
-    (Liu, Vietri and Wu 2021, "Iterative Methods for Private Synthetic Data", GEM; Aydore
-    et al. 2021, "Differentially Private Query Release Through Adaptive Projection",
-    RAP), with the outputs themselves as weights: it is fitted in seconds, its
-    marginals are exact, and given any columns the others follow by Bayes' rule.
+    It is what a generator with a softmax per column makes of a fixed set of latents,
+    with these outputs themselves as weights: it is fitted in seconds, its marginals
+    are exact, and given any columns the others follow by Bayes' rule.
+
+    Source: Liu, Vietri and Wu 2021, "Iterative Methods for Private Synthetic Data"
+    (GEM); Aydore et al. 2021, "Differentially Private Query Release Through Adaptive
+    Projection" (RAP).
 
     Args:
         num_cells: Tuple of ints: the cells of each column.
