@@ -32,7 +32,7 @@ class Round:
 SINGLES = 0.08
 ROUNDS = (
     Round(scores=0.01, measurements=0.34, triples=False, steps=300),
-    Round(scores=0.02, measurements=0.55, triples=True, steps=700),
+    Round(scores=0.02, measurements=0.55, triples=True, steps=400),
 )
 # How much an error in the target with two columns matters, where one in a pair is one.
 _GAIN_OF_TRIPLES = 4.0

@@ -57,7 +57,8 @@ class MixtureTraining:
                 gradient = tape.gradient(loss, self._mixture.logits.value)
                 optimizer.apply([gradient], [self._mixture.logits])
 
-        run()
+        # Its concrete function: another one of each fit would count as retracing.
+        run.get_concrete_function()()
 
     def _loss(self, tables):
         probabilities = self._mixture()

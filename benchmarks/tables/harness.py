@@ -1,1 +1,0 @@
-"""Tables, their public schemas, and how good synthetic rows of them are."""
