@@ -11,8 +11,12 @@ from keras_dpgan.tables.schema import TableSchema
 
 # The tables of all pairs of cells, by the target's, have to fit into memory, and are
 # multiplied in each training step.
-_MOST_CELLS = 4000
-_MOST_COUNTS = 200_000_000
+_MOST_CELLS = 3000
+_MOST_COUNTS = 40_000_000
+# Of components, unless their products with themselves take too long.
+_MOST_COMPONENTS = 2000
+_FEWEST_COMPONENTS = 300
+_MOST_PRODUCTS = 600_000_000
 
 
 def table(
@@ -24,7 +28,7 @@ def table(
     delta: float,
     id_column: str | None = None,
     max_records_per_person: int = 1,
-    components: int = 2000,
+    components: int | None = None,
     ledger=None,
     progress=None,
 ) -> TableGenerator:
@@ -57,7 +61,8 @@ def table(
             and need not be in the schema. Defaults to `None`: each row is a person.
         max_records_per_person: Positive int: the rows that are used of each person.
             Defaults to 1.
-        components: Int, of the mixture. Defaults to 2000.
+        components: Int, of the mixture. Defaults to `None`: 2000, and fewer, down to
+            300, where the schema has many cells.
         ledger: A `privacy.Ledger` of the data, where the release is entered before it
             is made. Defaults to `None`.
         progress: Function that is called with lines of text as the fit goes on.
@@ -70,8 +75,9 @@ def table(
         ValueError: If an argument does not fit, before anything is spent.
     """
     noise_multiplier = table_noise(epsilon, delta, max_records_per_person)
+    if components is not None:
+        _validate.check_int("components", components, minimum=1)
     counts = _counts(table, schema, target, id_column, max_records_per_person)
-    _validate.check_int("components", components, minimum=1)
     # A person's rows together move a release by as many times what one does.
     entry = privacy.HistoryEntry(
         mechanism="gaussian",
@@ -83,7 +89,7 @@ def table(
         ledger.spend(entry, "counts of a table")
     generator = TableGenerator(
         schema,
-        components,
+        components or _components(sum(schema.num_cells)),
         delta=float(delta),
         max_records_per_person=max_records_per_person,
     )
@@ -147,6 +153,12 @@ def _counts(table, schema, target, id_column, max_records_per_person):
     for frame in reading.frames(table, schema, extra):
         counts.add(schema.encode(frame if limit is None else limit(frame)))
     return counts
+
+
+def _components(cells):
+    """How many components a table gets, by its size alone."""
+    affordable = _MOST_PRODUCTS // cells**2
+    return int(min(max(affordable, _FEWEST_COMPONENTS), _MOST_COMPONENTS))
 
 
 def _check_size(schema, target):

@@ -12,10 +12,10 @@ from keras_dpgan.tables.pandas_library import pandas
 from keras_dpgan.tables.schema import TableSchema
 
 WARNING = (
-    "The schema is made from the rows of this table and will be published: its smallest "
-    "and largest values, its categories and the quantiles of its numbers. The table must "
-    "be public, such as a sample that may be shown to anyone, and not the private one. "
-    "Look through the draft before you use it."
+    "The schema is made from the rows of this table and will be published: its "
+    "smallest and largest values, its categories and the quantiles of its numbers. The "
+    "table must be public, such as a sample that may be shown to anyone, and not the "
+    "private one. Look through the draft before you use it."
 )
 # Text with more different values is taken for names or ids, and left out.
 _MOST_CATEGORIES = 100
