@@ -85,7 +85,7 @@ def test_tf_privacy_is_needed_only_where_it_can_be_installed(
 def test_the_extras_are_what_the_readme_may_name(setup_arguments):
     extras = setup_arguments["extras_require"]
     assert set(extras) == {
-        *("plots", "tensorboard", "hub", "federated", "gpu", "secure"),
+        *("plots", "tensorboard", "hub", "federated", "gpu", "secure", "tables"),
         *("test", "dev", "docs", "all"),
     }
     optional = ("plots", "tensorboard", "hub", "federated", "secure")

@@ -15,6 +15,20 @@ from keras_dpgan.sampler import Sampler
 from keras_dpgan.sampler import check_seed
 
 
+# What opens exports of other kinds, by a file that these have among their assets.
+_LOADERS = {}
+
+
+def register_loader(name, loader):
+    """Lets `load` open exports of another kind.
+
+    Args:
+        name: String, the name of a file among their assets.
+        loader: Function of the folder's path and its checked card.
+    """
+    _LOADERS[name] = loader
+
+
 class ExportedGenerator:
     """A generator that `DPGAN.export` wrote, with its privacy card.
 
@@ -131,9 +145,7 @@ def load(path):
         FileNotFoundError: If there is no export.
         ValueError: If its card is damaged or belongs to another SavedModel.
     """
-    if (pathlib.Path(path) / "assets" / "table.json").is_file():
-        # Only who has a table needs pandas.
-        from keras_dpgan.tables.exporting import load_table
-
-        return load_table(pathlib.Path(path), read_card(path))
+    for name, loader in _LOADERS.items():
+        if (pathlib.Path(path) / "assets" / name).is_file():
+            return loader(pathlib.Path(path), read_card(path))
     return ExportedGenerator(path)

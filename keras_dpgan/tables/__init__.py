@@ -5,5 +5,6 @@ from keras_dpgan.tables.columns import Categorical as Categorical
 from keras_dpgan.tables.columns import Datetime as Datetime
 from keras_dpgan.tables.columns import Numeric as Numeric
 from keras_dpgan.tables.draft import draft_schema as draft_schema
+from keras_dpgan.tables.exported import ExportedTable as ExportedTable
 from keras_dpgan.tables.generator import TableGenerator as TableGenerator
 from keras_dpgan.tables.schema import TableSchema as TableSchema

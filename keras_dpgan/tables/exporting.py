@@ -1,4 +1,4 @@
-"""A table's generator as a SavedModel, and back."""
+"""A table's generator as a SavedModel."""
 
 import json
 
@@ -11,7 +11,6 @@ from keras_dpgan.export.card import dump_card
 from keras_dpgan.export.checksum import checksums
 from keras_dpgan.export.folder import complete_folder
 from keras_dpgan.export.model_card import model_card
-from keras_dpgan.tables.generator import TableGenerator
 
 GENERATOR_NAME = "table.json"
 
@@ -54,22 +53,3 @@ def export_table(generator, filepath, overwrite):
         (folder / CARD_NAME).write_text(dump_card(card), "utf-8")
         use = _USE.format(latent_dim=generator.latent_dim)
         (folder / "README.md").write_text(model_card(card, use), "utf-8")
-
-
-class ExportedTable(TableGenerator):
-    """A `TableGenerator` from an export, with the privacy card."""
-
-    def privacy_card(self) -> dict:
-        """The privacy card, a dict; see `export.read_card`."""
-        return json.loads(json.dumps(self._card))
-
-
-def load_table(folder, card):
-    """The `ExportedTable` of a folder whose card was read and fits."""
-    config = json.loads((folder / "assets" / GENERATOR_NAME).read_text("utf-8"))
-    generator = ExportedTable.from_config(config)
-    saved = tf.saved_model.load(str(folder))
-    (logits,) = saved.signatures["logits"]().values()
-    generator.mixture.logits.assign(logits)
-    generator._card = card
-    return generator

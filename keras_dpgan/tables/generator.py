@@ -12,6 +12,7 @@ from keras_dpgan import _validate
 from keras_dpgan import privacy
 from keras_dpgan.sampler import Sampler
 from keras_dpgan.sampler import check_seed
+from keras_dpgan.tables.exporting import export_table
 from keras_dpgan.tables.mixture import ProductMixture
 from keras_dpgan.tables.pandas_library import pandas
 from keras_dpgan.tables.schema import TableSchema
@@ -288,8 +289,6 @@ class TableGenerator(keras.Model):
         Raises:
             FileExistsError: If `filepath` exists and `overwrite` is `False`.
         """
-        from keras_dpgan.tables.exporting import export_table
-
         export_table(self, pathlib.Path(filepath), overwrite)
 
     def get_config(self):

@@ -54,7 +54,7 @@ def test_shuffled_columns_have_the_same_shares_and_predict_nothing(schema):
     for name in ("boosting", "linear"):
         real = evaluation.train_on_synthetic(train, test, schema, "y")[name]
         lost = evaluation.train_on_synthetic(shuffled, test, schema, "y")[name]
-        assert real["auc"] > 0.8
+        assert real["auc"] > 0.75
         assert 0.35 < lost["auc"] < 0.65
 
 

@@ -1,6 +1,8 @@
 """From file to file, as typed."""
 
 import json
+import os
+import pathlib
 import subprocess
 import sys
 
@@ -10,6 +12,8 @@ import keras_dpgan as dpgan
 from keras_dpgan.tables import synthesize
 
 pd = pytest.importorskip("pandas")
+
+ROOT = pathlib.Path(dpgan.__file__).parents[1]
 
 
 @pytest.fixture
@@ -88,6 +92,7 @@ def test_the_commands_as_typed(files):
         return subprocess.run(
             [sys.executable, "-m", "keras_dpgan.command_line", *arguments],
             cwd=files,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
             capture_output=True,
             text=True,
             check=False,
