@@ -14,7 +14,6 @@ from keras_dpgan.export.card import read_card
 from keras_dpgan.sampler import Sampler
 from keras_dpgan.sampler import check_seed
 
-
 # What opens exports of other kinds, by a file that these have among their assets.
 _LOADERS = {}
 
