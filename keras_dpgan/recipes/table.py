@@ -2,7 +2,7 @@
 
 from keras_dpgan import _validate
 from keras_dpgan import origins
-from keras_dpgan import privacy
+from keras_dpgan.tables import calibration
 from keras_dpgan.tables import fitting
 from keras_dpgan.tables import reading
 from keras_dpgan.tables.counts import TableCounts
@@ -29,6 +29,7 @@ def table(
     id_column: str | None = None,
     max_records_per_person: int = 1,
     components: int | None = None,
+    released: list | tuple = (),
     ledger=None,
     progress=None,
 ) -> TableGenerator:
@@ -63,6 +64,8 @@ def table(
             Defaults to 1.
         components: Int, of the mixture. Defaults to `None`: 2000, and fewer, down to
             300, where the schema has many cells.
+        released: The `privacy.HistoryEntry`s of what was bought for the schema, by
+            `tables.private_bounds`: epsilon is for all together. Defaults to none.
         ledger: A `privacy.Ledger` of the data, where the release is entered before it
             is made. Defaults to `None`.
         progress: Function that is called with lines of text as the fit goes on.
@@ -74,17 +77,13 @@ def table(
     Raises:
         ValueError: If an argument does not fit, before anything is spent.
     """
-    noise_multiplier = table_noise(epsilon, delta, max_records_per_person)
+    noise_multiplier = calibration.table_noise(
+        epsilon, delta, max_records_per_person, released
+    )
     if components is not None:
         _validate.check_int("components", components, minimum=1)
     counts = _counts(table, schema, target, id_column, max_records_per_person)
-    # A person's rows together move a release by as many times what one does.
-    entry = privacy.HistoryEntry(
-        mechanism="gaussian",
-        noise_multiplier=noise_multiplier,
-        sampling_probability=1.0,
-        count=1,
-    )
+    entry = calibration.entry(noise_multiplier)
     if ledger is not None:
         ledger.spend(entry, "counts of a table")
     generator = TableGenerator(
@@ -94,39 +93,11 @@ def table(
         max_records_per_person=max_records_per_person,
     )
     total = fitting.fit(counts, generator.mixture, noise_multiplier, progress)
-    generator.history.add(entry)
+    for spent in (*released, entry):
+        generator.history.add(spent)
     generator.num_rows = max(round(total), 1)
     origins.release(entry, [generator.mixture.logits], ledger)
     return generator
-
-
-def table_noise(epsilon, delta, max_records_per_person=1) -> float:
-    """The noise multiplier, for one row, by which `table` keeps a budget.
-
-    Args:
-        epsilon: Positive float.
-        delta: Float in (0, 1).
-        max_records_per_person: Positive int: epsilon is for so many rows together.
-            Defaults to 1.
-
-    Returns:
-        Float.
-
-    Raises:
-        ValueError: If an argument does not fit.
-    """
-    epsilon = _validate.check_positive("epsilon", epsilon)
-    delta = _validate.check_delta(delta)
-    # One release that every row is in, whatever their number.
-    plan = privacy.plan(
-        num_examples=1,
-        expected_batch_size=1,
-        epochs=1,
-        epsilon=epsilon,
-        delta=delta,
-        max_records_per_person=max_records_per_person,
-    )
-    return plan.noise_multiplier
 
 
 def _counts(table, schema, target, id_column, max_records_per_person):
@@ -138,20 +109,11 @@ def _counts(table, schema, target, id_column, max_records_per_person):
         )
     place = None if target is None else schema.index(target)
     _check_size(schema, place)
-    _validate.check_int("max_records_per_person", max_records_per_person, minimum=1)
-    if id_column is None and max_records_per_person > 1:
-        raise ValueError(
-            "`id_column` must name the column that says who a row is of, where "
-            "`max_records_per_person` is above 1. Received: id_column=None, "
-            f"max_records_per_person={max_records_per_person}."
-        )
     counts = TableCounts(schema.num_cells, place)
-    extra = () if id_column is None else (id_column,)
-    limit = None
-    if id_column is not None:
-        limit = reading.PersonLimit(id_column, max_records_per_person)
-    for frame in reading.frames(table, schema, extra):
-        counts.add(schema.encode(frame if limit is None else limit(frame)))
+    for frame in reading.bounded_frames(
+        table, schema, id_column, max_records_per_person
+    ):
+        counts.add(schema.encode(frame))
     return counts
 
 

@@ -1,5 +1,6 @@
 """Private tables: a schema that is public, and a generator of its rows."""
 
+from keras_dpgan.tables.bounds import private_bounds as private_bounds
 from keras_dpgan.tables.columns import Boolean as Boolean
 from keras_dpgan.tables.columns import Categorical as Categorical
 from keras_dpgan.tables.columns import Datetime as Datetime

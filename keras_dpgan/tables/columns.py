@@ -428,6 +428,10 @@ class Numeric(_Binned):
 
     def encode(self, series) -> np.ndarray:
         """The cell of each value, an int64 array."""
+        return self._encode_numbers(self.to_numbers(series))
+
+    def to_numbers(self, series) -> np.ndarray:
+        """The values as a float64 array, NaN for a gap."""
         types = pandas().api.types
         dates = types.is_datetime64_any_dtype(series) or types.is_timedelta64_dtype(
             series
@@ -436,14 +440,13 @@ class Numeric(_Binned):
             if dates or types.is_complex_dtype(series):
                 raise TypeError
             numbers = pandas().to_numeric(series).astype("Float64")
-            numbers = numbers.to_numpy(np.float64, na_value=np.nan)
+            return numbers.to_numpy(np.float64, na_value=np.nan)
         except (TypeError, ValueError) as error:
             raise ValueError(
                 f"The column {series.name!r} must hold numbers. Make it a "
                 "`Categorical` or a `Datetime` in the schema if it holds anything "
                 f"else. Received: dtype={series.dtype}."
             ) from error
-        return self._encode_numbers(numbers)
 
     def to_series(self, values, is_null):
         """Decoded values as a pandas series."""

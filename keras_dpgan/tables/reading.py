@@ -5,6 +5,7 @@ import pathlib
 
 import numpy as np
 
+from keras_dpgan import _validate
 from keras_dpgan.tables.pandas_library import pandas
 
 _ROWS = 50_000
@@ -98,6 +99,35 @@ def _parquet(path, schema, names):
     _check(schema, found, [name for name in names if name not in schema.names])
     batches = file.iter_batches(batch_size=_ROWS, columns=names)
     return (batch.to_pandas() for batch in batches)
+
+
+def bounded_frames(table, schema, id_column, max_records_per_person):
+    """The parts of a table, with so many rows of each person at most.
+
+    Args:
+        table: As in `frames`.
+        schema: As in `frames`.
+        id_column: Name of the column that says who a row is of, or `None`: each row is
+            of another person.
+        max_records_per_person: Positive int.
+
+    Returns:
+        An iterator of `pandas.DataFrame`s.
+
+    Raises:
+        ValueError: If an argument does not fit.
+    """
+    _validate.check_int("max_records_per_person", max_records_per_person, minimum=1)
+    if id_column is None:
+        if max_records_per_person > 1:
+            raise ValueError(
+                "`id_column` must name the column that says who a row is of, where "
+                "`max_records_per_person` is above 1. Received: id_column=None, "
+                f"max_records_per_person={max_records_per_person}."
+            )
+        return frames(table, schema)
+    limit = PersonLimit(id_column, max_records_per_person)
+    return map(limit, frames(table, schema, (id_column,)))
 
 
 class PersonLimit:

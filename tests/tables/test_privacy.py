@@ -6,6 +6,7 @@ import dp_accounting
 import numpy as np
 import pytest
 from dp_accounting.pld import pld_privacy_accountant
+from tables.conftest import make_table
 from tables.replay import squared_shift
 
 import keras_dpgan as dpgan
@@ -186,3 +187,50 @@ def test_bounds_are_those_of_the_schema_and_not_of_the_rows(few_steps, schema, t
     rows = generator.sample(2000)
     assert rows["age"].between(0, 90).all()
     assert rows["gain"].dropna().between(0, 10).all()
+
+
+def test_bounds_are_bought_and_their_price_is_part_of_the_budget(
+    few_steps, schema, tmp_path
+):
+    rng = np.random.default_rng(0)
+    table = make_table(3000).assign(pay=rng.uniform(20, 900, 3000))
+    table.loc[0, "pay"] = 1e9
+    table.loc[1, "pay"] = np.nan
+    with dpgan.privacy.Ledger(tmp_path / "x.ledger", data_name="x") as ledger:
+        low, high, entry = dpgan.tables.private_bounds(
+            table, "pay", epsilon=0.5, delta=1e-5, ledger=ledger
+        )
+        assert 16 <= low <= 64
+        assert 512 <= high <= 1024
+        paid = dpgan.tables.TableSchema(
+            {**schema.columns, "pay": dpgan.tables.Numeric(low, high)}
+        )
+        generator = dpgan.recipes.table(
+            table,
+            paid,
+            epsilon=1.0,
+            delta=1e-5,
+            components=20,
+            released=[entry],
+            ledger=ledger,
+        )
+        assert [run.entry for run in ledger.runs] == list(generator.history.entries)
+    assert len(generator.history.entries) == 2
+    assert 0.99 < generator.privacy_statement().epsilon <= 1.0
+    with pytest.raises(ValueError, match="above what was released"):
+        dpgan.recipes.table(
+            table, paid, epsilon=0.4, delta=1e-5, released=[entry], ledger=ledger
+        )
+
+
+def test_one_row_moves_the_counts_that_bounds_are_found_in_by_one(
+    monkeypatch, schema, table
+):
+    for value in (30.0, -1e300, np.inf, np.nan):
+        more = pd.DataFrame({"age": [*table["age"], value]})
+
+        def fit(rows):
+            return dpgan.tables.private_bounds(rows, "age", epsilon=1.0, delta=1e-5)
+
+        shift = squared_shift(monkeypatch, fit, table, more)
+        assert shift <= dpgan.recipes.table_noise(1.0, 1e-5) ** -2.0 * (1 + 1e-6)
