@@ -21,6 +21,7 @@ _RELEASED = (
     "the generator and any data drawn from it",
     "the noisy counts that it was fitted to",
 )
+_ASSUMPTIONS = ("the schema was made without looking at the private rows",)
 _GOLDEN_RATIO = (np.sqrt(5.0) - 1.0) / 2.0
 # So many rows are drawn at least for each row asked for, before constraints count as
 # ones that cannot be kept.
@@ -273,6 +274,7 @@ class TableGenerator(keras.Model):
             1e-5 if delta is None else delta,
             max_records_per_person=self.max_records_per_person,
             released=_RELEASED,
+            assumptions=_ASSUMPTIONS,
         )
 
     def export(self, filepath: str, overwrite: bool = False) -> None:
