@@ -258,8 +258,8 @@ def _phase(entry, l2_norm_clip):
 def _phase_of_all_rows(entry):
     noise = _noise(entry).replace("the clip", "that")
     return (
-        f"{entry.count:,} sums over all rows (of counts, moments or gradients). One row "
-        f"moves each by no more than a size that is fixed beforehand, and {noise} is "
+        f"{entry.count:,} sums over all rows (of counts, moments or gradients). One "
+        f"row moves each by a size at most that is fixed beforehand, and {noise} is "
         "added."
     )
 

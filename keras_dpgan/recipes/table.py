@@ -39,7 +39,7 @@ def table(
     the budget, those from which most is to be had, and a mixture is trained on them
     (`tables.TableGenerator`). What is private is the table; the schema is published.
     Each row is a record, unless persons have several: then `id_column` names who a row
-    is of, and of each person `max_records_per_person` rows are used at most, and
+    is of, and of each person the first `max_records_per_person` rows are used, and
     protected together.
 
     ```python

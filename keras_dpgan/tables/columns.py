@@ -139,6 +139,12 @@ class Categorical(_Nullable):
                 "`categories` must be strings, ints or floats; for True and False "
                 f"there is `Boolean`. Received: categories={values!r:.80}."
             )
+        if isinstance(values[0], int) and max(map(abs, everything)) > _EXACT:
+            raise ValueError(
+                "`categories` that are ints must be of size 2**53 at most, since pandas "
+                "makes floats of a column with a gap. Use strings. Received: "
+                f"categories={values!r:.80}."
+            )
         if len(set(everything)) < len(everything) or any(v != v for v in everything):
             raise ValueError(
                 "`categories` and `other` must all be different, and none of them "
@@ -174,7 +180,7 @@ class Categorical(_Nullable):
 
     def _check_type(self, series, values):
         wants_text = isinstance(self.categories[0], str)
-        kinds = {isinstance(value, str) for value in values.iloc[:100]}
+        kinds = {isinstance(value, str) for value in values}
         if kinds and kinds != {wants_text}:
             found = "numbers" if wants_text else "strings"
             raise ValueError(
@@ -200,6 +206,10 @@ class Categorical(_Nullable):
         return self._series(values, is_null, "int64" if whole else "float64")
 
 
+# True and 1, False and 0 are equal, and so the same keys.
+_TRUTHS = {"false": 0, "true": 1, 0: 0, 1: 1}
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Boolean(_Nullable):
     """A column of True and False.
@@ -222,11 +232,11 @@ class Boolean(_Nullable):
         """The cell of each value, an int64 array: 0 for False, 1 for True."""
         values = series.astype(object)
         is_null = values.isna().to_numpy()
-        if any(isinstance(value, str) for value in values[~is_null].iloc[:100]):
-            words = values.map(lambda v: v.lower() if isinstance(v, str) else v)
-            cells = pandas().Index(["false", "true"]).get_indexer(words)
-        else:
-            cells = pandas().Index([0, 1], dtype=object).get_indexer(values)
+        # Each value by itself: what others are must not change what it counts as.
+        words = values.map(
+            lambda value: value.lower() if isinstance(value, str) else value
+        )
+        cells = words.map(_TRUTHS).fillna(NOWHERE).to_numpy(np.int64)
         if len(values) and not is_null.all() and (cells == NOWHERE)[~is_null].all():
             raise ValueError(
                 f"The column {series.name!r} must have True and False, 0 and 1, or "

@@ -71,6 +71,9 @@ def _csv(path, schema, names):
     texts, gaps = {}, {}
     for name in header:
         column = schema.columns.get(name)
+        if column is None:
+            # An id: as a number it would be another one where a part has a gap.
+            texts[name] = str
         categories = getattr(column, "values", ())
         if categories and isinstance(categories[0], str):
             texts[name] = str
@@ -131,10 +134,12 @@ def bounded_frames(table, schema, id_column, max_records_per_person):
 
 
 class PersonLimit:
-    """Keeps so many rows of each person at most, whatever the parts.
+    """Keeps the first rows of each person, so many at most, over all parts.
 
-    Of a person's rows in one part it is chance which are kept; earlier parts come
-    first. Rows without an id are left out. How many rows are left out is not said.
+    Which they are depends on the rows of that person alone, and their order: were it
+    drawn within a part, a further person's rows would move others to another part, and
+    so change what is kept of them. Rows without an id are left out. How many rows are
+    left out is not said.
 
     Args:
         id_column: String.
@@ -148,8 +153,6 @@ class PersonLimit:
 
     def __call__(self, frame):
         """The rows of a part that are kept."""
-        # The operating system's entropy, as `np.random.default_rng()` is keyed by it.
-        frame = frame.iloc[np.random.default_rng().permutation(len(frame))]
         people = frame[self._id_column]
         frame, people = frame[people.notna()], people[people.notna()]
         before = people.map(self._kept).fillna(0).to_numpy(np.int64)

@@ -234,3 +234,51 @@ def test_one_row_moves_the_counts_that_bounds_are_found_in_by_one(
 
         shift = squared_shift(monkeypatch, fit, table, more)
         assert shift <= dpgan.recipes.table_noise(1.0, 1e-5) ** -2.0 * (1 + 1e-6)
+
+
+@pytest.mark.parametrize("limit", [1, 2])
+def test_which_rows_of_a_person_are_kept_does_not_depend_on_other_persons(
+    monkeypatch, limit
+):
+    from keras_dpgan.tables import reading
+
+    monkeypatch.setattr(reading, "_ROWS", 7)
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame({"person": rng.integers(0, 9, 60), "x": np.arange(60.0)})
+    schema = dpgan.tables.TableSchema({"x": dpgan.tables.Numeric(0, 60)})
+
+    def kept(frame):
+        parts = reading.bounded_frames(frame, schema, "person", limit)
+        found = pd.concat(parts)
+        assert found["person"].value_counts().max() == limit
+        return set(found.loc[found["person"] != 3, "x"])
+
+    without = rows[rows["person"] != 3]
+    assert kept(rows) == kept(without)
+
+
+COMPANIONS = {
+    "numbers": (dpgan.tables.Numeric(0, 9), [1, 5, 7.5]),
+    "ints": (dpgan.tables.Categorical([1, 2**53, 7]), [1, 2**53, 8]),
+    "texts": (dpgan.tables.Categorical(["1", "a"]), ["1", "a", "b"]),
+    "truths": (dpgan.tables.Boolean(), [True, False, True]),
+    "words": (dpgan.tables.Boolean(), ["true", "False", "no"]),
+    "days": (dpgan.tables.Datetime("2020-01-01", "2021-01-01"), ["2020-03-01"] * 2),
+}
+ODD_VALUES = (None, np.nan, np.inf, -1, 2**60, 1.5, "true", "x", True, "2020-01-01", "")
+
+
+@pytest.mark.parametrize("kind", sorted(COMPANIONS))
+@pytest.mark.parametrize("odd", ODD_VALUES, ids=repr)
+@pytest.mark.parametrize("first", [True, False])
+def test_what_a_row_counts_as_does_not_depend_on_another_row(kind, odd, first):
+    column, values = COMPANIONS[kind]
+    values = values * 60
+    alone = column.encode(pd.Series(values))
+    together = [odd, *values] if first else [*values, odd]
+    try:
+        cells = column.encode(pd.Series(together))
+    except ValueError:
+        # Nothing is released then.
+        return
+    np.testing.assert_array_equal(cells[1:] if first else cells[:-1], alone)
