@@ -141,7 +141,7 @@ class Categorical(_Nullable):
             )
         if isinstance(values[0], int) and max(map(abs, everything)) > _EXACT:
             raise ValueError(
-                "`categories` that are ints must be of size 2**53 at most, since pandas "
+                "`categories` that are ints must be of size 2**53 at most, as pandas "
                 "makes floats of a column with a gap. Use strings. Received: "
                 f"categories={values!r:.80}."
             )
@@ -233,10 +233,8 @@ class Boolean(_Nullable):
         values = series.astype(object)
         is_null = values.isna().to_numpy()
         # Each value by itself: what others are must not change what it counts as.
-        words = values.map(
-            lambda value: value.lower() if isinstance(value, str) else value
-        )
-        cells = words.map(_TRUTHS).fillna(NOWHERE).to_numpy(np.int64)
+        lower = values.map(lambda v: v.lower() if isinstance(v, str) else v)
+        cells = lower.map(_TRUTHS).fillna(NOWHERE).to_numpy(np.int64)
         if len(values) and not is_null.all() and (cells == NOWHERE)[~is_null].all():
             raise ValueError(
                 f"The column {series.name!r} must have True and False, 0 and 1, or "
