@@ -1,8 +1,8 @@
 """Private tables, measured: `python benchmarks/tables/bench.py --csv=adult.csv`.
 
 Each run learns a generator from four fifths of a table, draws as many rows as it was
-estimated to have, and compares them. The figures go to `results.json`, a line for each
-run; `README.md` has them as a table.
+estimated to have, and compares them. The figures go to `results.jsonl`, a line for each
+run, and as a table into `README.md`.
 """
 
 import json
@@ -16,7 +16,9 @@ from absl import flags
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
-RESULTS = HERE / "results.json"
+RESULTS = HERE / "results.jsonl"
+PAGE = HERE / "README.md"
+BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"
 DELTA = 1e-5
 
 FLAGS = flags.FLAGS
@@ -57,6 +59,52 @@ def run(table, epsilon):
     }
 
 
+def write_page():
+    """Writes the table of all runs into the page."""
+    lines = RESULTS.read_text("utf-8").splitlines()
+    groups = {}
+    for line in lines:
+        result = json.loads(line)
+        groups.setdefault((result["table"], result["epsilon"]), []).append(result)
+    rows = [
+        "| table (rows, columns) | epsilon | runs | AUC, boosting | AUC, logistic | "
+        "2-way | 3-way |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for (name, epsilon), results in sorted(groups.items()):
+        first = results[0]
+        cells = [f"{name} ({first['rows']:,}, {first['columns']})", f"{epsilon:g}"]
+        cells.append(str(len(results)))
+        for kind in ("boosting", "linear"):
+            cells.append(
+                _mean(results, lambda r, k=kind: [p[k]["auc"] for p in _sides(r)], 3)
+            )
+        for order in (2, 3):
+            key = f"total_variation_{order}"
+            cells.append(_mean(results, lambda r, k=key: list(r[k].values()), 4))
+        rows.append(f"| {' | '.join(cells)} |")
+    before, _, rest = PAGE.read_text("utf-8").partition(BEGIN)
+    _, _, after = rest.partition(END)
+    table = "\n".join(rows)
+    PAGE.write_text(f"{before}{BEGIN}\n\n{table}\n\n{END}{after}", "utf-8")
+
+
+def _sides(result):
+    """Scores of classifiers trained on synthetic rows, and on real ones."""
+    return [result["prediction"][side] for side in ("synthetic", "real")]
+
+
+def _mean(results, figures, digits):
+    """Mean and range of synthetic rows, and what real ones have."""
+    pairs = [figures(result) for result in results]
+    made = [pair[0] for pair in pairs]
+    mean = sum(made) / len(made)
+    return (
+        f"{mean:.{digits}f} ({min(made):.{digits}f} to {max(made):.{digits}f}); "
+        f"real {pairs[0][1]:.{digits}f}"
+    )
+
+
 def main(argv):
     """Runs the benchmark."""
     del argv
@@ -74,6 +122,7 @@ def main(argv):
                     file.write(json.dumps(result) + "\n")
                 made = result["prediction"]["synthetic"]["boosting"]
                 print(name, epsilon, made, result["total_variation_2"], flush=True)
+    write_page()
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ _MOST_CELLS = 3000
 _MOST_COUNTS = 40_000_000
 # Of components, unless their products with themselves take too long.
 _MOST_COMPONENTS = 2000
-_FEWEST_COMPONENTS = 300
+_FEWEST_COMPONENTS = 200
 _MOST_PRODUCTS = 600_000_000
 
 
@@ -63,7 +63,7 @@ def table(
         max_records_per_person: Positive int: the rows that are used of each person.
             Defaults to 1.
         components: Int, of the mixture. Defaults to `None`: 2000, and fewer, down to
-            300, where the schema has many cells.
+            200, where the schema has many cells or the target many values.
         released: The `privacy.HistoryEntry`s of what was bought for the schema, by
             `tables.private_bounds`: epsilon is for all together. Defaults to none.
         ledger: A `privacy.Ledger` of the data, where the release is entered before it
@@ -88,7 +88,7 @@ def table(
         ledger.spend(entry, "counts of a table")
     generator = TableGenerator(
         schema,
-        components or _components(sum(schema.num_cells)),
+        components or _components(counts),
         delta=float(delta),
         max_records_per_person=max_records_per_person,
     )
@@ -117,9 +117,10 @@ def _counts(table, schema, target, id_column, max_records_per_person):
     return counts
 
 
-def _components(cells):
+def _components(counts):
     """How many components a table gets, by its size alone."""
-    affordable = _MOST_PRODUCTS // cells**2
+    groups = 0 if counts.target is None else counts.num_cells[counts.target]
+    affordable = _MOST_PRODUCTS // ((1 + groups) * sum(counts.num_cells) ** 2)
     return int(min(max(affordable, _FEWEST_COMPONENTS), _MOST_COMPONENTS))
 
 
