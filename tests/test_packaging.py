@@ -88,10 +88,10 @@ def test_tf_privacy_is_needed_only_where_it_can_be_installed(
 def test_the_extras_are_what_the_readme_may_name(setup_arguments):
     extras = setup_arguments["extras_require"]
     assert set(extras) == {
-        *("plots", "tensorboard", "hub", "federated", "gpu", "secure"),
+        *("plots", "tensorboard", "hub", "federated", "gpu", "secure", "tables"),
         *("test", "dev", "docs", "all"),
     }
-    optional = ("plots", "tensorboard", "hub", "federated", "secure")
+    optional = ("plots", "tensorboard", "hub", "federated", "secure", "tables")
     everything = set().union(*(names_of(extras[name]) for name in optional))
     assert names_of(extras["all"]) == everything
     assert names_of(extras["test"]) < names_of(extras["dev"])

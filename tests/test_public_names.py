@@ -25,6 +25,7 @@ READERS_OWN = {
     *("gan", "discriminator", "generator", "x", "y", "x_train", "y_train"),
     *("ledger", "grid", "group", "mechanism", "interpolates", "d_weights", "g_weights"),
     *("make_gan", "accuracy", "held_out", "LowRank"),
+    *("schema",),
     *("history_of_one_run", "score_on_public_data"),
 }
 # `import tensorflow as tf`, `import keras_dpgan as dpgan`.

@@ -11,7 +11,7 @@ PACKAGE = pathlib.Path(keras_dpgan.__file__).parent
 # From the bottom up: each may import from those before it.
 ROOMS = """
     _version _utils mechanisms clipping optimizers privacy models losses sampling export
-    data distribution mixture gan callbacks recipes evaluation federated cli
+    data distribution mixture tables gan callbacks recipes evaluation federated cli
 """.split()
 
 

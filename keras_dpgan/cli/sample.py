@@ -11,6 +11,7 @@ from absl import flags
 
 from keras_dpgan._utils import validate
 from keras_dpgan.data.sample_files import write_samples
+from keras_dpgan.export.loading import ExportedGenerator
 from keras_dpgan.export.loading import load
 
 
@@ -21,7 +22,7 @@ def define_flags():
         "out",
         None,
         "The file to write: .npz (arrays x and y), .tfrecord (an example per sample) "
-        "or .png (all samples in one picture).",
+        "or .png (all samples in one picture); of a table .csv.",
         required=True,
     )
     flags.DEFINE_integer(
@@ -57,6 +58,8 @@ def draw(path, n, out, seed=None, label=None):
     validate.check_int("n", n, minimum=1)
     generator = load(path)
     card = generator.privacy_card()
+    if not isinstance(generator, ExportedGenerator):
+        return _draw_table(generator, n, out, seed, label)
     write_samples(
         pathlib.Path(out),
         generator.batches(n, label, seed),
@@ -65,6 +68,19 @@ def draw(path, n, out, seed=None, label=None):
         card["generator"]["pixel_range"],
     )
     return card
+
+
+def _draw_table(generator, n, out, seed, label):
+    """Draws rows of a table into a CSV; arguments as those of `draw`."""
+    from keras_dpgan.tables.writing import write_rows
+
+    if label is not None:
+        raise ValueError(
+            "`label` must be None for a table; `export.load(path).sample` takes "
+            f"`conditions`. Received: label={label}."
+        )
+    write_rows(out, generator, n, seed)
+    return generator.privacy_card()
 
 
 def main(argv):

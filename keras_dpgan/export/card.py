@@ -104,9 +104,50 @@ def make_card(
     Raises:
         ValueError: If a text is empty or no string.
     """
+    facts = {
+        "latent_dim": _latent_dim(gan.generation),
+        "num_classes": gan.num_classes,
+        "label_probabilities": gan.generation.label_probabilities,
+        "row_shape": list(gan.row_shape),
+        "pixel_range": pixel_range and list(pixel_range),
+        **_condition_facts(gan.generation),
+    }
+    return card_of(
+        gan.privacy_statement(),
+        facts,
+        dataset_name,
+        include_num_examples,
+        preprocessing,
+        justification,
+    )
+
+
+def card_of(
+    statement,
+    generator,
+    dataset_name=None,
+    include_num_examples=False,
+    preprocessing=None,
+    justification=None,
+) -> dict:
+    """The privacy card of any generator.
+
+    Args:
+        statement: A `PrivacyStatement`.
+        generator: Dict: the card's facts on what it takes and makes.
+        dataset_name: As in `make_card`.
+        include_num_examples: As in `make_card`.
+        preprocessing: As in `make_card`.
+        justification: As in `make_card`.
+
+    Returns:
+        A dict of JSON values; see `read_card`.
+
+    Raises:
+        ValueError: If a text is empty or no string.
+    """
     _check_text("preprocessing", preprocessing)
     _check_text("justification", justification)
-    statement = gan.privacy_statement()
     if not include_num_examples:
         statement = _without_size(statement)
     reason = _why_none(statement)
@@ -120,14 +161,7 @@ def make_card(
             "preprocessing": preprocessing,
             "justification": justification,
         },
-        "generator": {
-            "latent_dim": _latent_dim(gan.generation),
-            "num_classes": gan.num_classes,
-            "label_probabilities": gan.generation.label_probabilities,
-            "row_shape": list(gan.row_shape),
-            "pixel_range": pixel_range and list(pixel_range),
-            **_condition_facts(gan.generation),
-        },
+        "generator": generator,
         "dataset": {
             "name": dataset_name,
             "num_examples": statement.num_examples,

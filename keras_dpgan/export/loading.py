@@ -14,6 +14,19 @@ from keras_dpgan.sampling.conditions import VectorCondition
 from keras_dpgan.sampling.sampler import Sampler
 from keras_dpgan.sampling.sampler import check_seed
 
+# What opens exports of other kinds, by a file that these have among their assets.
+_LOADERS = {}
+
+
+def register_loader(name, loader):
+    """Lets `load` open exports of another kind.
+
+    Args:
+        name: String, the name of a file among their assets.
+        loader: Function of the folder's path and its checked card.
+    """
+    _LOADERS[name] = loader
+
 
 class ExportedGenerator:
     """A generator that `DPGAN.export` wrote, with its privacy card.
@@ -117,6 +130,21 @@ def latent_shape(facts):
     return tuple(latent_dim) if isinstance(latent_dim, list) else (latent_dim,)
 
 
-def load(path) -> ExportedGenerator:
-    """Opens an export; see `ExportedGenerator`."""
+def load(path):
+    """Opens an export.
+
+    Args:
+        path: The folder.
+
+    Returns:
+        An `ExportedGenerator`; of a table its generator, whose `sample` gives a
+        `pandas.DataFrame`.
+
+    Raises:
+        FileNotFoundError: If there is no export.
+        ValueError: If its card is damaged or belongs to another SavedModel.
+    """
+    for name, loader in _LOADERS.items():
+        if (pathlib.Path(path) / "assets" / name).is_file():
+            return loader(pathlib.Path(path), read_card(path))
     return ExportedGenerator(path)

@@ -37,18 +37,20 @@ def documentation(facts):
     return "\n".join(lines)
 
 
-def model_card(card):
+def model_card(card, use=None):
     """The text of an export's README.
 
     Args:
         card: A privacy card.
+        use: String of Markdown: how the generator is used. Defaults to `None`: as
+            one of arrays.
 
     Returns:
         A string of Markdown. It begins with the guarantee, or that there is none.
     """
     sections = [
         f"# A generator of synthetic data\n\n**{card['summary']}**",
-        _use(card["generator"]),
+        _use(card["generator"]) if use is None else use,
         _privacy(card),
         _data(card["dataset"]),
         _made_with(card["versions"]),

@@ -236,6 +236,8 @@ def _phase(entry, l2_norm_clip):
     if entry.unit == "client":
         noise = _OF_A_CLIENT[entry.mechanism].format(f"{entry.noise_multiplier:g}")
         return f"{entry.count:,} rounds. In each, every client clips its update {noise}"
+    if entry.sampling_probability == 1 and entry.clipped_count_stddev is None:
+        return _phase_of_all_rows(entry)
     adaptive = entry.clipped_count_stddev is not None
     clip = "" if l2_norm_clip is None else f" of {l2_norm_clip:g}"
     if adaptive:
@@ -251,6 +253,15 @@ def _phase(entry, l2_norm_clip):
             f"{entry.clipped_count_stddev:g}, which epsilon includes."
         )
     return text
+
+
+def _phase_of_all_rows(entry):
+    noise = _noise(entry).replace("the clip", "that")
+    return (
+        f"{entry.count:,} sums over all rows (of counts, moments or gradients). One "
+        f"row moves each by a size at most that is fixed beforehand, and {noise} is "
+        "added."
+    )
 
 
 def _noise(entry):

@@ -1,0 +1,137 @@
+"""From a private table to a private generator of its rows."""
+
+from keras_dpgan._utils import validate
+from keras_dpgan.privacy import origins
+from keras_dpgan.tables import calibration
+from keras_dpgan.tables import fitting
+from keras_dpgan.tables import reading
+from keras_dpgan.tables.counts import TableCounts
+from keras_dpgan.tables.generator import TableGenerator
+from keras_dpgan.tables.schema import TableSchema
+
+# The tables of all pairs of cells, by the target's, have to fit into memory, and are
+# multiplied in each training step.
+_MOST_CELLS = 3000
+_MOST_COUNTS = 40_000_000
+# Of components, unless their products with themselves take too long.
+_MOST_COMPONENTS = 2000
+_FEWEST_COMPONENTS = 200
+_MOST_PRODUCTS = 600_000_000
+
+
+def table(
+    table,
+    schema: TableSchema,
+    target: str | None = None,
+    *,
+    epsilon: float,
+    delta: float,
+    id_column: str | None = None,
+    max_records_per_person: int = 1,
+    components: int | None = None,
+    released: list | tuple = (),
+    ledger=None,
+    progress=None,
+) -> TableGenerator:
+    """Learns a generator of a private table's rows.
+
+    Counts of single columns, of pairs and of pairs with the target are released from
+    the budget, those from which most is to be had, and a mixture is trained on them
+    (`tables.TableGenerator`). What is private is the table; the schema is published.
+    Each row is a record, unless persons have several: then `id_column` names who a row
+    is of, and of each person the first `max_records_per_person` rows are used, and
+    protected together.
+
+    ```python
+    generator = dpgan.recipes.table(
+        "private.csv", schema, target="income", epsilon=1.0, delta=1e-5)
+    rows = generator.sample()
+    ```
+
+    Every call spends the budget anew.
+
+    Args:
+        table: A `pandas.DataFrame`, or what has the dataframe interchange protocol;
+            or the path of a CSV or Parquet file, which may be larger than memory.
+        schema: A `tables.TableSchema`. It must not be made from the private rows.
+        target: Name of the column that others will be used to predict. Defaults to
+            `None`: none is.
+        epsilon: Positive float, the budget.
+        delta: Float in (0, 1), below one in the number of rows.
+        id_column: Name of the column that says who a row is of. It is never published
+            and need not be in the schema. Defaults to `None`: each row is a person.
+        max_records_per_person: Positive int: the rows that are used of each person.
+            Defaults to 1.
+        components: Int, of the mixture. Defaults to `None`: 2000, and fewer, down to
+            200, where the schema has many cells or the target many values.
+        released: The `privacy.HistoryEntry`s of what was bought for the schema, by
+            `tables.private_bounds`: epsilon is for all together. Defaults to none.
+        ledger: A `privacy.Ledger` of the data, where the release is entered before it
+            is made. Defaults to `None`.
+        progress: Function that is called with lines of text as the fit goes on.
+            Defaults to `None`.
+
+    Returns:
+        A `tables.TableGenerator`.
+
+    Raises:
+        ValueError: If an argument does not fit, before anything is spent.
+    """
+    noise_multiplier = calibration.table_noise(
+        epsilon, delta, max_records_per_person, released
+    )
+    if components is not None:
+        validate.check_int("components", components, minimum=1)
+    counts = _counts(table, schema, target, id_column, max_records_per_person)
+    entry = calibration.entry(noise_multiplier)
+    if ledger is not None:
+        ledger.spend(entry, "counts of a table")
+    generator = TableGenerator(
+        schema,
+        components or _components(counts),
+        delta=float(delta),
+        max_records_per_person=max_records_per_person,
+    )
+    total = fitting.fit(counts, generator.mixture, noise_multiplier, progress)
+    for spent in (*released, entry):
+        generator.history.add(spent)
+    generator.num_rows = max(round(total), 1)
+    origins.release(entry, [generator.mixture.logits], ledger)
+    return generator
+
+
+def _counts(table, schema, target, id_column, max_records_per_person):
+    """The exact counts, private, after all checks."""
+    if not isinstance(schema, TableSchema):
+        raise ValueError(
+            "`schema` must be a TableSchema, from a data dictionary and never from the "
+            f"private rows. Received: schema={schema!r:.80}."
+        )
+    place = None if target is None else schema.index(target)
+    _check_size(schema, place)
+    counts = TableCounts(schema.num_cells, place)
+    for frame in reading.bounded_frames(
+        table, schema, id_column, max_records_per_person
+    ):
+        counts.add(schema.encode(frame))
+    return counts
+
+
+def _components(counts):
+    """How many components a table gets, by its size alone."""
+    groups = 0 if counts.target is None else counts.num_cells[counts.target]
+    affordable = _MOST_PRODUCTS // ((1 + groups) * sum(counts.num_cells) ** 2)
+    return int(min(max(affordable, _FEWEST_COMPONENTS), _MOST_COMPONENTS))
+
+
+def _check_size(schema, target):
+    cells = sum(schema.num_cells)
+    groups = 1 if target is None else schema.num_cells[target] + 1
+    if cells > _MOST_CELLS or groups * cells**2 > _MOST_COUNTS:
+        raise ValueError(
+            f"`schema` must have {_MOST_CELLS} cells at most in all columns, and "
+            f"{_MOST_COUNTS} in all pairs of cells and cells of the target. Use fewer "
+            "bins or categories, join rare ones to `other`, or leave out columns. "
+            f"Received: {cells} cells in {len(schema.names)} columns, and "
+            f"{groups * cells**2} of pairs."
+        )

@@ -1,0 +1,66 @@
+"""How much noise keeps a budget."""
+
+import math
+
+from keras_dpgan import privacy
+from keras_dpgan._utils import validate
+
+
+def table_noise(
+    epsilon: float,
+    delta: float,
+    max_records_per_person: int = 1,
+    released: list | tuple = (),
+) -> float:
+    """The noise multiplier, for one row, by which `recipes.table` keeps a budget.
+
+    Args:
+        epsilon: Positive float.
+        delta: Float in (0, 1).
+        max_records_per_person: Positive int: epsilon is for so many rows together.
+            Defaults to 1.
+        released: The `privacy.HistoryEntry`s of what was bought before, such as by
+            `tables.private_bounds`: epsilon is for all together. Defaults to none.
+
+    Returns:
+        Float.
+
+    Raises:
+        ValueError: If an argument does not fit, or what was released leaves nothing.
+    """
+    epsilon = validate.check_positive("epsilon", epsilon)
+    delta = validate.check_delta(delta)
+    # One release that every row is in, whatever their number.
+    plan = privacy.plan(
+        num_examples=1,
+        expected_batch_size=1,
+        epochs=1,
+        epsilon=epsilon,
+        delta=delta,
+        max_records_per_person=max_records_per_person,
+    )
+    # Gaussian mechanisms add up by the inverse squares of their noise multipliers.
+    left = plan.noise_multiplier**-2.0
+    for bought in released:
+        if bought.with_count(1) != entry(bought.noise_multiplier):
+            raise ValueError(
+                "`released` must have the entries of `tables.private_bounds`. "
+                f"Received: {bought!r:.120}."
+            )
+        left -= bought.count * bought.noise_multiplier**-2.0
+    if left <= 0:
+        raise ValueError(
+            "`epsilon` must be above what was released before it. Received: "
+            f"epsilon={epsilon}, released={released!r:.120}."
+        )
+    return 1.0 / math.sqrt(left)
+
+
+def entry(noise_multiplier) -> privacy.HistoryEntry:
+    """What one release of a table's counts costs, a `privacy.HistoryEntry`."""
+    return privacy.HistoryEntry(
+        mechanism="gaussian",
+        noise_multiplier=noise_multiplier,
+        sampling_probability=1.0,
+        count=1,
+    )

@@ -1,0 +1,33 @@
+"""The generator of a table from an export, without the code that trained it."""
+
+import copy
+import json
+
+import tensorflow as tf
+
+from keras_dpgan.export.loading import register_loader
+from keras_dpgan.tables.exporting import GENERATOR_NAME
+from keras_dpgan.tables.generator import TableGenerator
+
+
+class ExportedTable(TableGenerator):
+    """A `TableGenerator` from an export, with the privacy card."""
+
+    def privacy_card(self) -> dict:
+        """The privacy card, a dict; see `export.read_card`."""
+        return copy.deepcopy(self._card)
+
+
+def load_table(folder, card):
+    """The `ExportedTable` of a folder whose card was read and fits."""
+    config = json.loads((folder / "assets" / GENERATOR_NAME).read_text("utf-8"))
+    generator = ExportedTable.from_config(config)
+    saved = tf.saved_model.load(str(folder))
+    (logits,) = saved.signatures["logits"]().values()
+    generator.mixture.logits.assign(logits)
+    # A plain attribute: Keras would take a dict for layers to be tracked.
+    object.__setattr__(generator, "_card", card)
+    return generator
+
+
+register_loader(GENERATOR_NAME, load_table)

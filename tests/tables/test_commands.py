@@ -1,0 +1,124 @@
+"""From file to file, as typed."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+import keras_dpgan as dpgan
+from keras_dpgan import privacy
+from keras_dpgan.cli import main
+from keras_dpgan.cli import synthesize
+
+pd = pytest.importorskip("pandas")
+
+ROOT = pathlib.Path(dpgan.__file__).parents[1]
+
+
+@pytest.fixture
+def files(table, schema, tmp_path):
+    table.to_csv(tmp_path / "private.csv", index=False)
+    schema.save(tmp_path / "schema.json")
+    return tmp_path
+
+
+def run(files, said=None, **changes):
+    arguments = {
+        "path": files / "private.csv",
+        "schema": files / "schema.json",
+        "out": files / "synthetic.csv",
+        "epsilon": 1.0,
+        "delta": 1e-5,
+        "target": "rich",
+        "ledger": files / "x.ledger",
+        "say": [].append if said is None else said.append,
+        **changes,
+    }
+    synthesize.synthesize(**arguments)
+
+
+def test_a_private_csv_becomes_rows_a_generator_a_proof_and_a_ledger(
+    few_steps, files, schema
+):
+    said = []
+    run(files, said, n=77)
+    assert "epsilon = 1 at delta = 1e-05, for one row" in said[0]
+    rows = pd.read_csv(files / "synthetic.csv")
+    assert len(rows) == 77
+    assert list(rows.columns) == list(schema.names)
+    export = dpgan.export.load(files / "synthetic_generator")
+    assert export.privacy_card()["guarantee"]["epsilon"] <= 1.0
+    assert "epsilon = 0.9995" in (files / "synthetic_privacy.txt").read_text()
+    ledger = dpgan.privacy.Ledger.read(files / "x.ledger")
+    assert [run.purpose for run in ledger.runs] == ["counts of a table"]
+
+
+@pytest.mark.parametrize(
+    "there", ["synthetic.csv", "synthetic_generator", "synthetic_privacy.txt"]
+)
+def test_what_is_there_is_not_replaced_and_nothing_is_spent(files, there):
+    (files / there).write_text("mine")
+    with pytest.raises(FileExistsError, match="must be a new place"):
+        run(files)
+    assert not (files / "x.ledger").exists()
+    assert (files / there).read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"epsilon": -1.0},
+        {"delta": 0.0},
+        {"target": "nothing"},
+        {"n": 0},
+        {"out": "rows.txt"},
+        {"max_records_per_person": 3},
+        {"id_column": "nothing"},
+    ],
+)
+def test_a_wrong_argument_spends_nothing_and_leaves_nothing(files, wrong):
+    with pytest.raises(ValueError, match="must"):
+        run(files, **wrong)
+    left = {file.name for file in files.iterdir()} - {"x.ledger"}
+    assert left == {"private.csv", "schema.json"}
+    if (files / "x.ledger").exists():
+        assert not dpgan.privacy.Ledger.read(files / "x.ledger").runs
+
+
+@pytest.mark.slow
+def test_the_commands_as_typed(files):
+    def typed(*arguments):
+        return subprocess.run(
+            [sys.executable, "-m", "keras_dpgan.cli.main", *arguments],
+            cwd=files,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    done = typed("schema", "private.csv", "--out=draft.json")
+    assert "must be public" in done.stdout, done.stderr
+    assert json.loads((files / "draft.json").read_text())["columns"]
+    done = typed(
+        *("synthesize", "private.csv", "--schema=draft.json", "--epsilon=1"),
+        *("--target=rich", "--out=out.csv", "--n=20"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(pd.read_csv(files / "out.csv")) == 20
+    done = typed("schema", "private.csv", "--out=draft.json")
+    assert done.returncode == 1
+    assert "must not exist" in done.stderr
+    assert "synthesize" in typed("nothing").stderr
+
+
+def test_the_command_shows_a_ledger(tmp_path, capsys, monkeypatch):
+    path = tmp_path / "hospital.ledger"
+    with privacy.Ledger(path, "hospital 2026"):
+        pass
+    monkeypatch.setattr("sys.argv", ["keras-dpgan", "ledger", str(path)])
+    main.main()
+    assert "hospital 2026" in capsys.readouterr().out
