@@ -1,5 +1,6 @@
 """Norms and weighted sums from what one backward pass has left at each layer."""
 
+import dataclasses
 import math
 
 import keras
@@ -276,8 +277,45 @@ def _weight_gradients(recorded):
             for backward, (second, *_) in zip(use.backward, seconds, strict=True):
                 if second is not None and term.uses_inputs:
                     found.append(_part(use, term, second, backward.arrived[0]))
+    stacks = {}
     return [
-        WeightGradient(variables[key], found) for key, found in parts.items() if found
+        WeightGradient(variables[key], _stacked(found, stacks))
+        for key, found in parts.items()
+        if found
+    ]
+
+
+def _stacked(parts, stacks):
+    """The same parts, those of one term as positions of one part.
+
+    A recurrent layer uses a weight at each of its steps: what follows is traced once
+    for all of them.
+
+    Args:
+        parts: List of `Part`.
+        stacks: Dict: the tensors that were stacked before, also for other weights.
+    """
+    alike = {}
+    for part in parts:
+        kinds = part.inputs.dtype, part.gradients.dtype
+        key = id(part.term), part.blocks, part.shapes, kinds
+        alike.setdefault(key, []).append(part)
+
+    def stack(tensors):
+        key = tuple(t.ref() for t in tensors)
+        if key not in stacks:
+            stacks[key] = tf.stack(tensors, axis=1)
+        return stacks[key]
+
+    return [
+        same[0]
+        if len(same) == 1
+        else dataclasses.replace(
+            same[0],
+            inputs=stack([part.inputs for part in same]),
+            gradients=stack([part.gradients for part in same]),
+        )
+        for same in alike.values()
     ]
 
 

@@ -22,12 +22,15 @@ RULED = {
     "backwards, no bias": lambda: layers.GRU(
         3, dtype="float64", go_backwards=True, use_bias=False
     ),
+    "reset before": lambda: layers.GRU(3, dtype="float64", reset_after=False),
+    "gates that mix units": lambda: layers.LSTM(
+        3, dtype="float64", recurrent_activation="softmax"
+    ),
     "bidirectional": lambda: layers.Bidirectional(
         layers.LSTM(2, dtype="float64", return_sequences=True), dtype="float64"
     ),
 }
 ALONE = {
-    "reset before": lambda: layers.GRU(3, dtype="float64", reset_after=False),
     "masked": lambda: keras.Sequential(
         [layers.Masking(dtype="float64"), layers.LSTM(3, dtype="float64")]
     ),
@@ -94,6 +97,5 @@ def test_other_recurrent_layers_are_differentiated_alone(name):
 
 @pytest.mark.slow
 def test_what_cannot_be_vectorized_is_worked_on_one_by_one():
-    layer = layers.GRU(2, reset_after=False, dtype="float64")
     with warning_that("Records are worked on one after another"):
-        check(model_of(layer), PENALTY)
+        check(model_of(ALONE["masked"]()), PENALTY)
