@@ -35,6 +35,15 @@ class ClippedSum(
 ):
     """The sum of the records' clipped gradients: what replicas and clients add.
 
+    Example:
+
+        >>> import tensorflow as tf
+        >>> clipped = dpgan.clipping.ClippedSum(
+        ...     sums=[tf.zeros((2, 1))], num_records=8, num_unclipped=3
+        ... )
+        >>> clipped.sums[0].shape
+        TensorShape([2, 1])
+
     Attributes:
         sums: List of float32 (or float64) tensors, one per variable, of the
             variable's shape. Adding or removing one record moves their joint

@@ -26,6 +26,21 @@ def ghost(loss_fn, variables, records, l2_norm_clip, mask=None, seeds=None):
     record, and so is the whole model where a weight is used out of a rule's
     sight. Both are said in a warning.
 
+    Example:
+
+        >>> import keras
+        >>> import tensorflow as tf
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        >>> def loss_fn(x):  # One loss per record, of shape `(n,)`.
+        ...     return tf.square(model(x)[:, 0])
+        >>> clipped = dpgan.clipping.ghost(
+        ...     loss_fn, model.trainable_variables, tf.ones((8, 2)), l2_norm_clip=1.0
+        ... )
+        >>> [s.shape.as_list() for s in clipped.sums]
+        [[2, 1], [1]]
+        >>> int(clipped.num_records)
+        8
+
     Args:
         loss_fn: See `keras_dpgan.clipping.contract`. It is traced twice.
         variables: List of variables.

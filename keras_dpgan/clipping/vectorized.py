@@ -17,6 +17,19 @@ def vectorized(loss_fn, variables, records, l2_norm_clip, mask=None, seeds=None)
     a part in it. Source: Abadi et al. 2016, "Deep Learning with Differential Privacy",
     algorithm 1.
 
+    Example:
+
+        >>> import keras
+        >>> import tensorflow as tf
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        >>> def loss_fn(x):  # One loss per record, of shape `(n,)`.
+        ...     return tf.square(model(x)[:, 0])
+        >>> clipped = dpgan.clipping.vectorized(
+        ...     loss_fn, model.trainable_variables, tf.ones((8, 2)), l2_norm_clip=1.0
+        ... )
+        >>> [s.shape.as_list() for s in clipped.sums]
+        [[2, 1], [1]]
+
     Args:
         loss_fn: See `keras_dpgan.clipping.contract`.
         variables: List of variables.

@@ -66,12 +66,13 @@ def num_local_replicas(strategy):
 def is_chief(strategy=None):
     """Whether this process is the one that writes ledger, samples and export.
 
-    ```python
-    strategy = tf.distribute.MultiWorkerMirroredStrategy()
-    ledger = None
-    if dpgan.workers.is_chief(strategy):
-        ledger = dpgan.privacy.Ledger("my.ledger", data_name="my data")
-    ```
+    Example:
+
+        >>> import tensorflow as tf
+        >>> strategy = tf.distribute.get_strategy()
+        >>> ledger = None
+        >>> if dpgan.distribution.is_chief(strategy):
+        ...     ledger = dpgan.privacy.Ledger("my.ledger", data_name="my data")
 
     Args:
         strategy: A `tf.distribute.Strategy`. Defaults to `None`: the one in whose

@@ -17,10 +17,22 @@ class AdaptiveDiscriminatorSteps(keras.layers.Layer):
     from generated rows: it costs no privacy. Source: Bie, Kamath and Zhang 2023,
     "Private GANs, Revisited".
 
-    ```python
-    steps = dpgan.AdaptiveDiscriminatorSteps(threshold=0.6)
-    gan.compile(..., discriminator_steps=steps)
-    ```
+    Example:
+
+        >>> gan = dpgan.DPGAN(
+        ...     dpgan.models.vector_discriminator(2, hidden=(8,)),
+        ...     dpgan.models.vector_generator(2, latent_dim=3, hidden=(8,)),
+        ... )
+        >>> steps = dpgan.AdaptiveDiscriminatorSteps(threshold=0.6)
+        >>> gan.compile(
+        ...     d_optimizer=dpgan.optimizers.DPKerasSGDOptimizer(
+        ...         l2_norm_clip=1.0, noise_multiplier=1.0, learning_rate=0.1
+        ...     ),
+        ...     g_optimizer="adam",
+        ...     discriminator_steps=steps,
+        ... )
+        >>> steps.value
+        1
 
     Args:
         threshold: Float in (0, 1), a share of fakes. Defaults to 0.6, the paper's at

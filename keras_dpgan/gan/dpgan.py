@@ -36,23 +36,38 @@ class DPGAN(read_only.ReadOnly, PrivacyMethods, KerasMethods):
     gradients; the generator learns from the discriminator alone. It is used as
     any Keras model:
 
-    ```python
-    import keras
-    import keras_dpgan as dpgan
-
-    gan = dpgan.DPGAN(discriminator, generator)
-    gan.compile(
-        d_optimizer=dpgan.optimizers.DPKerasAdamOptimizer(
-            l2_norm_clip=1.0, noise_multiplier=0.6, learning_rate=5e-4, beta_1=0.5),
-        g_optimizer=keras.optimizers.Adam(5e-4, beta_1=0.5),
-        loss="non_saturating", discriminator_steps=10)
-    gan.fit(x_train, y_train, batch_size=256, epochs=20)
-    print(gan.privacy_statement())
-    ```
-
     The unit of privacy is one row of the data. Source of the training step: Abadi
     et al. 2016 for the discriminator; Bie et al. 2023, "Private GANs, Revisited",
     for the several discriminator updates per generator step.
+
+    Example:
+
+        >>> import keras
+        >>> import numpy as np
+        >>> x_train = np.random.uniform(-1, 1, (40, 8, 8, 1)).astype("float32")
+        >>> y_train = np.arange(40) % 10
+        >>> gan = dpgan.DPGAN(
+        ...     discriminator=dpgan.models.image_discriminator(
+        ...         (8, 8, 1), num_classes=10, width=4
+        ...     ),
+        ...     generator=dpgan.models.image_generator(
+        ...         (8, 8, 1), latent_dim=16, num_classes=10, width=4
+        ...     ),
+        ... )
+        >>> gan.compile(
+        ...     d_optimizer=dpgan.optimizers.DPKerasAdamOptimizer(
+        ...         l2_norm_clip=1.0, noise_multiplier=0.6, learning_rate=5e-4, beta_1=0.5
+        ...     ),
+        ...     g_optimizer=keras.optimizers.Adam(5e-4, beta_1=0.5),
+        ...     loss="non_saturating",
+        ...     discriminator_steps=2,
+        ... )
+        >>> history = gan.fit(x_train, y_train, batch_size=20, epochs=1, verbose=0)
+        >>> images, labels = gan.sample(5)
+        >>> images.shape, labels.shape
+        ((5, 8, 8, 1), (5,))
+        >>> round(gan.privacy_statement(delta=1e-2).epsilon, 1)
+        0.0
 
     Args:
         discriminator: A `keras.Model` that gives one score per row, called on
