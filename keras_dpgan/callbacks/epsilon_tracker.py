@@ -19,7 +19,6 @@ class EpsilonTracker(keras.callbacks.Callback):
     what an attacker can do at most.
 
     Example:
-
         >>> import numpy as np
 
         >>> gan = dpgan.DPGAN(
@@ -34,7 +33,7 @@ class EpsilonTracker(keras.callbacks.Callback):
         ... )
         >>> x = np.random.normal(size=(100, 2)).astype("float32")
         >>> tracker = dpgan.callbacks.EpsilonTracker(
-        ...     delta=1e-3, target_epsilon=3.0, on_exceed="stop"
+        ...     delta=1e-3, target_epsilon=3.0, on_exceed="stop", accountant="rdp"
         ... )
         >>> history = gan.fit(x, batch_size=10, callbacks=[tracker], verbose=0)
         >>> history.history["epsilon"][-1] <= 3.0

@@ -32,7 +32,6 @@ class ResumableFit(keras.callbacks.Callback):
     and writes the checkpoint; the others follow it.
 
     Example:
-
         >>> import numpy as np
 
         >>> gan = dpgan.DPGAN(

@@ -30,7 +30,6 @@ class SampleLogger(keras.callbacks.Callback):
     costs no privacy.
 
     Example:
-
         >>> import numpy as np
         >>> x = np.random.uniform(-1, 1, (40, 8, 8, 1)).astype("float32")
         >>> gan = dpgan.DPGAN(

@@ -20,7 +20,6 @@ class TensorBoardSamples(keras.callbacks.Callback):
     `SampleLogger(log_dir=...)`.
 
     Example:
-
         >>> import numpy as np
 
         >>> gan = dpgan.DPGAN(

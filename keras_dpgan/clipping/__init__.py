@@ -21,7 +21,6 @@ def get_engine(name, physical_batch_size=None, jit_compile=False):
     """The clipping engine of a name.
 
     Example:
-
         >>> engine = dpgan.clipping.get_engine("auto")
         >>> engine.__name__
         'ghost'
@@ -59,7 +58,6 @@ def get_engines_by_record(physical_batch_size=None):
     """The engines that compute each record's gradient by itself, the faster first.
 
     Example:
-
         >>> engines = dpgan.clipping.get_engines_by_record()
         >>> engines[0].__name__
         'vectorized'

@@ -36,7 +36,6 @@ class ClippedSum(
     """The sum of the records' clipped gradients: what replicas and clients add.
 
     Example:
-
         >>> import tensorflow as tf
         >>> clipped = dpgan.clipping.ClippedSum(
         ...     sums=[tf.zeros((2, 1))], num_records=8, num_unclipped=3

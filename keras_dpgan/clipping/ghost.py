@@ -27,7 +27,6 @@ def ghost(loss_fn, variables, records, l2_norm_clip, mask=None, seeds=None):
     sight. Both are said in a warning.
 
     Example:
-
         >>> import keras
         >>> import tensorflow as tf
         >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])

@@ -22,7 +22,6 @@ def register_layer_rule(layer_class):
     record.
 
     Example:
-
         >>> import keras
         >>> from keras_dpgan.clipping.terms import MatrixTerm
         >>> class LowRank(keras.layers.Layer):

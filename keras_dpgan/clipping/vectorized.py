@@ -18,7 +18,6 @@ def vectorized(loss_fn, variables, records, l2_norm_clip, mask=None, seeds=None)
     algorithm 1.
 
     Example:
-
         >>> import keras
         >>> import tensorflow as tf
         >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])

@@ -27,7 +27,6 @@ def check_records(
     than memory can be checked.
 
     Example:
-
         >>> import numpy as np
         >>> x, y = np.zeros((20, 8, 8, 1), "float32"), np.arange(20) % 10
         >>> dpgan.data.check_records(

@@ -22,7 +22,6 @@ def load_fashion_mnist(
     for Benchmarking Machine Learning Algorithms".
 
     Example:
-
         >>> (x_train, y_train), (x_test, y_test) = dpgan.data.load_fashion_mnist()
         >>> x_train.shape, y_train.shape, x_test.shape
         ((60000, 28, 28, 1), (60000,), (10000, 28, 28, 1))

@@ -35,10 +35,9 @@ def read_idx(path) -> np.ndarray:
     compressed file cannot unfold without bound.
 
     Example:
-
         >>> import numpy as np
         >>> import struct
-        >>> header = struct.pack(">BBBBI", 0, 0, 8, 1, 3)  # uint8, one axis, three numbers
+        >>> header = struct.pack(">BBBBI", 0, 0, 8, 1, 3)  # Three uint8 in one axis.
         >>> with open("labels-idx1-ubyte", "wb") as file:
         ...     _ = file.write(header + bytes([5, 0, 4]))
         >>> dpgan.data.read_idx("labels-idx1-ubyte")

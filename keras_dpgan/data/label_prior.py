@@ -31,7 +31,6 @@ def private_label_prior(
     numbers, or read them in another process, give the entry to `DPGAN.count_release`.
 
     Example:
-
         >>> y = [0] * 400 + [1] * 100
         >>> with dpgan.privacy.Ledger("my.ledger", data_name="my data") as ledger:
         ...     prior, entry = dpgan.data.private_label_prior(

@@ -18,20 +18,12 @@ class PoissonDataset(keras.utils.PyDataset):
     Learning with Differential Privacy", section 3; Mironov, Talwar and Zhang
     2019, "Renyi Differential Privacy of the Sampled Gaussian Mechanism".
 
-    >>> x, y = np.zeros((600, 28, 28, 1), "float32"), np.zeros(600, "int32")
-    >>> dataset = PoissonDataset(x, y, expected_batch_size=60)
-    >>> dataset.sampling_probability, len(dataset)
-    (0.1, 10)
-
-    `gan.fit(dataset, epochs=20)` then makes 200 discriminator updates.
-
     Each draw takes fresh entropy of the operating system, so that no user seed
     repeats it and threads and forked workers draw different batches. Draws are
     not counted here: Keras takes some for the shape and more in advance. What
     counts is the update, in the model.
 
     Example:
-
         >>> import numpy as np
         >>> x, y = np.zeros((600, 8, 8, 1), "float32"), np.zeros(600, "int32")
         >>> dataset = dpgan.data.PoissonDataset(x, y, expected_batch_size=60)
@@ -40,6 +32,8 @@ class PoissonDataset(keras.utils.PyDataset):
         >>> rows, labels = dataset[0]  # About 60 rows; each draw differs.
         >>> rows.shape[1:]
         (8, 8, 1)
+
+        `gan.fit(dataset, epochs=20)` then makes 200 discriminator updates.
 
     Args:
         x: The records: an array (NumPy, memory-mapped, HDF5: anything with a

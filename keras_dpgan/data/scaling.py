@@ -37,7 +37,6 @@ def scale_to_range(images, pixel_range=(-1.0, 1.0), source_range=None) -> np.nda
     mean) would carry the records into every other record, outside the clip.
 
     Example:
-
         >>> import numpy as np
         >>> pixels = np.array([[0, 255]], np.uint8)
         >>> dpgan.data.scale_to_range(pixels)
@@ -88,7 +87,6 @@ def to_uint8(images, pixel_range=(-1.0, 1.0)) -> np.ndarray:
     """Turns images in the generator's range into bytes that can be shown.
 
     Example:
-
         >>> import numpy as np
         >>> dpgan.data.to_uint8(np.array([[-1.0, 1.0]]))
         array([[  0, 255]], dtype=uint8)

@@ -27,12 +27,12 @@ def write_tfds(gan_or_export, name, n, data_dir=None) -> pathlib.Path:
     Rows are drawn and stored in chunks: memory does not grow with `n`.
 
     Example:
-
         >>> gan = dpgan.DPGAN(
         ...     dpgan.models.vector_discriminator(2, hidden=(8,)),
         ...     dpgan.models.vector_generator(2, latent_dim=3, hidden=(8,)),
         ... )
         >>> folder = dpgan.data.write_tfds(gan, "synthetic_points", 20, "data")
+        Downloading and preparing dataset ...
         >>> import tensorflow_datasets as tfds
         >>> train, info = tfds.load("synthetic_points", data_dir="data", with_info=True)
         >>> info.splits["train"].num_examples

@@ -67,7 +67,6 @@ def is_chief(strategy=None):
     """Whether this process is the one that writes ledger, samples and export.
 
     Example:
-
         >>> import tensorflow as tf
         >>> strategy = tf.distribute.get_strategy()
         >>> ledger = None

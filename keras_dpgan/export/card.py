@@ -42,6 +42,15 @@ def read_card(path) -> dict:
     The checksums show damage and mix-ups. They are no signature: who can change
     the SavedModel can change the card.
 
+    Example:
+        >>> gan = dpgan.DPGAN(
+        ...     dpgan.models.vector_discriminator(2, hidden=(8,)),
+        ...     dpgan.models.vector_generator(2, latent_dim=3, hidden=(8,)),
+        ... )
+        >>> _ = gan.export("export/generator")
+        >>> dpgan.export.read_card("export/generator")["private"]
+        False
+
     Args:
         path: The folder of an export.
 
@@ -84,6 +93,15 @@ def make_card(
     justification=None,
 ) -> dict:
     """The privacy card of a `DPGAN`, of no SavedModel in particular.
+
+    Example:
+        >>> gan = dpgan.DPGAN(
+        ...     dpgan.models.vector_discriminator(2, hidden=(8,)),
+        ...     dpgan.models.vector_generator(2, latent_dim=3, hidden=(8,)),
+        ... )
+        >>> card = dpgan.export.make_card(gan, pixel_range=None, dataset_name="points")
+        >>> card["private"]
+        False
 
     Args:
         gan: A `DPGAN`.

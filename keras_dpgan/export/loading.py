@@ -18,11 +18,17 @@ from keras_dpgan.sampling.sampler import check_seed
 class ExportedGenerator:
     """A generator that `DPGAN.export` wrote, with its privacy card.
 
-    ```python
-    generator = dpgan.export.load("export/generator")
-    x, y = generator.sample(1000, seed=0)
-    print(generator.privacy_card()["guarantee"]["epsilon"])
-    ```
+    Example:
+        >>> gan = dpgan.DPGAN(
+        ...     dpgan.models.vector_discriminator(2, hidden=(8,)),
+        ...     dpgan.models.vector_generator(2, latent_dim=3, hidden=(8,)),
+        ... )
+        >>> _ = gan.export("export/generator")
+        >>> generator = dpgan.export.load("export/generator")
+        >>> generator.sample(100, seed=0).shape
+        (100, 2)
+        >>> generator.privacy_card()["private"]
+        False
 
     Args:
         path: The folder of the export.
@@ -118,5 +124,15 @@ def latent_shape(facts):
 
 
 def load(path) -> ExportedGenerator:
-    """Opens an export; see `ExportedGenerator`."""
+    """Opens an export; see `ExportedGenerator`.
+
+    Example:
+        >>> gan = dpgan.DPGAN(
+        ...     dpgan.models.vector_discriminator(2, hidden=(8,)),
+        ...     dpgan.models.vector_generator(2, latent_dim=3, hidden=(8,)),
+        ... )
+        >>> _ = gan.export("export/generator")
+        >>> dpgan.export.load("export/generator").sample(5).shape
+        (5, 2)
+    """
     return ExportedGenerator(path)

@@ -25,7 +25,12 @@ _TYPES = {
 
 
 def card_schema() -> dict:
-    """The schema of the privacy cards that are written, a dict."""
+    """The schema of the privacy cards that are written, a dict.
+
+    Example:
+        >>> dpgan.export.card_schema()["type"]
+        'object'
+    """
     return _schemas()[-1]
 
 

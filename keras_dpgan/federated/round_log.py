@@ -15,6 +15,15 @@ class RoundLog:
     comes back begins none twice, and counts those whose result it has lost. The
     file is locked: two servers cannot lead one run.
 
+    Example:
+        >>> entry = dpgan.federated.GaussianUpdate(1.0, noise_multiplier=10.0).entry
+        >>> log = dpgan.federated.RoundLog("rounds.log", entry)
+        >>> number = log.begin()
+        >>> log.end(number, {"g_loss": 0.7})
+        >>> log.begun, log.results
+        (1, {0: {'g_loss': 0.7}})
+        >>> log.close()
+
     Args:
         path: The file, begun where there is none.
         entry: The `privacy.HistoryEntry` of one round. A file that was begun with

@@ -18,7 +18,6 @@ class AdaptiveDiscriminatorSteps(keras.layers.Layer):
     "Private GANs, Revisited".
 
     Example:
-
         >>> gan = dpgan.DPGAN(
         ...     dpgan.models.vector_discriminator(2, hidden=(8,)),
         ...     dpgan.models.vector_generator(2, latent_dim=3, hidden=(8,)),

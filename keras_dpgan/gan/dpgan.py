@@ -41,33 +41,32 @@ class DPGAN(read_only.ReadOnly, PrivacyMethods, KerasMethods):
     for the several discriminator updates per generator step.
 
     Example:
-
         >>> import keras
         >>> import numpy as np
-        >>> x_train = np.random.uniform(-1, 1, (40, 8, 8, 1)).astype("float32")
-        >>> y_train = np.arange(40) % 10
+        >>> x_train = np.random.normal(size=(40, 4)).astype("float32")
+        >>> y_train = np.arange(40) % 3
         >>> gan = dpgan.DPGAN(
-        ...     discriminator=dpgan.models.image_discriminator(
-        ...         (8, 8, 1), num_classes=10, width=4
+        ...     discriminator=dpgan.models.vector_discriminator(
+        ...         4, num_classes=3, hidden=(16,)
         ...     ),
-        ...     generator=dpgan.models.image_generator(
-        ...         (8, 8, 1), latent_dim=16, num_classes=10, width=4
+        ...     generator=dpgan.models.vector_generator(
+        ...         4, latent_dim=8, num_classes=3, hidden=(16,)
         ...     ),
         ... )
         >>> gan.compile(
         ...     d_optimizer=dpgan.optimizers.DPKerasAdamOptimizer(
-        ...         l2_norm_clip=1.0, noise_multiplier=0.6, learning_rate=5e-4, beta_1=0.5
+        ...         l2_norm_clip=1.0, noise_multiplier=0.6, learning_rate=5e-4
         ...     ),
         ...     g_optimizer=keras.optimizers.Adam(5e-4, beta_1=0.5),
         ...     loss="non_saturating",
         ...     discriminator_steps=2,
         ... )
         >>> history = gan.fit(x_train, y_train, batch_size=20, epochs=1, verbose=0)
-        >>> images, labels = gan.sample(5)
-        >>> images.shape, labels.shape
-        ((5, 8, 8, 1), (5,))
+        >>> rows, labels = gan.sample(5)
+        >>> rows.shape, labels.shape
+        ((5, 4), (5,))
         >>> round(gan.privacy_statement(delta=1e-2).epsilon, 1)
-        0.0
+        5.0
 
     Args:
         discriminator: A `keras.Model` that gives one score per row, called on

@@ -17,7 +17,6 @@ class GradientPenalty:
     side: Petzka et al. 2018; on real or fake rows: Mescheder et al. 2018.
 
     Example:
-
         >>> gan = dpgan.DPGAN(
         ...     dpgan.models.vector_discriminator(2, hidden=(8,)),
         ...     dpgan.models.vector_generator(2, latent_dim=3, hidden=(8,)),

@@ -12,7 +12,6 @@ class WeightClipping(keras.constraints.Constraint):
     gradients do. Source: Arjovsky et al. 2017, "Wasserstein GAN", algorithm 1.
 
     Example:
-
         >>> gan = dpgan.DPGAN(
         ...     dpgan.models.vector_discriminator(2, hidden=(8,)),
         ...     dpgan.models.vector_generator(2, latent_dim=3, hidden=(8,)),

@@ -22,6 +22,11 @@ def image_discriminator(
     "Unsupervised Representation Learning with Deep Convolutional Generative
     Adversarial Networks".
 
+    Example:
+        >>> discriminator = dpgan.models.image_discriminator((8, 8, 1), num_classes=10)
+        >>> discriminator.output_shape
+        (None, 1)
+
     Args:
         shape: Tuple `(height, width, channels)` of one image.
         num_classes: Int, for a conditional discriminator. Defaults to `None`.

@@ -28,6 +28,13 @@ def image_generator(
     the side. BatchNormalization is welcome here: the generator sees public
     latents and labels alone. Source: Radford, Metz and Chintala 2016.
 
+    Example:
+        >>> generator = dpgan.models.image_generator(
+        ...     (8, 8, 1), latent_dim=16, num_classes=10
+        ... )
+        >>> generator.output_shape
+        (None, 8, 8, 1)
+
     Args:
         shape: Tuple `(height, width, channels)` of one image. Its sides must be
             one power of two (at least 2) times a number from 2 to 16: 8 = 4 * 2,

@@ -4,7 +4,14 @@ import keras
 
 from keras_dpgan.optimizers.dp_optimizer import DPOptimizer
 
-_OWN_ARGUMENTS = """
+_EXAMPLE_AND_ARGUMENTS = """
+    Example:
+        >>> optimizer = dpgan.optimizers.{name}(
+        ...     l2_norm_clip=1.0, noise_multiplier=0.6, learning_rate=1e-3
+        ... )
+        >>> optimizer.noise_multiplier
+        0.6
+
     Args:
         l2_norm_clip: Positive float. The largest L2 norm of one record's
             gradient over all variables together.
@@ -62,12 +69,18 @@ class _FlatDPOptimizer(DPOptimizer):
 
 def _dp_version_of(inner, name):
     """Makes and registers the DP class of a Keras optimizer class."""
-    doc = f"`keras.optimizers.{inner.__name__}` on a clipped and noised sum.\n"
-    arguments = _OWN_ARGUMENTS.replace("{inner}", inner.__name__)
+    doc = f"`keras.optimizers.{inner.__name__}` on a clipped and noised sum.\n\n"
+    doc += (
+        '    Source: McMahan et al. 2018, "A General Approach to Adding Differential\n'
+    )
+    doc += (
+        '    Privacy to Iterative Training Procedures", as TensorFlow Privacy has it.\n'
+    )
+    doc += _EXAMPLE_AND_ARGUMENTS.format(name=name, inner=inner.__name__)
     cls = type(
         name,
         (_FlatDPOptimizer,),
-        {"__doc__": doc + arguments, "__module__": __name__, "inner_class": inner},
+        {"__doc__": doc, "__module__": __name__, "inner_class": inner},
     )
     return keras.saving.register_keras_serializable(package="keras_dpgan")(cls)
 

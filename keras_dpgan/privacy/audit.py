@@ -25,6 +25,14 @@ _LARGEST = 100.0
 class Audit:
     """What an audit has shown; made by `audit`.
 
+    Example:
+        >>> included = dpgan.privacy.audit.flip_coins(100)
+        >>> result = dpgan.privacy.audit.audit(
+        ...     1.0 * included, included, claimed_epsilon=1.0, delta=1e-5
+        ... )
+        >>> result.num_correct, result.num_guesses, result.refutes_claim
+        (50, 50, True)
+
     Attributes:
         claimed_epsilon: Float, what it was to test.
         delta: Float.
@@ -67,6 +75,10 @@ class Audit:
 def flip_coins(num_canaries) -> np.ndarray:
     """Draws which canaries go in, by fair coins of the operating system.
 
+    Example:
+        >>> dpgan.privacy.audit.flip_coins(100).shape
+        (100,)
+
     Args:
         num_canaries: Positive int.
 
@@ -85,6 +97,15 @@ def audit(
 
     The `num_guesses / 2` highest scores are guessed to be in, and as many of the
     lowest to be out.
+
+    Example:
+        >>> included = dpgan.privacy.audit.flip_coins(100)
+        >>> scores = 1.0 * included  # A model that tells everything.
+        >>> result = dpgan.privacy.audit.audit(
+        ...     scores, included, claimed_epsilon=1.0, delta=1e-5
+        ... )
+        >>> round(result.epsilon_lower_bound, 1)
+        1.9
 
     Args:
         scores: Floats of shape `(num_canaries,)`, made from what is published
@@ -141,6 +162,14 @@ def audit(
 
 def epsilon_lower_bound(num_canaries, num_guesses, num_correct, delta, confidence):
     """The largest epsilon that so many right guesses refute.
+
+    Example:
+        >>> bound = dpgan.privacy.audit.epsilon_lower_bound(
+        ...     num_canaries=100, num_guesses=50, num_correct=45, delta=1e-5,
+        ...     confidence=0.95,
+        ... )
+        >>> round(bound, 2)
+        1.39
 
     Args:
         num_canaries: Positive int.

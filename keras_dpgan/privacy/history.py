@@ -16,13 +16,20 @@ _FORMAT = Format("privacy_history", version=2, required=("entries",))
 class PrivacyHistory:
     """The updates that were made with a private data set, as a run-length list.
 
-    ```python
-    history = dpgan.privacy.PrivacyHistory()
-    history.add(dpgan.privacy.HistoryEntry(
-        mechanism="gaussian", noise_multiplier=1.0, sampling_probability=0.01,
-        count=500))
-    dpgan.privacy.epsilon(history, delta=1e-5)
-    ```
+    Example:
+        >>> history = dpgan.privacy.PrivacyHistory()
+        >>> history.add(
+        ...     dpgan.privacy.HistoryEntry(
+        ...         mechanism="gaussian",
+        ...         noise_multiplier=1.0,
+        ...         sampling_probability=0.01,
+        ...         count=500,
+        ...     )
+        ... )
+        >>> history.total_updates
+        500
+        >>> round(dpgan.privacy.epsilon(history, delta=1e-5), 2)
+        1.33
 
     Args:
         entries: Iterable of `HistoryEntry`, added one by one.

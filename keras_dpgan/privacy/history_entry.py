@@ -24,6 +24,18 @@ _NEWER = {"excess_divergence": None, "unit": "row"}
 class HistoryEntry:
     """A number of equal discriminator updates.
 
+    Example:
+        >>> entry = dpgan.privacy.HistoryEntry(
+        ...     mechanism="gaussian",
+        ...     noise_multiplier=1.0,
+        ...     sampling_probability=0.01,
+        ...     count=500,
+        ... )
+        >>> entry.is_amplified
+        True
+        >>> entry.with_count(1_000).count
+        1000
+
     Args:
         mechanism: `"gaussian"`, or `"adaptive_clip_gaussian"`, which also
             releases a noisy count of the records below the clip; or

@@ -17,6 +17,20 @@ _TOLERANCE = 1e-9
 class SearchResult:
     """The best trial of a `search`: all of it that may be published.
 
+    Example:
+        >>> entry = dpgan.privacy.HistoryEntry(
+        ...     mechanism="gaussian",
+        ...     noise_multiplier=1.0,
+        ...     sampling_probability=0.01,
+        ...     count=500,
+        ... )
+        >>> history = dpgan.privacy.PrivacyHistory([entry])
+        >>> found = dpgan.privacy.search(
+        ...     lambda rng: (rng.random(), "model"), history, mean_trials=2, delta=1e-5
+        ... )
+        >>> found.best
+        'model'
+
     Attributes:
         best: What that trial gave.
         score: Its score, a float.
@@ -41,17 +55,21 @@ def search(trial, history, *, mean_trials, delta) -> SearchResult:
     "Hyperparameter Tuning with Renyi Differential Privacy", theorem 2 for a
     geometric number of trials.
 
-    ```python
-    def trial(rng):
-        gan = make_gan(l2_norm_clip=rng.choice([0.3, 1.0, 3.0]))
-        gan.fit(x, y, batch_size=256, epochs=20)
-        samples, labels = gan.sample(10_000)
-        return score_on_public_data(samples, labels), gan
-
-    found = dpgan.privacy.search(
-        trial, history_of_one_run, mean_trials=10, delta=1e-5)
-    found.best.export("export/generator")
-    ```
+    Example:
+        >>> entry = dpgan.privacy.HistoryEntry(
+        ...     mechanism="gaussian",
+        ...     noise_multiplier=1.0,
+        ...     sampling_probability=0.01,
+        ...     count=500,
+        ... )
+        >>> history = dpgan.privacy.PrivacyHistory([entry])
+        >>> def trial(rng):
+        ...     learning_rate = rng.choice([1e-4, 1e-3])
+        ...     # Train a model and score it on public data here.
+        ...     return -learning_rate, f"model trained at {learning_rate}"
+        >>> found = dpgan.privacy.search(trial, history, mean_trials=2, delta=1e-5)
+        >>> round(found.epsilon, 2)
+        2.37
 
     Args:
         trial: Callable of a `numpy.random.Generator`, from which it draws its
@@ -89,6 +107,17 @@ def search(trial, history, *, mean_trials, delta) -> SearchResult:
 
 def search_epsilon(history, *, mean_trials, delta) -> float:
     """The privacy loss of a `search`, before it is made.
+
+    Example:
+        >>> entry = dpgan.privacy.HistoryEntry(
+        ...     mechanism="gaussian",
+        ...     noise_multiplier=1.0,
+        ...     sampling_probability=0.01,
+        ...     count=500,
+        ... )
+        >>> history = dpgan.privacy.PrivacyHistory([entry])
+        >>> round(dpgan.privacy.search_epsilon(history, mean_trials=10, delta=1e-5), 2)
+        3.22
 
     Args:
         history: As in `search`.

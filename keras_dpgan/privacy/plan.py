@@ -15,6 +15,17 @@ _UNKNOWNS = ("expected_batch_size", "epochs", "epsilon", "noise_multiplier")
 class Plan:
     """Figures of a private training run that fit together; made by `plan`.
 
+    Example:
+        >>> budget = dpgan.privacy.plan(
+        ...     60_000, expected_batch_size=256, epochs=100, epsilon=10, delta=1e-5,
+        ...     accountant="rdp",
+        ... )
+        >>> budget.num_discriminator_updates
+        23400
+        >>> print(budget)
+        noise_multiplier=0.68656 gives epsilon=9.998 at delta=1e-05 (RDP)
+        100 epochs = 23,400 discriminator updates, ...
+
     Attributes:
         num_examples: Int, the rows of the private data.
         expected_batch_size: Int, the mean size of a Poisson batch.
@@ -126,18 +137,20 @@ def plan(
     whole epochs or the largest batch within the budget, or as the epsilon that
     is spent. Takes about two seconds.
 
-    ```python
-    budget = dpgan.privacy.plan(
-        60000, expected_batch_size=256, epochs=100, epsilon=10, delta=1e-5)
-    print(budget)
-    optimizer = dpgan.optimizers.DPKerasAdamOptimizer(
-        l2_norm_clip=1.0, noise_multiplier=budget.noise_multiplier)
-    ```
-
     In the place of `epsilon` the budget can be said as the risk that is taken: that
     someone who may accuse one in a hundred outsiders wrongly recognizes five in a
     hundred members at most is `attack_tpr=0.05, attack_fpr=0.01`. The plan says what
     epsilon it comes to.
+
+    Example:
+        >>> budget = dpgan.privacy.plan(
+        ...     60_000, expected_batch_size=256, epochs=100, epsilon=10, delta=1e-5
+        ... )
+        >>> round(budget.noise_multiplier, 2)
+        0.67
+        >>> optimizer = dpgan.optimizers.DPKerasAdamOptimizer(
+        ...     l2_norm_clip=1.0, noise_multiplier=budget.noise_multiplier
+        ... )
 
     Args:
         num_examples: Positive int, the rows of the private data.

@@ -168,7 +168,7 @@ def test_noised_updates_come_out_of_encryption_as_they_went_in(parties):
     cohort = Cohort(len(CLIENTS), max_dropouts=1)
     mechanism = SharedNoise(cohort, 1.0, 0.5, SIZE, modulus=encryption.MODULUS)
     update = [np.linspace(-0.01, 0.01, SIZE)]
-    parties.vectors = np.array([mechanism.privatise(update) for _ in CLIENTS])
+    parties.vectors = np.array([mechanism.privatize(update) for _ in CLIENTS])
     opened = open_sum(parties.holder, RUN, 0, parties.send(0))
     (total,) = mechanism.open(opened, update)
     noise = total - len(CLIENTS) * update[0]

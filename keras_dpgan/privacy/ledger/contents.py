@@ -19,6 +19,16 @@ FORMAT = Format("ledger", version=2, required=("data_name", "id"))
 class LedgerRun:
     """Equal uses of the data, one after the other.
 
+    Example:
+        >>> entry = dpgan.privacy.HistoryEntry(
+        ...     mechanism="gaussian", noise_multiplier=5.0
+        ... )
+        >>> with dpgan.privacy.Ledger("hospital.ledger", "hospital 2026") as ledger:
+        ...     ledger.spend(entry.with_count(1), purpose="histogram")
+        >>> run = dpgan.privacy.Ledger.read("hospital.ledger").runs[0]
+        >>> run.purpose, run.entry.count
+        ('histogram', 1)
+
     Attributes:
         purpose: What for: `"training"`, or what `Ledger.spend` was told.
         started: The date and time, as ISO 8601 in UTC.
@@ -38,6 +48,16 @@ class LedgerRun:
 
 class LedgerContents:
     """Everything that was spent on one private data set.
+
+    Example:
+        >>> entry = dpgan.privacy.HistoryEntry(
+        ...     mechanism="gaussian", noise_multiplier=5.0
+        ... )
+        >>> with dpgan.privacy.Ledger("hospital.ledger", "hospital 2026") as ledger:
+        ...     ledger.spend(entry.with_count(1), purpose="histogram")
+        >>> contents = dpgan.privacy.Ledger.read("hospital.ledger")
+        >>> contents.data_name, round(contents.epsilon(delta=1e-5), 2)
+        ('hospital 2026', 0.73)
 
     Args:
         path: The file, for messages.
