@@ -13,8 +13,8 @@ def warn(old, new, stacklevel=3) -> None:
         stacklevel: Int, as in `warnings.warn`. Defaults to 3: the caller's caller.
     """
     warnings.warn(
-        f"`{old}` is called `{new}` now. Use the new name: the old one will go with the "
-        "next version.",
+        f"`{old}` is called `{new}` now. Use the new name: the next version will not "
+        "have the old one.",
         DeprecationWarning,
         stacklevel=stacklevel,
     )

@@ -14,7 +14,7 @@ class TensorBoardSamples(keras.callbacks.Callback):
     """Writes the privacy statement and an embedding of samples for TensorBoard.
 
     At the end of training the tab "Text" receives `gan.privacy_statement()`, and
-    "Projector" the pixels of generated rows as points, coloured by their labels.
+    "Projector" the pixels of generated rows as points, colored by their labels.
     Neither costs privacy: both follow from the public generator and the history.
     Scalars are those of `keras.callbacks.TensorBoard`; grids of images those of
     `SampleLogger(log_dir=...)`.

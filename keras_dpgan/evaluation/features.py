@@ -188,7 +188,7 @@ def inception_features(shape, pixel_range=(-1.0, 1.0), weights=None) -> keras.Mo
 
     Raises:
         FileNotFoundError: If the weights are not there; says where to put them.
-        ValueError: If `shape` is not that of a grey or colour image.
+        ValueError: If `shape` is not that of a gray or color image.
     """
     if len(shape) != 3 or shape[-1] not in (1, 3):
         raise ValueError(

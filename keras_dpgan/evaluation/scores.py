@@ -119,7 +119,11 @@ def evaluate(
     real_test = _checked_rows("real_test", real_test)
     row_checks.check_same_shape("real", real.x, "real_test", real_test.x)
     if (real.y is None) != (real_test.y is None):
-        raise ValueError("Give labels with both of `real` and `real_test`, or neither.")
+        labeled = "real" if real_test.y is None else "real_test"
+        raise ValueError(
+            "`real` and `real_test` must both have labels, or neither of them. Give "
+            f"both as a pair of rows and labels. Received: labels in `{labeled}` only"
+        )
     if num_samples is None:
         num_samples = min(len(real.x), _MAX_SAMPLES)
     validate.check_int("num_samples", num_samples, minimum=1)

@@ -261,11 +261,13 @@ def _unique_keys(pairs):
 
 
 def _refuse(constant):
-    raise ValueError(f"The privacy card holds {constant}, which is no JSON.")
+    raise ValueError(f"The privacy card holds {constant}, which is not valid JSON.")
 
 
 def _finite_float(text):
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError(f"The privacy card holds {text:.20}, which no float can hold.")
+        raise ValueError(
+            f"The privacy card holds {text:.20}, which is too large for a float."
+        )
     return number

@@ -43,8 +43,8 @@ class Cohort:
             )
         if self.num_honest < 2:
             raise ValueError(
-                "At least two honest clients must remain in a round, or its sum is "
-                f"one client's. Received: {self}"
+                "At least two honest clients must remain in a round: otherwise "
+                f"its sum shows the update of a single client. Received: {self}"
             )
 
     @property

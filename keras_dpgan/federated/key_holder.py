@@ -146,8 +146,8 @@ class KeyHolder:
         """
         if len(total.clients) < self._threshold:
             raise RefusedError(
-                f"{len(total.clients)} clients have sent a valid vector, fewer than "
-                f"{self._threshold}."
+                f"Only {len(total.clients)} clients have sent a valid vector, and "
+                f"{self._threshold} are needed."
             )
         self._enter(total.run, total.number)
         return encryption.decrypt(encryption.read(self._context, total.ciphertexts))
@@ -169,7 +169,7 @@ class KeyHolder:
             opened = [e["opened"] for e in file.entries if e.items() >= of.items()]
             if opened and number <= opened[-1]:
                 raise RefusedError(
-                    f"Round {number} is not opened: round {opened[-1]} of the run "
-                    "was before."
+                    f"Round {number} cannot be opened: round {opened[-1]} of the run "
+                    "was opened before."
                 )
             file.append({"opened": number, **of})

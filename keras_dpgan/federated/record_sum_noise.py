@@ -69,8 +69,8 @@ class RecordSumNoise(SharedNoise):
         validate.check_positive("largest_sum", self.largest_sum)
         if self.largest_sum < self.l2_norm_clip:
             raise ValueError(
-                "`largest_sum` must be at least `l2_norm_clip`, or no record counts "
-                f"in full. Received: largest_sum={self.largest_sum}, "
+                "`largest_sum` must be at least `l2_norm_clip`, or even a "
+                f"single record is shrunk. Received: largest_sum={self.largest_sum}, "
                 f"l2_norm_clip={self.l2_norm_clip}"
             )
         super().__post_init__()

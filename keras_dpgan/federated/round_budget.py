@@ -88,5 +88,5 @@ def _mechanism_of(entry, path):
         return _FORMAT.read(entry)["mechanism"]
     except ValueError as error:
         raise ValueError(
-            f"`{path}` is no file of a `RoundBudget` that can be counted: {error}"
+            f"`{path}` cannot be read as the file of a `RoundBudget`: {error}"
         ) from error

@@ -51,15 +51,15 @@ class RoundLog:
             except ValueError as error:
                 self._file.close()
                 raise ValueError(
-                    f"The rounds in `{path}` are not of this run: {error} Give the "
-                    "run a file of its own."
+                    f"The file `{path}` holds the rounds of another run: {error} Give "
+                    "this run a file of its own."
                 ) from error
             self.begun += 1
 
     def _check(self, line):
         entry = HistoryEntry.from_dict(_FORMAT.read(line)["round"])
         if entry != self._entry:
-            raise ValueError(f"{entry} is not {self._entry}.")
+            raise ValueError(f"its rounds are {entry}, and this run has {self._entry}.")
 
     def begin(self):
         """Enters a round; returns its number, from 0."""

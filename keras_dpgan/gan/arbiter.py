@@ -90,10 +90,11 @@ def _first_that_agrees(engines, single_records):
         else:
             problem = f" which is slow: {found}."
     raise ValueError(
-        "The clipped sum of a batch is not that of its records, each computed alone:"
-        f"{problem.removeprefix(' which is slow:')} What makes a record's gradient "
-        "depend on something else has to leave the discriminator, the loss or the "
-        "penalty."
+        "The clipped sum of a batch differs from the sum of its records, each "
+        "computed alone:"
+        f"{problem.removeprefix(' which is slow:')} Remove from the discriminator, "
+        "the loss or the penalty what makes a record's gradient depend on other "
+        "records."
     )
 
 

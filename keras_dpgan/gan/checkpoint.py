@@ -82,9 +82,9 @@ def load(path, model, facts):
     others = [name for name in stored if not _agree(stored[name], facts.get(name))]
     if others:
         raise ValueError(
-            f"The checkpoint `{path}` is of a run with another "
-            f"{', another '.join(others)}. Build and compile the model as it was to "
-            f"go on with it, or begin a new run in another directory than "
+            f"The checkpoint `{path}` was written by a run with another "
+            f"{', another '.join(others)}. To continue that run, build and compile the "
+            f"model as it was. To begin a new run, use another directory than "
             f"`{os.path.dirname(path)}`."
         )
     model.load_weights(path)
@@ -102,7 +102,7 @@ def _read(path):
         elif _FIRST_NAME in file.attrs:
             text = file.attrs[_FIRST_NAME]
         else:
-            raise ValueError(f"`{path}` is no checkpoint of a `DPGAN`.")
+            raise ValueError(f"`{path}` is not a checkpoint of a `DPGAN`.")
     try:
         content = _FORMAT.read(json.loads(text))
         if not isinstance(content["facts"], dict):
@@ -110,7 +110,9 @@ def _read(path):
         for name in ("epoch", "step"):
             validate.check_int(name, content[name], minimum=0)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"`{path}` is no checkpoint to go on with: {error}") from error
+        raise ValueError(
+            f"`{path}` is a checkpoint that cannot be continued: {error}"
+        ) from error
     return content
 
 

@@ -348,8 +348,9 @@ def _innermost(optimizer):
 def _check_boundary(loss):
     if loss.boundary is None:
         raise ValueError(
-            "`discriminator_steps` can be adaptive where a score says whether a row is "
-            'generated: with loss "non_saturating", "minimax" or "hinge". Received: '
+            "`discriminator_steps` can be adaptive only with a loss whose scores say "
+            "whether a row is generated: "
+            '"non_saturating", "minimax" or "hinge". Received: '
             f"loss={type(loss).__name__}"
         )
 

@@ -126,6 +126,7 @@ def _checked_options(options):
         validate.check_int("options", option, minimum=1)
     if not options or list(options) != sorted(set(options)):
         raise ValueError(
-            f"`options` must be positive ints that rise. Received: options={options}"
+            "`options` must be positive ints in rising order. Received: "
+            f"options={options}"
         )
     return options

@@ -423,7 +423,10 @@ class DPGAN(read_only.ReadOnly, PrivacyMethods, KerasMethods):
 
     @property
     def training_step(self):
-        """The `TrainingStep` of the last `compile`, for who trains in parts."""
+        """The `TrainingStep` of the last `compile`.
+
+        For callers that run its two halves separately (federated training).
+        """
         self._assert_compile_called("training_step")
         self._validated.check()
         return self.alternation.step

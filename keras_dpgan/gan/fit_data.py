@@ -172,8 +172,9 @@ def for_devices(data, strategy, row_multiple):
     given = type(data.batches).__name__
     if isinstance(data.batches, RemoteRecords):
         raise ValueError(
-            "Records that stay with their owners come in as sums, to one replica and "
-            "without XLA: leave the strategy and `jit_compile` out. Received: x of "
+            "Records that stay with their owners arrive as sums, which works on one "
+            "replica and without XLA. Use no strategy and no `jit_compile`. "
+            "Received: x of "
             f"type {given}"
         )
     if num_replicas > 1 and data.sampling_probability is not None:
@@ -184,7 +185,7 @@ def for_devices(data, strategy, row_multiple):
         )
     if workers.are_several(strategy):
         raise ValueError(
-            "Several workers need records that can be parted among them: arrays or "
+            "Several workers need records that can be split among them: arrays or "
             f"a `PoissonDataset`, the same in each worker. Received: {given}"
         )
     if not isinstance(data.batches, keras.utils.PyDataset):
@@ -220,7 +221,8 @@ def _refuse(given, **arguments):
     for name, value in arguments.items():
         if value is not None:
             raise ValueError(
-                f"`{name}` does not go with {given}. Received: {name}={value!r:.80}"
+                f"`{name}` must be left out with {given}. Received: "
+                f"{name}={value!r:.80}"
             )
 
 

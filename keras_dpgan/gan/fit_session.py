@@ -105,8 +105,8 @@ class FitSession:
             )
         if not self._gan.private or not isinstance(ledger, privacy.Ledger):
             raise ValueError(
-                "`ledger` must be a `keras_dpgan.privacy.Ledger`, and goes with "
-                f"private training alone. Received: ledger of type "
+                "`ledger` must be a `keras_dpgan.privacy.Ledger`, and is for "
+                f"private training only. Received: ledger of type "
                 f"{type(ledger).__name__}, private={self._gan.private}"
             )
 
@@ -139,10 +139,10 @@ class FitSession:
             return
         if self.ledger is None and self._lacks_ledger():
             raise ValueError(
-                "This model's updates are kept in a ledger, and `fit` was given "
-                "none, so that further ones would be missing there. Give `fit` the "
-                "`ledger`. For other data start anew, with networks that were not "
-                "trained."
+                "The updates of this model are counted in a ledger, but `fit` was "
+                "given no `ledger`, so its updates would be missing there. Give `fit` "
+                "that `ledger`. For other data, start again with networks that were "
+                "not trained."
             )
         record.open(self._entry)
         record.num_examples = self.data.num_examples

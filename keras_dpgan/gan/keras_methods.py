@@ -148,10 +148,10 @@ class KerasMethods(keras_internals.BuiltTrainer):
         raise _refusal("quantized_call", _QUANTIZE)
 
     def train_on_batch(self, *args, **kwargs):
-        """Refused: how such a batch was drawn, nobody has said.
+        """Not supported: the sampling of a hand-made batch is unknown.
 
-        Counted as one more draw of the last `fit`, a batch that was chosen or
-        used twice would pass for a Poisson sample.
+        Counting it as Poisson, like the batches of the last `fit`, would understate
+        epsilon for a batch that was chosen or used twice.
 
         Raises:
             ValueError: Always.

@@ -109,9 +109,9 @@ class Validated:
         ]
         if changed:
             raise ValueError(
-                "The model must be trained as `compile` has found it: other layers, "
-                "weights or settings were not checked, and the optimizers were built "
-                f"for other weights. Changed since `compile`: {', '.join(changed)}. "
+                "The model was changed after `compile`: its new layers, weights or "
+                "settings were not checked, and the optimizers were built for the old "
+                f"weights. Changed since `compile`: {', '.join(changed)}. "
                 "Call `compile` again."
             )
 

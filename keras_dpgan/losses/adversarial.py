@@ -99,7 +99,7 @@ class _LogLoss(AdversarialLoss):
 
 @keras.saving.register_keras_serializable(package="keras_dpgan")
 class Minimax(_LogLoss):
-    """The original log loss: the generator minimises `log(1 - D(G(z)))`.
+    """The original log loss: the generator minimizes `log(1 - D(G(z)))`.
 
     Source: Goodfellow et al. 2014, "Generative Adversarial Nets", equation 1.
 
@@ -121,7 +121,7 @@ class Minimax(_LogLoss):
 
 @keras.saving.register_keras_serializable(package="keras_dpgan")
 class NonSaturating(_LogLoss):
-    """The log loss whose generator maximises `log D(G(z))` instead.
+    """The log loss whose generator maximizes `log D(G(z))` instead.
 
     Source: Goodfellow et al. 2014, "Generative Adversarial Nets", section 3.
 

@@ -9,7 +9,7 @@ _NORM_EPSILON = 1e-10
 
 @keras.saving.register_keras_serializable(package="keras_dpgan")
 class GradientPenalty:
-    """Penalises slopes of the discriminator that differ from a target.
+    """Penalizes slopes of the discriminator that differ from a target.
 
     The penalty of a record is computed at points that belong to that record
     alone and enters its loss before the clip, so that it costs no privacy.
@@ -33,7 +33,7 @@ class GradientPenalty:
     Args:
         weight: Float. What the penalty is multiplied by. Defaults to `10.0`.
         target: Float. The wanted slope. Defaults to `1.0`.
-        one_sided: Whether only slopes above the target are penalised. Defaults
+        one_sided: Whether only slopes above the target are penalized. Defaults
             to `False`.
         on: Where slopes are taken: `"interpolates"` (a random point between
             the record and its fake), `"fakes"`, or `"both"`. Defaults to

@@ -16,7 +16,7 @@ def image_discriminator(
     """Makes a DCGAN-style discriminator that can be trained privately.
 
     Strided convolutions (two up to a side of 32, then one more per doubling) and
-    LeakyReLU, and no normalisation: statistics of the batch would let one record
+    LeakyReLU, and no normalization: statistics of the batch would let one record
     into another's gradient, and each further weight takes noise. Labels enter as
     constant planes beside the channels. Source: Radford, Metz and Chintala 2016,
     "Unsupervised Representation Learning with Deep Convolutional Generative

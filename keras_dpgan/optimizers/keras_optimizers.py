@@ -4,7 +4,10 @@ import keras
 
 from keras_dpgan.optimizers.dp_optimizer import DPOptimizer
 
-_EXAMPLE_AND_ARGUMENTS = """
+_REST_OF_DOC = """
+    Source: the class of this name in TensorFlow Privacy; Abadi et al. 2016, "Deep
+    Learning with Differential Privacy", algorithm 1.
+
     Example:
         >>> optimizer = dpgan.optimizers.{name}(
         ...     l2_norm_clip=1.0, noise_multiplier=0.6, learning_rate=1e-3
@@ -69,14 +72,8 @@ class _FlatDPOptimizer(DPOptimizer):
 
 def _dp_version_of(inner, name):
     """Makes and registers the DP class of a Keras optimizer class."""
-    doc = f"`keras.optimizers.{inner.__name__}` on a clipped and noised sum.\n\n"
-    doc += (
-        '    Source: McMahan et al. 2018, "A General Approach to Adding Differential\n'
-    )
-    doc += (
-        '    Privacy to Iterative Training Procedures", as TensorFlow Privacy has it.\n'
-    )
-    doc += _EXAMPLE_AND_ARGUMENTS.format(name=name, inner=inner.__name__)
+    doc = f"`keras.optimizers.{inner.__name__}` on a clipped and noised sum.\n"
+    doc += _REST_OF_DOC.format(name=name, inner=inner.__name__)
     cls = type(
         name,
         (_FlatDPOptimizer,),

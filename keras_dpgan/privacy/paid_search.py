@@ -96,7 +96,8 @@ def search(trial, history, *, mean_trials, delta) -> SearchResult:
         score = float(score)
         if math.isnan(score):
             raise ValueError(
-                "A trial's score must be a number: give -inf to what went wrong. "
+                "A trial's score must be a number: return -inf for a trial that "
+                "failed. "
                 f"Received: score={score}"
             )
         _check_cost(result, history)
@@ -147,6 +148,7 @@ def _check_cost(result, history):
     allowed = rdp.composition_rdp(compose(history))
     if np.any(rdp.composition_rdp(compose(made)) > allowed * (1 + _TOLERANCE)):
         raise ValueError(
-            "`history` must be the most that a trial costs, but one has cost more: "
-            f"its updates are {[entry.to_dict() for entry in made.entries]}"
+            "`history` must be at least what each trial costs, but one trial cost "
+            f"more. Received: a trial with the updates "
+            f"{[entry.to_dict() for entry in made.entries]}"
         )

@@ -216,9 +216,9 @@ def plan(
     budget = solver.attack_budget
     if budget == 0:
         raise ValueError(
-            "`attack_tpr` must be above `attack_fpr` by more than `delta`, or no noise "
-            f"is enough. Received: attack_tpr={attack_tpr}, attack_fpr={attack_fpr}, "
-            f"delta={delta}."
+            "`attack_tpr` must be above `attack_fpr` by more than `delta`: otherwise "
+            f"no amount of noise is enough. Received: attack_tpr={attack_tpr}, "
+            f"attack_fpr={attack_fpr}, delta={delta}."
         )
     solved = solver.solve(missing[0], epsilon=budget, **given)
     del solved["epsilon"]  # The search's own scale.

@@ -287,11 +287,11 @@ class PrivacyRecord(keras.layers.Layer):
             or count < 0
         ):
             raise ValueError(
-                "The model's update counters do not belong to its privacy history: "
-                f"{closed + count} updates are counted, and the history of "
-                f"{self._closed.total_updates} closed ones with the entry "
-                f"{self._entry} does not explain them. `set_weights` and "
-                "`get_weights` carry counters without their history: use `save` and "
+                "The model's update counters do not belong to its privacy history. The "
+                f"counters say {closed + count} updates. The history has "
+                f"{self._closed.total_updates} updates of earlier settings, and the "
+                f"present settings are {self._entry}. `get_weights` and "
+                "`set_weights` copy the counters without the history: use `save` and "
                 "`load_model`, or `save_weights` and `load_weights`."
             )
 

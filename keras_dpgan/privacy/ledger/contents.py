@@ -111,7 +111,7 @@ class LedgerContents:
     def _add_run(self, run, purpose, started, relation, entry):
         entry = HistoryEntry.from_dict(entry)
         if run != len(self._runs) + 1 or entry.relation != relation or entry.count:
-            raise ValueError("a run that does not fit those before it")
+            raise ValueError("the run does not fit the runs before it")
         check_unit([other.entry for other in self._runs], entry)
         _checked_text("purpose", purpose)
         _checked_text("started", started)
@@ -195,14 +195,14 @@ class LedgerContents:
             raise ValueError(
                 f"The ledger `{self.path}` has {len(self._heads)} lines, but had "
                 f"{number} when these weights were saved, unless they belong to "
-                "another ledger. What it has lost would not be counted: bring the "
-                "file back from a copy."
+                "another ledger. The updates of the missing lines would not be "
+                "counted. Restore the file from a backup."
             )
         if number < 1 or self._heads[number - 1] != checksum:
             raise ValueError(
                 f"These weights were made under another ledger than `{self.path}` "
-                f"of {self.data_name!r}. Give `fit` theirs. For other data start anew, "
-                "with networks that were not trained."
+                f"of {self.data_name!r}. Give `fit` the ledger of the weights. For "
+                "other data, start again with networks that were not trained."
             )
 
     def has_grown_from(self, head):
@@ -225,7 +225,8 @@ def _checked_text(name, value):
     # A report is shown in terminals, which obey what is not printable.
     if not isinstance(value, str) or not value.strip() or not value.isprintable():
         raise ValueError(
-            f"`{name}` must be a name, in printable words. Received: {name}={value!r}"
+            f"`{name}` must be a text of printable characters, and not empty. "
+            f"Received: {name}={value!r}"
         )
     return value
 

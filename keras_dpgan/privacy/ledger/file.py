@@ -54,7 +54,7 @@ class LedgerFile:
         except BlockingIOError as error:
             raise RuntimeError(
                 f"The ledger `{self.path}` is in use by another process, or by "
-                "another `Ledger` of this one. One at a time may write: share the "
+                "another `Ledger` of this one. Only one may write: share the "
                 "object, or `close()` it first."
             ) from error
 
@@ -79,7 +79,7 @@ class LedgerFile:
                 nobody knows what of the line is there.
         """
         if self._descriptor is None:
-            raise RuntimeError(f"The ledger `{self.path}` is closed: open it anew.")
+            raise RuntimeError(f"The ledger `{self.path}` is closed: open it again.")
         previous = self.heads[-1] if self.heads else ""
         checksum = _checksum(previous, entry)
         try:
@@ -172,9 +172,9 @@ def _checked(line, number, previous, path):
         pass
     raise ValueError(
         f"The ledger `{os.fspath(path)}` is damaged in line {number + 1}: it does "
-        "not fit its checksum and the lines before it. Nothing in it can be relied "
-        "on from there. Bring the file back from a copy; to mend or shorten it by "
-        "hand would hide what was spent."
+        "not fit its checksum and the lines before it. Nothing from that line on "
+        "can be relied on. Restore the file from a backup. Do not repair or shorten it "
+        "by hand: that would hide what was spent."
     )
 
 
