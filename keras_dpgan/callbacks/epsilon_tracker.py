@@ -143,7 +143,7 @@ class EpsilonTracker(keras.callbacks.Callback):
             print(self._last_line())
 
     def _last_line(self):
-        """What the training has come to, for who has to decide about it."""
+        """The result of the training, for the person who decides about it."""
         epsilon = self.model.epsilon(accountant=self.accountant)
         curve = privacy.trade_off(self.model.privacy_history, self.accountant)
         return (

@@ -23,8 +23,8 @@ def ghost(loss_fn, variables, records, l2_norm_clip, mask=None, seeds=None):
     Optimization on Large Model at Small Cost", for book-keeping.
 
     A layer without a rule (see `register_layer_rule`) is differentiated record by
-    record, and so is the whole model where a weight is used out of a rule's
-    sight. Both are said in a warning.
+    record, and so is the whole model where a weight is used outside of a
+    rule. A warning says so in both cases.
 
     Example:
         >>> import keras

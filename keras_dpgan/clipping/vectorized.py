@@ -121,7 +121,8 @@ def map_records(function, records, dtypes):
     """
     try:
         return tf.vectorized_map(function, records, fallback_to_while_loop=True)
-    except Exception as error:  # Whatever it is that it cannot vectorize.
+    # Any kind of error can mean that it cannot be vectorized.
+    except Exception as error:
         warnings.warn(
             "Records are worked on one after another, which is slow: "
             f"`tf.vectorized_map` cannot take this loss ({type(error).__name__}: "

@@ -51,7 +51,7 @@ class PoissonDataset(keras.utils.PyDataset):
             faster beforehand. Defaults to `None`.
         steps_per_epoch: Int, the number of batches that Keras calls an epoch.
             Defaults to `None`: 1/q, rounded.
-        seed: Non-negative int that makes the draws repeatable, for tests. Who
+        seed: Non-negative int that makes the draws repeatable, for tests. Whoever
             knows the seed knows the batches: privacy statements then claim no
             amplification by sampling. Defaults to `None`.
         workers: As in `keras.utils.PyDataset`. Defaults to 1.
@@ -110,7 +110,7 @@ class PoissonDataset(keras.utils.PyDataset):
 
     @property
     def seeded(self) -> bool:
-        """Whether the draws can be repeated by who knows the seed."""
+        """Whether someone who knows the seed can repeat the draws."""
         return self._seed is not None
 
     @property

@@ -30,7 +30,7 @@ class RemoteRecords(keras.utils.PyDataset, abc.ABC):
     Attributes:
         entry: The `privacy.HistoryEntry` of an update whose noise comes with the
             sums; `None` where the optimizer adds it.
-        seeded: Whether draws can be repeated by who knows a seed.
+        seeded: Whether someone who knows a seed can repeat the draws.
         statement_notes: Tuple of strings, what a privacy statement says first.
     """
 

@@ -30,7 +30,7 @@ class Alternation:
         self._schedule = schedule
 
     def run(self, data):
-        """Makes a step with a batch of one replica.
+        """Runs one step with the batch of one replica.
 
         Both updates are gated in cross-replica context: a replica cannot merge inside
         a `tf.cond` of its own.
@@ -115,7 +115,7 @@ class Alternation:
         if isinstance(condition, conditions.VectorCondition):
             return rows, condition.of_batch(labels), mask
         labels = tf.reshape(labels, [-1])
-        # Of a data set only the first batch was looked at. A record whose label is
+        # `fit` has checked only the first batch of a data set. A record whose label is
         # out of range counts as absent, whatever class its fake is taken from.
         if training_data.sampling_probability is None:
             in_range = condition.is_in_range(labels)

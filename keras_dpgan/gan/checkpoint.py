@@ -16,7 +16,8 @@ _FORMAT = Format(
     "checkpoint", version=2, required=("facts", "epoch", "step", "dropout_seeds")
 )
 _NAME = "keras_dpgan_checkpoint"
-# Where version 0.1 had it. An attribute holds 64 KiB at most: too few for the facts.
+# Version 0.1 stored the facts here, in an attribute, which can
+# hold 64 KiB at most. That is not enough.
 _FIRST_NAME = "keras_dpgan_resumable_fit"
 _COMPILED = (
     "d_optimizer",
@@ -30,7 +31,7 @@ _COMPILED = (
 
 
 def save(path, model, facts, epoch, step):
-    """Writes a checkpoint in the place of the one before.
+    """Writes a checkpoint, which replaces the previous one.
 
     Args:
         path: String, ends in `.weights.h5`.
@@ -54,7 +55,10 @@ def save(path, model, facts, epoch, step):
         with h5py.File(beside, "r+") as file:
             file[_NAME] = np.frombuffer(json.dumps(content).encode(), np.uint8)
         durable.replace(beside, path)
-    except (OSError, RuntimeError) as error:  # HDF5 has the latter for a full disk.
+    except (
+        OSError,
+        RuntimeError,
+    ) as error:  # HDF5 raises the latter when the disk is full.
         raise OSError(
             f"The checkpoint `{path}` could not be written. The one before it, if "
             "there was one, is whole: free some space and run the same script again. "
@@ -117,7 +121,7 @@ def _read(path):
 
 
 def _agree(stored, now):
-    """Whether what a checkpoint says of a model holds for this one.
+    """Whether what a checkpoint says about a model is true of this one.
 
     What it does not say, it cannot contradict: a later version of Keras or of this
     package may have given a layer or an optimizer a further argument.
@@ -159,7 +163,7 @@ def facts_of(model):
 
 
 def _layers(network):
-    """Class, configuration and shapes of each layer that is no model."""
+    """Class, configuration and shapes of each layer that is not a model."""
     for layer in network.layers:
         if isinstance(layer, keras.Model):
             yield from _layers(layer)

@@ -1,4 +1,4 @@
-"""What `compile` was given, resolved or refused."""
+"""The arguments of `compile`: checked, and made into objects."""
 
 import dataclasses
 
@@ -45,7 +45,7 @@ _REFUSED = {
 
 @dataclasses.dataclass(frozen=True)
 class CompileConfig:
-    """The arguments of one `compile`, of which each has been checked.
+    """The arguments of one `compile`, each of them checked.
 
     Attributes:
         d_optimizer: A `DPOptimizer`, or a plain one where `private` is `False`.
@@ -130,7 +130,7 @@ class CompileConfig:
         validated.check_trainable(discriminator, generator)
 
     def training_step(self, discriminator, generation, row_shape):
-        """What training is to do with a batch, with the engine that clips it.
+        """What training does with a batch, including the engine that clips it.
 
         Args:
             discriminator: A built `keras.Model`.
@@ -206,7 +206,7 @@ def check_keras_arguments(arguments):
 
 
 def resolve_jit_compile(jit_compile):
-    """Whether XLA compiles: `"auto"`, Keras' default, leaves that to us.
+    """Whether XLA compiles. `"auto"`, Keras' default, lets this package decide.
 
     Batches differ in size, and XLA compiles anew for each size; the engine of the
     norms without gradients cannot run in it at all. So `"auto"` is `False`.
@@ -339,7 +339,7 @@ def _name_message(name):
 
 
 def _innermost(optimizer):
-    """What an optimizer that wraps another one drives in the end."""
+    """The optimizer inside all optimizers that wrap it."""
     while hasattr(optimizer, "inner_optimizer"):
         optimizer = optimizer.inner_optimizer
     return optimizer

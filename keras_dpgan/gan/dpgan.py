@@ -237,7 +237,7 @@ class DPGAN(read_only.ReadOnly, PrivacyMethods, KerasMethods):
 
     def get_compile_config(self):
         if self.compile_config is None:
-            return None  # As Keras has it: the model is saved uncompiled.
+            return None  # As in Keras: the model is saved uncompiled.
         return keras.saving.serialize_keras_object(self.compile_config.to_dict())
 
     def compile_from_config(self, config):
@@ -357,7 +357,7 @@ class DPGAN(read_only.ReadOnly, PrivacyMethods, KerasMethods):
         return history
 
     def make_train_function(self, force=False):
-        """Lets no step run before its updates are counted."""
+        """Makes a train function that counts updates before it makes them."""
         if self.train_function is not None and not force:
             return
         super().make_train_function(force)
@@ -378,13 +378,13 @@ class DPGAN(read_only.ReadOnly, PrivacyMethods, KerasMethods):
         return self._reducible(logs)
 
     def _reducible(self, logs):
-        """Logs as Keras takes means of them: over workers along an axis."""
+        """Gives logs the axis over which Keras takes the mean of several workers."""
         if not workers.are_several(self.distribute_strategy):
             return logs
         return {name: tf.reshape(value, (1,)) for name, value in logs.items()}
 
     def test_step(self, data):
-        """Public numbers only: `data` is not looked at."""
+        """Computes public numbers only, and does not look at `data`."""
         del data
         number = tf.random.uniform((), maxval=tf.int64.max, dtype=tf.int64)
         draws = PublicDraws(self.public_seed, number, randomness.EVALUATION)

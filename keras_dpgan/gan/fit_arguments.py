@@ -13,7 +13,7 @@ def check(
     validation_batch_size,
     callbacks,
 ):
-    """Raises with the reason for what `fit` takes from Keras and cannot do.
+    """Raises for arguments of Keras' `fit` that private training cannot follow.
 
     Args:
         validation_split: Only 0 (or `None`).

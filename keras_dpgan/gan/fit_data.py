@@ -1,4 +1,4 @@
-"""What `fit` was given, and what may be claimed about how it was sampled."""
+"""The data that `fit` was given, and which sampling may be claimed for them."""
 
 import dataclasses
 import math
@@ -32,7 +32,7 @@ class TrainingData:
         sampling_probability: The Poisson rate q, or `None` where sampling is not
             Poisson.
         num_examples: The number of rows, or `None` where it is not known.
-        seeded: Whether draws can be repeated by who knows a seed.
+        seeded: Whether someone who knows a seed can repeat the draws.
         max_participations: For sampling that is not Poisson, the declared most
             updates that one record takes part in; `None` means every one.
         hidden: The `PoissonDataset` that replicas draw `batches` from, which Keras
@@ -126,7 +126,7 @@ def from_fit_arguments(
             "model must not take other conditions. Received: a model that takes "
             f"vectors of shape {condition.shape}"
         )
-    # A subclass may draw otherwise: it counts as any other data.
+    # A subclass may draw in another way, so it is treated as any other data.
     if type(x) is PoissonDataset or isinstance(x, RemoteRecords):
         _refuse(
             f"a `{type(x).__name__}`, which states both itself",

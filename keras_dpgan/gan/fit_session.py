@@ -38,7 +38,7 @@ class FitSession:
         self._reservations = None
 
     def begin(self, data, ledger):
-        """Makes the public facts about `data` those of the updates to come.
+        """Sets the public facts about `data` for the updates to come.
 
         Returns:
             The data in the form that the devices need.
@@ -49,7 +49,7 @@ class FitSession:
         if self.data is not None and (
             data.expected_batch_size != self.data.expected_batch_size
         ):
-            gan.train_function = None  # Traced for other shapes.
+            gan.train_function = None  # The old function was traced for other shapes.
         self._entry = self._history_entry(data)
         multiple = _row_multiple(data) if gan.jit_compile else 1
         self.data = fit_data.for_devices(data, gan.distribute_strategy, multiple)
@@ -57,7 +57,7 @@ class FitSession:
             self._check_workers()
         self.ledger = ledger
         self.limits.begin()
-        # Keras keeps it from a `fit` that was resumed.
+        # Keras keeps this value after a `fit` that was resumed.
         keras_internals.set_initial_epoch(gan, None)
         self._reservations = None
         if ledger is not None:
@@ -65,7 +65,7 @@ class FitSession:
         return self.data
 
     def end(self, num_epochs):
-        """Gives back what the ledger has reserved and was not used.
+        """Gives back updates that were reserved in the ledger and not made.
 
         Args:
             num_epochs: Int, the epochs that were made.
@@ -113,7 +113,7 @@ class FitSession:
     def _history_entry(self, data):
         gan = self._gan
         if not gan.private:
-            # On record, too: a later `compile` must not forget it.
+            # This is recorded, too, so that a later `compile` does not forget it.
             return privacy.HistoryEntry(mechanism="gaussian", noise_multiplier=0.0)
         if isinstance(data.batches, RemoteRecords) and data.batches.entry is not None:
             return data.batches.entry
@@ -130,9 +130,9 @@ class FitSession:
     def open_entry(self):
         """Counts updates under the facts of this `fit`.
 
-        Called before updates are made; does something for the first, and when
-        weights have been loaded: what came with them may have been made under
-        other facts, or under less of the ledger.
+        It is called before updates are made. It has an effect before the first one,
+        and after weights were loaded: these may have been trained with other
+        settings, or when the ledger was shorter.
         """
         record = self._gan.privacy_record
         if record.entry is self._entry:
@@ -216,7 +216,7 @@ class _OpenPrivacyEntry(keras.callbacks.Callback):
     """Opens the history's entry once all callbacks have begun.
 
     `BackupAndRestore` loads a history while `fit` begins; what it loads may have
-    been made under other facts.
+    been trained with other settings.
     """
 
     def on_epoch_begin(self, epoch, logs=None):

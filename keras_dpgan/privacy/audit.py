@@ -5,7 +5,7 @@ Run", theorem 5.2. Canaries go into the data or stay out by fair coins; whoever
 sees the result guesses the coins. Differential privacy bounds how many guesses
 can be right, so that more right ones refute it.
 
-An audit is a run of its own with canaries that nobody minds, never the real one:
+An audit is a separate run with canaries that are not private, never the real run:
 the coins are what it would give away. It can refute a claim, never prove one.
 """
 
@@ -140,7 +140,7 @@ def audit(
     num_guesses = validate.check_int(
         "num_guesses", 2 * half, minimum=2, maximum=len(scores)
     )
-    # Ties are broken by chance: in the order of the canaries they might tell.
+    # Ties are broken at random: the order of the canaries could give them away.
     order = np.random.default_rng().permutation(len(scores))
     order = order[np.argsort(scores[order], kind="stable")]
     num_correct = int(np.sum(~included[order[:half]]) + np.sum(included[order[-half:]]))

@@ -92,7 +92,7 @@ class PrivacyHistory:
         """
         relations = {entry.relation for entry in self._entries}
         if self.unit == "client":
-            # A client may be replaced by any, so by one whose update is zero, too.
+            # A client may be replaced by any other, also by one whose update is zero.
             local = relations == {REPLACE_CLIENT}
             return REPLACE_CLIENT if local else REPLACE_CLIENT_WITH_NULL
         poisson = relations <= {ADD_OR_REMOVE_ONE}
@@ -169,7 +169,7 @@ def difference(entries, others):
 
 
 def check_unit(entries, entry):
-    """Raises a `ValueError` unless an entry protects what others before it do."""
+    """Raises a `ValueError` unless an entry has the same unit as those before it."""
     if entries and entries[0].unit != entry.unit:
         raise ValueError(
             f"`entry` must protect the same unit as those before it, a "

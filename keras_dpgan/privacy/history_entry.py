@@ -14,9 +14,9 @@ REPLACE_CLIENT_WITH_NULL = "replace_client_with_null"
 
 MECHANISMS = ("gaussian", "adaptive_clip_gaussian", "discrete_gaussian", "laplace")
 UNITS = ("row", "client")
-# Those of which a client's guarantee is known.
+# The mechanisms for which a guarantee of clients is known.
 _OF_CLIENTS = ("gaussian", "discrete_gaussian", "laplace")
-# Files are older than these fields.
+# Older files do not have these fields.
 _NEWER = {"excess_divergence": None, "unit": "row"}
 
 

@@ -1,4 +1,4 @@
-"""A search for hyper-parameters at a price that is known beforehand."""
+"""A search for hyper-parameters whose privacy cost is known beforehand."""
 
 import dataclasses
 import math
@@ -9,7 +9,7 @@ from keras_dpgan._utils import validate
 from keras_dpgan.privacy import rdp
 from keras_dpgan.privacy.composition import compose
 
-# How much above what was declared a trial's divergence may lie: rounding.
+# By how much a trial's divergence may exceed what was declared, for rounding.
 _TOLERANCE = 1e-9
 
 

@@ -1,4 +1,4 @@
-"""A privacy budget before training: any one figure from the others."""
+"""Plans a privacy budget before training: computes one figure from the others."""
 
 import dataclasses
 
@@ -137,10 +137,10 @@ def plan(
     whole epochs or the largest batch within the budget, or as the epsilon that
     is spent. Takes about two seconds.
 
-    In the place of `epsilon` the budget can be said as the risk that is taken: that
-    someone who may accuse one in a hundred outsiders wrongly recognizes five in a
-    hundred members at most is `attack_tpr=0.05, attack_fpr=0.01`. The plan says what
-    epsilon it comes to.
+    Instead of `epsilon`, the budget can be given as a risk. For example,
+    `attack_tpr=0.05, attack_fpr=0.01` asks that an attacker who wrongly accuses at
+    most one in a hundred outsiders recognizes at most five in a hundred members. The
+    plan says which epsilon that is.
 
     Example:
         >>> budget = dpgan.privacy.plan(

@@ -1,4 +1,4 @@
-"""Renyi differential privacy: bounds that cost next to nothing."""
+"""Renyi differential privacy: bounds that take almost no time to compute."""
 
 import functools
 import math

@@ -1,4 +1,4 @@
-"""What a ledger says."""
+"""The contents of a ledger file."""
 
 import dataclasses
 
@@ -17,7 +17,7 @@ FORMAT = Format("ledger", version=2, required=("data_name", "id"))
 
 @dataclasses.dataclass(frozen=True)
 class LedgerRun:
-    """Equal uses of the data, one after the other.
+    """Uses of the data that are alike, one after the other.
 
     Example:
         >>> entry = dpgan.privacy.HistoryEntry(
@@ -97,7 +97,7 @@ class LedgerContents:
         return cls(path, lines, heads)
 
     def _follow(self, line):
-        """Takes one line in."""
+        """Adds one line of the file to the contents."""
         values = dict(line)
         kind = values.pop("kind")
         if (kind == "ledger") != (self.data_name is None):
@@ -222,7 +222,7 @@ class LedgerContents:
 
 
 def _checked_text(name, value):
-    # A report is shown in terminals, which obey what is not printable.
+    # A report is shown in terminals, which obey control characters.
     if not isinstance(value, str) or not value.strip() or not value.isprintable():
         raise ValueError(
             f"`{name}` must be a text of printable characters, and not empty. "

@@ -76,7 +76,7 @@ class LedgerFile:
 
         Raises:
             OSError: If the disk takes no more. The file is closed then, since
-                nobody knows what of the line is there.
+                the line may have been written in part.
         """
         if self._descriptor is None:
             raise RuntimeError(f"The ledger `{self.path}` is closed: open it again.")
@@ -101,7 +101,7 @@ class LedgerFile:
         os.fsync(self._descriptor)
 
     def close(self):
-        """Gives the file free. Closing it twice is no error."""
+        """Releases the file. Closing it twice is not an error."""
         if self._descriptor is not None:
             descriptor, self._descriptor = self._descriptor, None
             os.close(descriptor)
@@ -153,7 +153,7 @@ def _parse(content, path):
 
 
 def _is_whole(tail):
-    """Whether what follows the last line feed was not cut short."""
+    """Whether the text after the last line feed is a complete line."""
     try:
         json.JSONDecoder().raw_decode(tail.decode(errors="replace"))
     except (ValueError, RecursionError):

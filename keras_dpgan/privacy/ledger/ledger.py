@@ -130,17 +130,17 @@ class Ledger(LedgerContents):
         self._append("reserved", run=run, updates=updates)
 
     def release(self, run, updates):
-        """Takes back reserved updates that were never made, nor ever will be."""
+        """Takes back reserved updates that were not made and never will be."""
         self._append("released", run=run, updates=updates)
 
     def _append(self, kind, **values):
         line = {"kind": kind, **values}
-        # First: a line that does not fit must not reach the file.
+        # This comes first: a line that does not fit must not reach the file.
         self._follow(line)
         self._file.append(line)
 
     def close(self) -> None:
-        """Gives the file free for others."""
+        """Releases the file for other processes."""
         self._file.close()
 
     def __enter__(self) -> "Ledger":
