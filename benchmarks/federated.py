@@ -129,8 +129,8 @@ def main():
     cohort = Cohort(10, max_dropouts=3)
     noise = SharedNoise(cohort, 1.0, 1.0, SIZE, encryption.MODULUS)
     update = [np.random.default_rng(0).normal(size=SIZE) * 1e-3]
-    noise.privatise(update)  # Makes the table of the noise.
-    seconds, vector = measure(lambda: noise.privatise(update))
+    noise.privatize(update)  # Makes the table of the noise.
+    seconds, vector = measure(lambda: noise.privatize(update))
     rows = [("clip, round and noise", seconds, 8.0)]
     public = encryption.public_part(encryption.new_context())
     seconds, ciphertexts = measure(lambda: encryption.encrypt(public, vector))

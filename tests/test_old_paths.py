@@ -4,6 +4,7 @@ import importlib
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 import keras_dpgan
@@ -45,3 +46,30 @@ def test_a_command_runs_by_its_old_path(command):
     )
     assert f"keras_dpgan.{command}" in run.stdout, run.stderr
     assert "has moved" not in run.stderr
+
+
+def test_names_in_british_spelling_work_and_name_the_american_ones():
+    evaluation = keras_dpgan.evaluation
+    rows = np.random.default_rng(0).normal(size=(3, 20, 2))
+    with pytest.warns(DeprecationWarning, match="`memorisation` is called `memoriz"):
+        found = evaluation.memorisation(*rows)
+    with pytest.warns(DeprecationWarning, match="`Memorisation` is called `Memoriz"):
+        assert isinstance(found, evaluation.Memorisation)
+    with pytest.warns(DeprecationWarning, match="`memorised` is called `memorized`"):
+        assert found.memorised is found.memorized
+    with pytest.warns(DeprecationWarning, match="`neighbours` is called `neighbors`"):
+        assert found.neighbours is found.neighbors
+    result = evaluation.evaluate(*rows, classifiers=[])
+    with pytest.warns(DeprecationWarning, match="`memorisation` is called `memoriz"):
+        assert result.memorisation is result.memorization
+
+
+def test_the_old_name_of_privatize_works():
+    pytest.importorskip("cryptography")
+    update = [np.ones((2, 3), np.float32)]
+    for mechanism in (
+        keras_dpgan.federated.GaussianUpdate(1.0, 6.0),
+        keras_dpgan.federated.LaplaceUpdate(1.0, 6.0),
+    ):
+        with pytest.warns(DeprecationWarning, match="`privatise` is called"):
+            assert mechanism.privatise(update)[0].shape == (2, 3)

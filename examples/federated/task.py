@@ -215,7 +215,7 @@ def _first_training(num_clients, config_items, private):
 
 
 def mechanism(context):
-    """How what a client sends is privatised, where its model is not."""
+    """How what a client sends is privatized, where its model is not."""
     return mechanism_of(config_of(context))
 
 

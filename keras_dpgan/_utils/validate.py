@@ -56,8 +56,8 @@ def check_delta(delta, num_examples=None):
         raise ValueError(_message("delta", "in (0, 1)", delta))
     if num_examples is not None and number >= 1 / num_examples:
         warnings.warn(
-            "`delta` should be below 1 / num_examples, or publishing one row "
-            "outright counts as private. "
+            "`delta` should be below 1 / num_examples: with a larger one, "
+            "publishing one whole row would count as private. "
             f"Received: delta={delta}, num_examples={num_examples}.",
             stacklevel=3,
         )

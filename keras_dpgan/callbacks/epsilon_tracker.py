@@ -18,11 +18,26 @@ class EpsilonTracker(keras.callbacks.Callback):
     inside the graph, before the update. Unless `fit` is silent, the last line says
     what an attacker can do at most.
 
-    ```python
-    gan.fit(x, epochs=100, callbacks=[
-        dpgan.callbacks.EpsilonTracker(
-            delta=1e-5, target_epsilon=10.0, on_exceed="stop")])
-    ```
+    Example:
+        >>> import numpy as np
+
+        >>> gan = dpgan.DPGAN(
+        ...     dpgan.models.vector_discriminator(2, hidden=(8,)),
+        ...     dpgan.models.vector_generator(2, latent_dim=3, hidden=(8,)),
+        ... )
+        >>> gan.compile(
+        ...     d_optimizer=dpgan.optimizers.DPKerasSGDOptimizer(
+        ...         l2_norm_clip=1.0, noise_multiplier=1.0, learning_rate=0.1
+        ...     ),
+        ...     g_optimizer="adam",
+        ... )
+        >>> x = np.random.normal(size=(100, 2)).astype("float32")
+        >>> tracker = dpgan.callbacks.EpsilonTracker(
+        ...     delta=1e-3, target_epsilon=3.0, on_exceed="stop", accountant="rdp"
+        ... )
+        >>> history = gan.fit(x, batch_size=10, callbacks=[tracker], verbose=0)
+        >>> history.history["epsilon"][-1] <= 3.0
+        True
 
     Args:
         delta: Float in (0, 1). Defaults to `None`: the largest power of ten below
@@ -128,7 +143,7 @@ class EpsilonTracker(keras.callbacks.Callback):
             print(self._last_line())
 
     def _last_line(self):
-        """What the training has come to, for who has to decide about it."""
+        """The result of the training, for the person who decides about it."""
         epsilon = self.model.epsilon(accountant=self.accountant)
         curve = privacy.trade_off(self.model.privacy_history, self.accountant)
         return (

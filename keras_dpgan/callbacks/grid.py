@@ -18,6 +18,14 @@ def sample_grid(
 
     Small images are enlarged by a whole factor, so that pixels stay pixels.
 
+    Example:
+        >>> import numpy as np
+        >>> images = np.random.uniform(-1, 1, (20, 8, 8, 1)).astype("float32")
+        >>> grid = dpgan.callbacks.sample_grid(images, labels=np.arange(20) % 10)
+        >>> grid.save("grid.png")
+        >>> np.asarray(grid).ndim
+        3
+
     Args:
         images: Float array of shape `(n, height, width, channels)` with one or
             three channels.

@@ -17,12 +17,6 @@ class ResumableFit(keras.callbacks.Callback):
     then counts as spent, at most one block per kill. A `fit` that has ended does
     nothing when it is run again, and with more `epochs` does the rest.
 
-    ```python
-    ledger = dpgan.privacy.Ledger("hospital.ledger", data_name="hospital 2026")
-    gan.fit(x, y, epochs=100, ledger=ledger, callbacks=[
-        dpgan.callbacks.ResumableFit("run-1")])
-    ```
-
     A checkpoint is taken at the end of each block of the ledger, and replaces the
     one before when it is complete on disk.
 
@@ -36,6 +30,28 @@ class ResumableFit(keras.callbacks.Callback):
 
     Where several workers train together, the chief alone has the ledger, and reads
     and writes the checkpoint; the others follow it.
+
+    Example:
+        >>> import numpy as np
+
+        >>> gan = dpgan.DPGAN(
+        ...     dpgan.models.vector_discriminator(2, hidden=(8,)),
+        ...     dpgan.models.vector_generator(2, latent_dim=3, hidden=(8,)),
+        ... )
+        >>> gan.compile(
+        ...     d_optimizer=dpgan.optimizers.DPKerasSGDOptimizer(
+        ...         l2_norm_clip=1.0, noise_multiplier=1.0, learning_rate=0.1
+        ...     ),
+        ...     g_optimizer="adam",
+        ... )
+        >>> x = np.random.normal(size=(100, 2)).astype("float32")
+        >>> with dpgan.privacy.Ledger("hospital.ledger", "hospital 2026") as ledger:
+        ...     history = gan.fit(
+        ...         x, batch_size=50, epochs=1, ledger=ledger, verbose=0,
+        ...         callbacks=[dpgan.callbacks.ResumableFit("run-1")],
+        ...     )
+        >>> int(gan.num_discriminator_updates)
+        2
 
     Args:
         directory: Where the checkpoint is kept; made where there is none. One for

@@ -29,9 +29,26 @@ class SampleLogger(keras.callbacks.Callback):
     needed. What is drawn comes from the generator and public latents alone: it
     costs no privacy.
 
-    ```python
-    gan.fit(x, y, epochs=100, callbacks=[dpgan.callbacks.SampleLogger("samples")])
-    ```
+    Example:
+        >>> import numpy as np
+        >>> x = np.random.uniform(-1, 1, (40, 8, 8, 1)).astype("float32")
+        >>> gan = dpgan.DPGAN(
+        ...     dpgan.models.image_discriminator((8, 8, 1), width=4),
+        ...     dpgan.models.image_generator((8, 8, 1), latent_dim=16, width=4),
+        ... )
+        >>> gan.compile(
+        ...     d_optimizer=dpgan.optimizers.DPKerasSGDOptimizer(
+        ...         l2_norm_clip=1.0, noise_multiplier=1.0, learning_rate=0.1
+        ...     ),
+        ...     g_optimizer="adam",
+        ... )
+        >>> history = gan.fit(
+        ...     x, batch_size=20, verbose=0,
+        ...     callbacks=[dpgan.callbacks.SampleLogger("samples")],
+        ... )
+        >>> import os
+        >>> sorted(os.listdir("samples"))
+        ['epoch-0001.png', 'training.gif']
 
     Args:
         directory: Folder for the files; it is made.

@@ -14,10 +14,29 @@ class TensorBoardSamples(keras.callbacks.Callback):
     """Writes the privacy statement and an embedding of samples for TensorBoard.
 
     At the end of training the tab "Text" receives `gan.privacy_statement()`, and
-    "Projector" the pixels of generated rows as points, coloured by their labels.
+    "Projector" the pixels of generated rows as points, colored by their labels.
     Neither costs privacy: both follow from the public generator and the history.
     Scalars are those of `keras.callbacks.TensorBoard`; grids of images those of
     `SampleLogger(log_dir=...)`.
+
+    Example:
+        >>> import numpy as np
+
+        >>> gan = dpgan.DPGAN(
+        ...     dpgan.models.vector_discriminator(2, hidden=(8,)),
+        ...     dpgan.models.vector_generator(2, latent_dim=3, hidden=(8,)),
+        ... )
+        >>> gan.compile(
+        ...     d_optimizer=dpgan.optimizers.DPKerasSGDOptimizer(
+        ...         l2_norm_clip=1.0, noise_multiplier=1.0, learning_rate=0.1
+        ...     ),
+        ...     g_optimizer="adam",
+        ... )
+        >>> x = np.random.normal(size=(100, 2)).astype("float32")
+        >>> history = gan.fit(
+        ...     x, batch_size=50, verbose=0,
+        ...     callbacks=[dpgan.callbacks.TensorBoardSamples("logs", num_samples=20)],
+        ... )
 
     Args:
         log_dir: Folder for TensorBoard; it is made.

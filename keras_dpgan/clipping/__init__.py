@@ -20,6 +20,11 @@ _ENGINES = {
 def get_engine(name, physical_batch_size=None, jit_compile=False):
     """The clipping engine of a name.
 
+    Example:
+        >>> engine = dpgan.clipping.get_engine("auto")
+        >>> engine.__name__
+        'ghost'
+
     Args:
         name: `"ghost"`: norms without gradients, the fastest. `"vectorized"`: each
             record's gradient by itself. `"tf_privacy"`: TensorFlow Privacy's
@@ -51,6 +56,11 @@ def get_engine(name, physical_batch_size=None, jit_compile=False):
 
 def get_engines_by_record(physical_batch_size=None):
     """The engines that compute each record's gradient by itself, the faster first.
+
+    Example:
+        >>> engines = dpgan.clipping.get_engines_by_record()
+        >>> engines[0].__name__
+        'vectorized'
 
     Args:
         physical_batch_size: Int or `None`: the most records at once.

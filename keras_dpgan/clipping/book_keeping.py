@@ -1,4 +1,4 @@
-"""Norms and weighted sums from what one backward pass has left at each layer."""
+"""Norms and weighted sums from the tensors of one backward pass at each layer."""
 
 import dataclasses
 import math
@@ -43,7 +43,7 @@ class BookKeeping:
         self._magnitudes = None
 
     def norms(self):
-        """An upper bound of each record's norm, no looser than rounding makes it.
+        """An upper bound of each record's norm, as tight as rounding allows.
 
         Returns:
             Tensor of shape `(n,)`.
@@ -150,7 +150,7 @@ class BookKeeping:
         ]
 
     def _added_alone(self, factors, l2_norm_clip):
-        """Which records' products would round digits off the others' sum.
+        """Which records' products would make the sum of the others lose digits.
 
         A record may have large products that cancel, as where it equals its fake: its
         gradient is within the clip, but on the way to it a sum over all records loses
@@ -215,7 +215,7 @@ class BookKeeping:
         )
 
     def _totals(self, parts, inputs, gradients):
-        """The gradient by each part's variable, summed over all rows."""
+        """The gradient with respect to each part's variable, summed over all rows."""
         totals = [part.term.total(inputs, gradients) for part in parts]
         rest = [i for i, total in enumerate(totals) if total is NotImplemented]
         if not rest:

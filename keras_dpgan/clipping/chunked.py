@@ -1,4 +1,4 @@
-"""Batches larger than memory, worked on in parts."""
+"""Batches that are larger than memory, in parts."""
 
 import tensorflow as tf
 
@@ -6,10 +6,10 @@ from keras_dpgan.clipping import contract
 
 
 def chunked(engine, physical_batch_size):
-    """An engine that gives another one so many records at once, at the most.
+    """An engine that gives another one a limited number of records at a time.
 
-    The clipped sums of the parts are added before any noise. So it changes memory
-    and nothing else.
+    The clipped sums of the parts are added before any noise. So only the use
+    of memory changes.
 
     Args:
         engine: See `keras_dpgan.clipping.contract`.

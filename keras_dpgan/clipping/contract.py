@@ -1,4 +1,4 @@
-"""What every clipping engine takes and gives.
+"""What every clipping engine takes and returns.
 
 An engine is a callable
 
@@ -18,8 +18,8 @@ An engine is a callable
 * `mask`, if given, has shape `(n,)`; records where it is false count as
   absent.
 * `seeds`, if given, is an int64 tensor of shape `(n, 2)` of numbers below 2**32, one
-  pair for each record, of what layers draw. Whoever wants a guarantee gives secret
-  ones; by default TensorFlow draws them.
+  pair for each record, of what layers draw. A guarantee needs secret seeds;
+  by default TensorFlow draws them, and a user's seed can repeat them.
 
 A record whose loss or gradient is not finite counts as zero.
 """
@@ -34,6 +34,14 @@ class ClippedSum(
     collections.namedtuple("ClippedSum", ["sums", "num_records", "num_unclipped"])
 ):
     """The sum of the records' clipped gradients: what replicas and clients add.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> clipped = dpgan.clipping.ClippedSum(
+        ...     sums=[tf.zeros((2, 1))], num_records=8, num_unclipped=3
+        ... )
+        >>> clipped.sums[0].shape
+        TensorShape([2, 1])
 
     Attributes:
         sums: List of float32 (or float64) tensors, one per variable, of the
@@ -86,7 +94,7 @@ def num_rows(records):
 
 
 def seeds_of_records(n):
-    """Seeds of `n` records that TensorFlow draws: a user's seed repeats them."""
+    """Seeds for `n` records, drawn by TensorFlow: a user's seed can repeat them."""
     return tf.random.uniform((n, 2), maxval=2**32, dtype=tf.int64)
 
 
@@ -108,5 +116,5 @@ def sum_dtype(dtype):
 
 
 def as_tensor(variable):
-    """What TensorFlow's tapes watch in a `keras.Variable` or `tf.Variable`."""
+    """The tensor or variable of a `keras.Variable` that TensorFlow's tapes watch."""
     return variable.value if isinstance(variable, keras.Variable) else variable

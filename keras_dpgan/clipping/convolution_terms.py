@@ -13,7 +13,7 @@ from keras_dpgan.clipping.terms import ProductTerm
 
 @dataclasses.dataclass(frozen=True)
 class Sliding:
-    """How a layer's kernel slides, as its arguments say.
+    """How a layer's kernel slides: its strides, dilation and padding.
 
     Attributes:
         kernel_size: Tuple of ints.
@@ -31,7 +31,7 @@ class Sliding:
 
     @classmethod
     def of(cls, layer):
-        """Reads it off a Keras convolution layer."""
+        """Reads the values from a Keras convolution layer."""
         rank = len(layer.kernel_size)
         return cls(
             tuple(layer.kernel_size),

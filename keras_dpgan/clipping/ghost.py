@@ -23,8 +23,22 @@ def ghost(loss_fn, variables, records, l2_norm_clip, mask=None, seeds=None):
     Optimization on Large Model at Small Cost", for book-keeping.
 
     A layer without a rule (see `register_layer_rule`) is differentiated record by
-    record, and so is the whole model where a weight is used out of a rule's
-    sight. Both are said in a warning.
+    record, and so is the whole model where a weight is used outside of a
+    rule. A warning says so in both cases.
+
+    Example:
+        >>> import keras
+        >>> import tensorflow as tf
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        >>> def loss_fn(x):  # One loss per record, of shape `(n,)`.
+        ...     return tf.square(model(x)[:, 0])
+        >>> clipped = dpgan.clipping.ghost(
+        ...     loss_fn, model.trainable_variables, tf.ones((8, 2)), l2_norm_clip=1.0
+        ... )
+        >>> [s.shape.as_list() for s in clipped.sums]
+        [[2, 1], [1]]
+        >>> int(clipped.num_records)
+        8
 
     Args:
         loss_fn: See `keras_dpgan.clipping.contract`. It is traced twice.

@@ -10,7 +10,7 @@ _current = threading.local()
 
 @contextlib.contextmanager
 def recorder_scope(recorder):
-    """Within it, every `InputGradientTape` tells `recorder` what it does."""
+    """A scope in which every `InputGradientTape` reports to `recorder`."""
     before = getattr(_current, "recorder", None)
     _current.recorder = recorder
     try:

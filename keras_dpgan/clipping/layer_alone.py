@@ -12,8 +12,8 @@ from keras_dpgan.clipping.vectorized import map_records
 def claimed_variables(layer):
     """The weights that recording a layer accounts for.
 
-    A recurrent layer runs its cell in a loop, out of a recorder's sight, so that
-    the cell's weights count as its own.
+    A recurrent layer runs its cell in a loop, which a recorder cannot see into, so
+    that the cell's weights count as its own.
     """
     if has_hidden_loop(layer):
         return layer.trainable_variables

@@ -40,7 +40,7 @@ def record_before_activation(layer, inputs, record, terms):
 
 @contextlib.contextmanager
 def replaced_attributes(layer, **attributes):
-    """Sets attributes of a layer, unseen by its trackers, and puts them back."""
+    """Sets attributes of a layer without Keras' tracking, and then restores them."""
     own = vars(layer)
     before = {name: own[name] for name in attributes if name in own}
     own.update(attributes)

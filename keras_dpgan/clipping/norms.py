@@ -42,12 +42,12 @@ def unit_roundoff(dtype):
 
 
 def underflow(dtype):
-    """The most that a number may lose where it is too small for its dtype."""
+    """The largest error of a number that is too small for its dtype."""
     return float(np.finfo(dtype.as_numpy_dtype).tiny)
 
 
 def of_rows(rows):
-    """The L2 norm of each row, no smaller than rounding makes it.
+    """The L2 norm of each row, rounded up by at least the rounding error.
 
     Args:
         rows: Float tensor of shape `(records, ...)`.
@@ -68,7 +68,7 @@ def _size(rows):
 
 
 def of_gradients(gradients, magnitude):
-    """The squared norm of gradients that are there.
+    """The squared norm of gradients that were computed.
 
     Args:
         gradients: Tensor of shape `(records, ...)`.
@@ -106,7 +106,7 @@ def lost_in_products(sizes, squares):
 
 
 def of_products(left, right, left_gram):
-    """The squared norm of `left^T right` without the product.
+    """The squared norm of `left^T right`, without computing the product.
 
     Args:
         left: Tensor of shape `(records, groups, positions, left_size)`.

@@ -60,7 +60,7 @@ class Window:
             return 0, 0
         if self.padding == "causal":
             return reach - 1, 0
-        # As TensorFlow pads: the odd row of zeros comes after.
+        # TensorFlow pads in this way: an odd row of zeros comes last.
         total = max((-(-size // stride) - 1) * stride + reach - size, 0)
         return total // 2, total - total // 2
 
@@ -177,7 +177,7 @@ class PatchGramPlan:
         )
 
     def _located(self):
-        """Per position and tap: is it inside, in which class, which pixel of it."""
+        """For each position and tap: whether it is inside, its class and its pixel."""
         pixels = self.window.pixels()
         strides = np.array(self.window.strides)
         inside = ((pixels >= 0) & (pixels < self.window.image)).all(-1)

@@ -76,7 +76,7 @@ class RecordedPass:
         return sorted({u.layer.name for u in self.uses if u.variables is not None})
 
     def _unreached_problem(self, loss_fn, records, seed):
-        """Says so where a recorded operation has no gradient but should have one."""
+        """Describes a recorded operation that has no gradient but should have one."""
         unreached = [
             use
             for use, gradients in zip(self.uses, self.output_gradients, strict=True)

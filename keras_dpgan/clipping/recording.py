@@ -171,7 +171,7 @@ class Recorder:
         return id(variable) in self._values
 
     def call_layer(self, layer, original_call, args, kwargs):
-        """Stands in for `Layer.__call__`."""
+        """Replaces `Layer.__call__` while a loss is recorded."""
         rule = self._rule(layer)
         if rule is None:
             return original_call(layer, *args, **kwargs)
@@ -195,7 +195,7 @@ class Recorder:
         others = {k: v for k, v in kwargs.items() if k not in ("training", "mask")}
         is_plain = len(args) == 1 and all(v is None for v in others.values())
         if layer_alone.has_hidden_loop(layer):
-            # What it does with a mask is in its loop.
+            # Its loop applies the mask.
             is_plain = is_plain and kwargs.get("mask") is None
         elif not is_plain:
             return type(layer).call(layer, *args, **kwargs)
@@ -356,7 +356,7 @@ def _attribute(target, name, value):
 
 @contextlib.contextmanager
 def _recorded_layer_calls(recorder):
-    """Within it, this thread's layer calls go through `recorder`."""
+    """A scope in which this thread's layer calls go through `recorder`."""
     with _patched_layer_call(), _attribute_of_thread(recorder):
         yield
 

@@ -1,8 +1,8 @@
 """Operations that are known to keep the records apart, and what each does to rows.
 
 An operation that is not here makes its results `Unknown`, unless it sees no record.
-So a new operation of TensorFlow, or one that nobody thought of, costs speed and never
-the guarantee. Each entry has a test in `tests/clipping/test_row_operations.py`.
+So an operation that is new in TensorFlow, or missing here, costs speed and never the
+guarantee. Each entry has a test in `tests/clipping/test_row_operations.py`.
 """
 
 import math
@@ -105,7 +105,7 @@ ABOUT_SHAPES = frozenset(
     """.split()
 )
 
-# They take numbers out of others, and compute none.
+# They select numbers, and compute none.
 TAKING = frozenset(
     """
     BroadcastGradientArgs ConcatOffset ExpandDims GatherV2 Identity Rank Reshape Shape
@@ -150,7 +150,7 @@ DRAWING = frozenset(
 )
 SIZES |= dict.fromkeys(DRAWING, {0})
 
-# What makes rows out of nothing but sizes, a value and a seed.
+# Operations that make rows from sizes, a value and a seed alone.
 MAKING_ROWS = FILLING | DRAWING | {"Tile"}
 
 _HANDLERS = {}

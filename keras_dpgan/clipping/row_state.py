@@ -8,7 +8,7 @@ A tensor of a traced loss is in one of these states:
 * `COUNT`: as `SHARED`, but computed from the number of records. It may say how large a
   tensor is, and nothing else (then it is `Sizes`).
 * `ListOf`: a list of tensors (a loop's `TensorList`) that are all in one state.
-* `Unknown`: anything else. What made it so is kept, for the message.
+* `Unknown`: anything else. The operation that made it so is kept for the message.
 """
 
 import dataclasses
@@ -115,7 +115,7 @@ class ListOf:
 
 @dataclasses.dataclass(frozen=True)
 class Unknown:
-    """Nobody knows to which record the numbers belong.
+    """It is not known to which record the numbers belong.
 
     Attributes:
         operation: String, the operation that made it so: its type and its name.

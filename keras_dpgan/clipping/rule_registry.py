@@ -16,19 +16,24 @@ def register_layer_rule(layer_class):
     the layer is set up returns `NotImplemented`, before it has recorded anything; the
     layer is then differentiated record by record.
 
-    ```python
-    MatrixTerm = dpgan.clipping.terms.MatrixTerm
-
-    @dpgan.clipping.register_layer_rule(LowRank)
-    def low_rank(layer, inputs, record):
-        hidden = record(lambda x: x @ layer.u, inputs, [MatrixTerm(layer.u)])
-        return record(lambda x: x @ layer.v, hidden, [MatrixTerm(layer.v)])
-    ```
-
     A rule holds for the class itself and not for its subclasses, which may do
     something else in `call`. Where a layer has none, or a weight is used outside
     what its rule records, the engine says so and computes gradients record by
     record.
+
+    Example:
+        >>> import keras
+        >>> from keras_dpgan.clipping.terms import MatrixTerm
+        >>> class LowRank(keras.layers.Layer):
+        ...     def build(self, shape):
+        ...         self.u = self.add_weight(shape=(shape[-1], 2))
+        ...         self.v = self.add_weight(shape=(2, 4))
+        ...     def call(self, inputs):
+        ...         return inputs @ self.u @ self.v
+        >>> @dpgan.clipping.register_layer_rule(LowRank)
+        ... def low_rank(layer, inputs, record):
+        ...     hidden = record(lambda x: x @ layer.u, inputs, [MatrixTerm(layer.u)])
+        ...     return record(lambda x: x @ layer.v, hidden, [MatrixTerm(layer.v)])
 
     Args:
         layer_class: A subclass of `keras.layers.Layer`.

@@ -17,6 +17,18 @@ def vectorized(loss_fn, variables, records, l2_norm_clip, mask=None, seeds=None)
     a part in it. Source: Abadi et al. 2016, "Deep Learning with Differential Privacy",
     algorithm 1.
 
+    Example:
+        >>> import keras
+        >>> import tensorflow as tf
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        >>> def loss_fn(x):  # One loss per record, of shape `(n,)`.
+        ...     return tf.square(model(x)[:, 0])
+        >>> clipped = dpgan.clipping.vectorized(
+        ...     loss_fn, model.trainable_variables, tf.ones((8, 2)), l2_norm_clip=1.0
+        ... )
+        >>> [s.shape.as_list() for s in clipped.sums]
+        [[2, 1], [1]]
+
     Args:
         loss_fn: See `keras_dpgan.clipping.contract`.
         variables: List of variables.
@@ -109,7 +121,8 @@ def map_records(function, records, dtypes):
     """
     try:
         return tf.vectorized_map(function, records, fallback_to_while_loop=True)
-    except Exception as error:  # Whatever it is that it cannot vectorize.
+    # Any kind of error can mean that it cannot be vectorized.
+    except Exception as error:
         warnings.warn(
             "Records are worked on one after another, which is slow: "
             f"`tf.vectorized_map` cannot take this loss ({type(error).__name__}: "

@@ -1,4 +1,4 @@
-"""All that makes up one weight's gradient, and the cheapest way to its norm."""
+"""All parts of one weight's gradient, and the cheapest way to compute its norm."""
 
 import dataclasses
 import math
@@ -68,7 +68,7 @@ def chunk_size(weights):
 
 
 class Chunk:
-    """Some records' rows of the tensors that a backward pass has made.
+    """The rows of some records in the tensors of a backward pass.
 
     Args:
         start: int32 scalar, the first record.

@@ -1,4 +1,4 @@
-"""Finds gradients that are zero whatever the numbers are.
+"""Finds gradients that are always zero, for any values.
 
 TensorFlow gives the second derivative of a piecewise linear activation as a
 tensor of zeros, and carries it through the whole backward pass. A part of a

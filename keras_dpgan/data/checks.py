@@ -26,6 +26,17 @@ def check_records(
     All records are looked at, in chunks, so that memory-mapped arrays larger
     than memory can be checked.
 
+    Example:
+        >>> import numpy as np
+        >>> x, y = np.zeros((20, 8, 8, 1), "float32"), np.arange(20) % 10
+        >>> dpgan.data.check_records(
+        ...     x, y, shape=(8, 8, 1), num_classes=10, value_range=(-1.0, 1.0)
+        ... )
+        >>> dpgan.data.check_records(x, y, shape=(8, 8, 1), num_classes=3)
+        Traceback (most recent call last):
+            ...
+        ValueError: ...
+
     Args:
         x: Records, as `PoissonDataset` takes them, or a `PoissonDataset`, which
             has its own labels.

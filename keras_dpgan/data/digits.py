@@ -18,6 +18,11 @@ def load_digits(
     are for training, the other 360 for the test. Source: Alpaydin and Kaynak
     1998, "Optical Recognition of Handwritten Digits", UCI (its test part).
 
+    Example:
+        >>> (x_train, y_train), (x_test, y_test) = dpgan.data.load_digits()
+        >>> x_train.shape, y_train.shape, x_test.shape
+        ((1437, 8, 8, 1), (1437,), (360, 8, 8, 1))
+
     Args:
         pixel_range: Pair of floats, what black and white become. Defaults to
             `(-1.0, 1.0)`.

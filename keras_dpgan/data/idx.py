@@ -34,6 +34,15 @@ def read_idx(path) -> np.ndarray:
     Nothing beyond what the header claims is ever held in memory, so that a
     compressed file cannot unfold without bound.
 
+    Example:
+        >>> import numpy as np
+        >>> import struct
+        >>> header = struct.pack(">BBBBI", 0, 0, 8, 1, 3)  # Three uint8 in one axis.
+        >>> with open("labels-idx1-ubyte", "wb") as file:
+        ...     _ = file.write(header + bytes([5, 0, 4]))
+        >>> dpgan.data.read_idx("labels-idx1-ubyte")
+        array([5, 0, 4], dtype=uint8)
+
     Args:
         path: Path of the file. Compression is told by its first two bytes.
 

@@ -99,6 +99,6 @@ def as_array(values, name):
     except (ValueError, TypeError) as error:
         raise ValueError(
             f"`{name}` must be one array: all records must have one shape. Resize or "
-            "pad them; give rows and labels apart, `fit(x, y)`. Received: "
+            "pad them; give rows and labels separately, `fit(x, y)`. Received: "
             f"{name} of type {type(values).__name__}, of which NumPy says: {error}"
         ) from error

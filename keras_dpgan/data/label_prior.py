@@ -17,13 +17,6 @@ def private_label_prior(
 ) -> tuple[np.ndarray, HistoryEntry]:
     """Estimates the labels' probabilities from a noisy histogram.
 
-    ```python
-    prior, entry = dpgan.data.private_label_prior(
-        y, 10, epsilon=0.1, delta=1e-6, ledger=ledger)
-    gan.compile(..., label_prior=prior)
-    gan.fit(x, y, ledger=ledger)
-    ```
-
     A row more or less moves one count by one, so the whole histogram is one
     Gaussian mechanism of sensitivity 1. Its noise is a Gaussian rounded to whole
     numbers, drawn from the operating system, so that floating point gives nothing
@@ -34,6 +27,17 @@ def private_label_prior(
     the training on the same data. A model that is compiled with these very numbers, in
     the same process, counts it once, with a ledger or without. If you change the
     numbers, or read them in another process, give the entry to `DPGAN.count_release`.
+
+    Example:
+        >>> y = [0] * 400 + [1] * 100
+        >>> with dpgan.privacy.Ledger("my.ledger", data_name="my data") as ledger:
+        ...     prior, entry = dpgan.data.private_label_prior(
+        ...         y, num_classes=2, epsilon=1.0, delta=1e-5, ledger=ledger
+        ...     )
+        >>> prior.shape, round(float(prior.sum()), 6)
+        ((2,), 1.0)
+
+        `gan.compile(..., label_prior=prior)` then draws the generator's labels from it.
 
     Args:
         labels: Ints of shape `(n,)` in `[0, num_classes)`.

@@ -18,18 +18,22 @@ class PoissonDataset(keras.utils.PyDataset):
     Learning with Differential Privacy", section 3; Mironov, Talwar and Zhang
     2019, "Renyi Differential Privacy of the Sampled Gaussian Mechanism".
 
-    Example:
-    >>> x, y = np.zeros((600, 28, 28, 1), "float32"), np.zeros(600, "int32")
-    >>> dataset = PoissonDataset(x, y, expected_batch_size=60)
-    >>> dataset.sampling_probability, len(dataset)
-    (0.1, 10)
-
-    `gan.fit(dataset, epochs=20)` then makes 200 discriminator updates.
-
     Each draw takes fresh entropy of the operating system, so that no user seed
     repeats it and threads and forked workers draw different batches. Draws are
     not counted here: Keras takes some for the shape and more in advance. What
     counts is the update, in the model.
+
+    Example:
+        >>> import numpy as np
+        >>> x, y = np.zeros((600, 8, 8, 1), "float32"), np.zeros(600, "int32")
+        >>> dataset = dpgan.data.PoissonDataset(x, y, expected_batch_size=60)
+        >>> dataset.sampling_probability, len(dataset)
+        (0.1, 10)
+        >>> rows, labels = dataset[0]  # About 60 rows; each draw differs.
+        >>> rows.shape[1:]
+        (8, 8, 1)
+
+        `gan.fit(dataset, epochs=20)` then makes 200 discriminator updates.
 
     Args:
         x: The records: an array (NumPy, memory-mapped, HDF5: anything with a
@@ -47,7 +51,7 @@ class PoissonDataset(keras.utils.PyDataset):
             faster beforehand. Defaults to `None`.
         steps_per_epoch: Int, the number of batches that Keras calls an epoch.
             Defaults to `None`: 1/q, rounded.
-        seed: Non-negative int that makes the draws repeatable, for tests. Who
+        seed: Non-negative int that makes the draws repeatable, for tests. Whoever
             knows the seed knows the batches: privacy statements then claim no
             amplification by sampling. Defaults to `None`.
         workers: As in `keras.utils.PyDataset`. Defaults to 1.
@@ -106,7 +110,7 @@ class PoissonDataset(keras.utils.PyDataset):
 
     @property
     def seeded(self) -> bool:
-        """Whether the draws can be repeated by who knows the seed."""
+        """Whether someone who knows the seed can repeat the draws."""
         return self._seed is not None
 
     @property

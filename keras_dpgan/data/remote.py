@@ -30,7 +30,7 @@ class RemoteRecords(keras.utils.PyDataset, abc.ABC):
     Attributes:
         entry: The `privacy.HistoryEntry` of an update whose noise comes with the
             sums; `None` where the optimizer adds it.
-        seeded: Whether draws can be repeated by who knows a seed.
+        seeded: Whether someone who knows a seed can repeat the draws.
         statement_notes: Tuple of strings, what a privacy statement says first.
     """
 
@@ -90,8 +90,9 @@ class RemoteRecords(keras.utils.PyDataset, abc.ABC):
         """Makes one update of a `TrainingStep`, in eager code or in a graph."""
         if step.d_optimizer.mechanism.clipped_count_stddev is not None:
             raise ValueError(
-                "`d_optimizer` must have a fixed clip: an adaptive one needs counts "
-                "of the owners' records. Give it `l2_norm_clip` and "
+                "`d_optimizer` must have a fixed clip: an adaptive one would need "
+                "counts of the owners' records, which are not sent. Give it "
+                "`l2_norm_clip` and "
                 "`noise_multiplier`."
             )
         clip = float(step.d_optimizer.mechanism.initial_l2_norm_clip)

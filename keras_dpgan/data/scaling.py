@@ -36,6 +36,12 @@ def scale_to_range(images, pixel_range=(-1.0, 1.0), source_range=None) -> np.nda
     The scale is a public constant. One fitted to the data (their minimum, their
     mean) would carry the records into every other record, outside the clip.
 
+    Example:
+        >>> import numpy as np
+        >>> pixels = np.array([[0, 255]], np.uint8)
+        >>> dpgan.data.scale_to_range(pixels)
+        array([[-1.,  1.]], dtype=float32)
+
     Args:
         images: Array of pixels, of dtype uint8 unless `source_range` is given.
         pixel_range: Pair of floats `(low, high)`: (-1, 1) for a generator that
@@ -79,6 +85,11 @@ def scale_to_range(images, pixel_range=(-1.0, 1.0), source_range=None) -> np.nda
 
 def to_uint8(images, pixel_range=(-1.0, 1.0)) -> np.ndarray:
     """Turns images in the generator's range into bytes that can be shown.
+
+    Example:
+        >>> import numpy as np
+        >>> dpgan.data.to_uint8(np.array([[-1.0, 1.0]]))
+        array([[  0, 255]], dtype=uint8)
 
     Args:
         images: Float array of any shape.

@@ -26,6 +26,18 @@ def load_tfds(
     which then draws from more rows than memory holds and shuffles no buffer. Any
     other format is read into memory.
 
+    Example:
+        >>> # Stored here first, so that nothing has to be downloaded.
+        >>> gan = dpgan.DPGAN(
+        ...     dpgan.models.image_discriminator((8, 8, 1), width=4),
+        ...     dpgan.models.image_generator((8, 8, 1), latent_dim=16, width=4),
+        ... )
+        >>> folder = dpgan.data.write_tfds(gan, "synthetic", 20, "data")
+        Downloading and preparing dataset ...
+        >>> x, y = dpgan.data.load_tfds("synthetic", "train", "data", download=False)
+        >>> x.shape, y is None
+        ((20, 8, 8, 1), True)
+
     Args:
         name: String, as in `tfds.load`: `"mnist"`, `"cifar10:3.0.2"`.
         split: String, as in `tfds.load`: `"train"`, `"train[:10%]"`. Defaults

@@ -24,15 +24,21 @@ def write_tfds(gan_or_export, name, n, data_dir=None) -> pathlib.Path:
     (float32), and with `label` if the generator is conditional. The privacy card
     is in the metadata:
 
-    ```python
-    import tensorflow_datasets as tfds
-
-    dpgan.data.write_tfds("export/generator", "synthetic_digits", 10_000, "data")
-    train, info = tfds.load("synthetic_digits", data_dir="data", with_info=True)
-    print(info.metadata["privacy_card"]["summary"])
-    ```
-
     Rows are drawn and stored in chunks: memory does not grow with `n`.
+
+    Example:
+        >>> gan = dpgan.DPGAN(
+        ...     dpgan.models.vector_discriminator(2, hidden=(8,)),
+        ...     dpgan.models.vector_generator(2, latent_dim=3, hidden=(8,)),
+        ... )
+        >>> folder = dpgan.data.write_tfds(gan, "synthetic_points", 20, "data")
+        Downloading and preparing dataset ...
+        >>> import tensorflow_datasets as tfds
+        >>> train, info = tfds.load("synthetic_points", data_dir="data", with_info=True)
+        >>> info.splits["train"].num_examples
+        20
+        >>> info.metadata["privacy_card"]["private"]
+        False
 
     Args:
         gan_or_export: A `DPGAN`, an `ExportedGenerator`, or the path of an export.

@@ -45,8 +45,9 @@ def check_strategy(strategy):
         )
     raise ValueError(
         "A `DPGAN` trains on one device, under `tf.distribute.MirroredStrategy` or "
-        "under `tf.distribute.MultiWorkerMirroredStrategy`. Under another strategy it "
-        "is not known that a record enters an update once and the noise once. "
+        "under `tf.distribute.MultiWorkerMirroredStrategy`. Under another strategy "
+        "nothing guarantees that each record enters an update only once and that the "
+        "noise is added only once. "
         f"Received: {type(strategy).__name__}"
     )
 
@@ -66,12 +67,12 @@ def num_local_replicas(strategy):
 def is_chief(strategy=None):
     """Whether this process is the one that writes ledger, samples and export.
 
-    ```python
-    strategy = tf.distribute.MultiWorkerMirroredStrategy()
-    ledger = None
-    if dpgan.workers.is_chief(strategy):
-        ledger = dpgan.privacy.Ledger("my.ledger", data_name="my data")
-    ```
+    Example:
+        >>> import tensorflow as tf
+        >>> strategy = tf.distribute.get_strategy()
+        >>> ledger = None
+        >>> if dpgan.distribution.is_chief(strategy):
+        ...     ledger = dpgan.privacy.Ledger("my.ledger", data_name="my data")
 
     Args:
         strategy: A `tf.distribute.Strategy`. Defaults to `None`: the one in whose
@@ -142,9 +143,9 @@ def check_equal(strategy, facts):
     if _sum(strategy, np.array([len(differing)], np.int64))[0]:
         here = {name: (facts[name], of_chief.get(name)) for name in differing}
         raise ValueError(
-            "All workers must train alike, on the same data: run the same script in "
-            "each. Here and at the chief differ: "
-            f"{here or 'nothing; see what another worker says'}"
+            "All workers must have the same settings and the same data. Run the same "
+            "script in each. Settings that differ, as (this worker's, the chief's): "
+            f"{here or 'none here; see the message of another worker'}"
         )
 
 

@@ -3,6 +3,9 @@
 Evaluation reads private rows: none of its numbers is private.
 """
 
+import typing
+
+from keras_dpgan._utils import old_names as _old_names
 from keras_dpgan.evaluation.attacks import density_scores as density_scores
 from keras_dpgan.evaluation.attacks import discriminator_scores as discriminator_scores
 from keras_dpgan.evaluation.attacks import nearness_scores as nearness_scores
@@ -30,8 +33,9 @@ from keras_dpgan.evaluation.membership import MembershipInference as MembershipI
 from keras_dpgan.evaluation.membership import (
     membership_inference as membership_inference,
 )
-from keras_dpgan.evaluation.memorisation import Memorisation as Memorisation
+from keras_dpgan.evaluation.memorisation import Memorization as Memorization
 from keras_dpgan.evaluation.memorisation import memorisation as memorisation
+from keras_dpgan.evaluation.memorisation import memorization as memorization
 from keras_dpgan.evaluation.prdc import PRDC as PRDC
 from keras_dpgan.evaluation.prdc import (
     precision_recall_density_coverage as precision_recall_density_coverage,
@@ -44,3 +48,11 @@ from keras_dpgan.evaluation.table_scores import coverage as coverage
 from keras_dpgan.evaluation.table_scores import evaluate_table as evaluate_table
 from keras_dpgan.evaluation.table_scores import total_variation as total_variation
 from keras_dpgan.evaluation.table_scores import train_on_synthetic as train_on_synthetic
+
+if not typing.TYPE_CHECKING:
+
+    def __getattr__(name):
+        if name == "Memorisation":  # The name of 0.1.
+            _old_names.warn("Memorisation", "Memorization")
+            return Memorization
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

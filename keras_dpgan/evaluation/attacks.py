@@ -23,6 +23,14 @@ def discriminator_scores(discriminator, rows, labels=None) -> np.ndarray:
     Source: Hayes et al. 2019, "LOGAN: Membership Inference Attacks Against
     Generative Models", the white-box attack.
 
+    Example:
+        >>> import numpy as np
+        >>> rng = np.random.default_rng(0)
+        >>> real, generated = rng.normal(size=(200, 4)), rng.normal(size=(200, 4))
+        >>> discriminator = dpgan.models.vector_discriminator(4, hidden=(8,))
+        >>> dpgan.evaluation.discriminator_scores(discriminator, real).shape
+        (200,)
+
     Args:
         discriminator: A `keras.Model` that scores real rows higher.
         rows: Array of shape `(n, ...)`.
@@ -45,6 +53,11 @@ def nearness_scores(samples, rows) -> np.ndarray:
     Source: Chen et al. 2020, "GAN-Leaks: A Taxonomy of Membership Inference
     Attacks against Generative Models", the full black-box attack.
 
+    Example:
+        >>> samples, rows = [[0.0], [1.0]], [[0.5], [3.0]]
+        >>> dpgan.evaluation.nearness_scores(samples, rows)
+        array([-0.5, -2. ])
+
     Args:
         samples: Generated rows of shape `(m, ...)`.
         rows: Array of shape `(n, ...)`.
@@ -65,6 +78,13 @@ def density_scores(samples, rows) -> np.ndarray:
     copy to stand out. Source: Hilprecht et al. 2019, "Monte Carlo and
     Reconstruction Membership Inference Attacks against Generative Models", which
     counts the samples within such a radius.
+
+    Example:
+        >>> import numpy as np
+        >>> rng = np.random.default_rng(0)
+        >>> real, generated = rng.normal(size=(200, 4)), rng.normal(size=(200, 4))
+        >>> dpgan.evaluation.density_scores(samples=generated, rows=real).shape
+        (200,)
 
     Args:
         samples: Generated rows of shape `(m, ...)`.

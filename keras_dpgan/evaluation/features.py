@@ -26,6 +26,15 @@ _INCEPTION_SIDE = 299
 def extract_features(model, rows) -> np.ndarray:
     """Runs a feature model on rows.
 
+    Example:
+        >>> import keras
+        >>> import numpy as np
+        >>> rng = np.random.default_rng(0)
+        >>> real, generated = rng.normal(size=(200, 4)), rng.normal(size=(200, 4))
+        >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+        >>> dpgan.evaluation.extract_features(model, real).shape
+        (200, 2)
+
     Args:
         model: A `keras.Model`, or a callable, from rows to features `(n, d)`. It
             is called on float32 rows as they are, in their own range.
@@ -56,6 +65,14 @@ def default_features(x, y=None, pixel_range=None) -> keras.Model:
     with random orthogonal weights of a fixed seed, which suffice to compare
     generators (Naeem et al. 2020), scaled to variance 1. For vectors: their
     columns, shifted and scaled to mean 0 and variance 1 of the real ones.
+
+    Example:
+        >>> import numpy as np
+        >>> rng = np.random.default_rng(0)
+        >>> x, y = rng.normal(size=(60, 4)).astype("float32"), np.arange(60) % 3
+        >>> features = dpgan.evaluation.default_features(x)
+        >>> dpgan.evaluation.extract_features(features, x).shape
+        (60, 4)
 
     Args:
         x: Real training rows.
@@ -92,6 +109,15 @@ def feature_classifier(x, y, pixel_range=None) -> keras.Model:
     seed 0. None of it depends on the data, and none of it is an option, so that
     figures stay comparable.
 
+    Example:
+        >>> import numpy as np
+        >>> rng = np.random.default_rng(0)
+        >>> x = rng.uniform(-1, 1, (60, 8, 8, 1)).astype("float32")
+        >>> y = np.arange(60) % 3
+        >>> classifier = dpgan.evaluation.feature_classifier(x, y)
+        >>> classifier.output_shape
+        (None, 3)
+
     Args:
         x: Real training images.
         y: Their labels, ints of shape `(n,)`.
@@ -121,7 +147,16 @@ def feature_classifier(x, y, pixel_range=None) -> keras.Model:
 
 
 def features_of(classifier) -> keras.Model:
-    """The part of a classifier below its logits, as a `keras.Model`."""
+    """The part of a classifier below its logits, as a `keras.Model`.
+
+    Example:
+        >>> import keras
+        >>> classifier = keras.Sequential(
+        ...     [keras.Input((4,)), keras.layers.Dense(8), keras.layers.Dense(3)]
+        ... )
+        >>> dpgan.evaluation.features_of(classifier).output_shape
+        (None, 8)
+    """
     return keras.Model(
         classifier.inputs[0], classifier.layers[-2].output, name="features"
     )
@@ -136,6 +171,11 @@ def inception_features(shape, pixel_range=(-1.0, 1.0), weights=None) -> keras.Mo
     with a network `keras.applications.InceptionV3(include_top=False)` puts the
     file in its place; elsewhere copy it there by hand.
 
+    Example:
+        >>> features = dpgan.evaluation.inception_features((28, 28, 1))
+        >>> features.output_shape
+        (None, 2048)
+
     Args:
         shape: Tuple `(height, width, channels)` with one or three channels.
         pixel_range: Pair of floats, what black and white are. Defaults to
@@ -148,7 +188,7 @@ def inception_features(shape, pixel_range=(-1.0, 1.0), weights=None) -> keras.Mo
 
     Raises:
         FileNotFoundError: If the weights are not there; says where to put them.
-        ValueError: If `shape` is not that of a grey or colour image.
+        ValueError: If `shape` is not that of a gray or color image.
     """
     if len(shape) != 3 or shape[-1] not in (1, 3):
         raise ValueError(

@@ -80,11 +80,11 @@ def neighbour_pairs(samples, neighbours, pixel_range):
     return sample_grid(images, kinds, pixel_range, names, columns=len(samples))
 
 
-def plot_distances(axes, memorisation):
+def plot_distances(axes, memorization):
     """Draws which share of rows has a training row within a distance."""
     for distances, name, colour, line in (
-        (memorisation.sample_distances, "samples", SAMPLE_COLOUR, "-"),
-        (memorisation.test_distances, "real test rows", REAL_COLOUR, "--"),
+        (memorization.sample_distances, "samples", SAMPLE_COLOUR, "-"),
+        (memorization.test_distances, "real test rows", REAL_COLOUR, "--"),
     ):
         shares = np.arange(1, len(distances) + 1) / len(distances)
         axes.plot(np.sort(distances), shares, line, color=colour, label=name)

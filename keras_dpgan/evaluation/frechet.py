@@ -22,6 +22,13 @@ def frechet_distance(real, generated) -> float:
     rows: compare figures of equal numbers only, or use
     `frechet_distance_infinity`.
 
+    Example:
+        >>> import numpy as np
+        >>> rng = np.random.default_rng(0)
+        >>> real, generated = rng.normal(size=(200, 4)), rng.normal(size=(200, 4))
+        >>> dpgan.evaluation.frechet_distance(real, real) < 1e-6
+        True
+
     Args:
         real: Features of real rows, of shape `(n, d)`.
         generated: Features of generated rows, of shape `(m, d)`.
@@ -46,6 +53,14 @@ def frechet_distance_infinity(real, generated, seed=0) -> float:
     "Effectively Unbiased FID and Inception Score and Where to Find Them". What
     remains is the bias of the real rows' number, the same for all generators
     compared on them, and a spread: near 0 the value may be negative.
+
+    Example:
+        >>> import numpy as np
+        >>> rng = np.random.default_rng(0)
+        >>> real, generated = rng.normal(size=(200, 4)), rng.normal(size=(200, 4))
+        >>> distance = dpgan.evaluation.frechet_distance_infinity(real, generated)
+        >>> type(distance)
+        <class 'float'>
 
     Args:
         real: Features of real rows, of shape `(n, d)`.

@@ -14,6 +14,13 @@ _MIN_RECORDS = 10
 class MembershipInference:
     """How well an attack tells members from others. None of it is private.
 
+    Example:
+        >>> result = dpgan.evaluation.membership_inference(
+        ...     scores=range(20), members=[False] * 10 + [True] * 10
+        ... )
+        >>> result.auc, result.inferred
+        (1.0, True)
+
     Attributes:
         auc: Float, the probability that a member has a higher score than another
             record: 0.5 if the attack knows nothing.
@@ -53,6 +60,13 @@ def membership_inference(scores, members) -> MembershipInference:
 
     Members and others must be alike but for membership, as a random half of one
     data set is to the other; a difference of kinds would be taken for knowledge.
+
+    Example:
+        >>> result = dpgan.evaluation.membership_inference(
+        ...     scores=range(20), members=[False, True] * 10
+        ... )
+        >>> result.auc, result.inferred
+        (0.55, False)
 
     Args:
         scores: Floats of shape `(n,)`, high where a record seems to be a member.

@@ -1,15 +1,16 @@
-"""Are samples copies of training rows: nearest neighbours, and a verdict."""
+"""Are samples copies of training rows: nearest neighbors, and a verdict."""
 
 import dataclasses
 import math
 
 import numpy as np
 
+from keras_dpgan._utils import old_names
 from keras_dpgan._utils import validate
 from keras_dpgan.evaluation import neighbours
 from keras_dpgan.evaluation import rows as row_checks
 
-# Yoon et al. 2023; a copy of a row stands out from that row's neighbours.
+# Yoon et al. 2023; a copy of a row stands out from that row's neighbors.
 _COPY_RATIO = 1 / 3
 
 # Of the usual distance: closer rows differ by rounding alone.
@@ -22,14 +23,22 @@ _SIGNIFICANCE = 1e-3
 
 
 @dataclasses.dataclass(frozen=True)
-class Memorisation:
-    """What `memorisation` found. None of it is private.
+class Memorization:
+    """What `memorization` found. None of it is private.
+
+    Example:
+        >>> import numpy as np
+        >>> rng = np.random.default_rng(0)
+        >>> real, generated = rng.normal(size=(200, 4)), rng.normal(size=(200, 4))
+        >>> found = dpgan.evaluation.memorization(generated, real, 0.9 * generated)
+        >>> found.identical_samples
+        0
 
     Attributes:
         sample_distances: Float array `(n,)`, from each sample to its nearest
             training row.
         test_distances: The same from each real test row.
-        neighbours: Int array `(n,)`, each sample's nearest training row.
+        neighbors: Int array `(n,)`, each sample's nearest training row.
         copied_share: Share of samples that are copies: identical to a training
             row, or three times nearer to it than to the second nearest.
         copied_share_of_test: The same share of real test rows.
@@ -37,26 +46,30 @@ class Memorisation:
         copied_p_value: Probability that chance alone gives so many more copies
             among samples than among test rows.
         train_share: Share of samples that are nearer to a training row than to
-            any of as many test rows: about a half if nothing is memorised.
+            any of as many test rows: about a half if nothing is memorized.
         train_p_value: Bound on the probability that samples that know no
             training row come so near to them, however good or alike they are.
-        memorised: Whether training rows were copied: a p-value is below 0.001,
+        memorized: Whether training rows were copied: a p-value is below 0.001,
             or samples but no test row are identical to a training row.
     """
 
     sample_distances: np.ndarray
     test_distances: np.ndarray
-    neighbours: np.ndarray
+    neighbors: np.ndarray
     copied_share: float
     copied_share_of_test: float
     identical_samples: int
     copied_p_value: float
     train_share: float
     train_p_value: float
-    memorised: bool
+    memorized: bool
+
+    # The names of 0.1.
+    memorised = old_names.attribute("memorised", "memorized")
+    neighbours = old_names.attribute("neighbours", "neighbors")
 
 
-def memorisation(samples, real_train, real_test, seed=0) -> Memorisation:
+def memorization(samples, real_train, real_test, seed=0) -> Memorization:
     """Looks for training rows among samples, beside the same for real test rows.
 
     Two tests, each of which a generator that never saw a training row passes.
@@ -67,9 +80,19 @@ def memorisation(samples, real_train, real_test, seed=0) -> Memorisation:
     one as the other (as in Meehan et al. 2020, "A Non-Parametric Test to Detect
     Data-Copying in Generative Models"); that is judged for all samples, for the
     closest tenth and the closest hundredth, by a Hoeffding bound that allows for
-    samples that share a neighbour.
+    samples that share a neighbor.
 
     A verdict of `False` is no proof of privacy: only the accounting is.
+
+    Example:
+        >>> import numpy as np
+        >>> rng = np.random.default_rng(0)
+        >>> real, generated = rng.normal(size=(200, 4)), rng.normal(size=(200, 4))
+        >>> real_test = rng.normal(size=(200, 4))
+        >>> dpgan.evaluation.memorization(generated, real, real_test).memorized
+        False
+        >>> dpgan.evaluation.memorization(real, real, real_test).memorized
+        True
 
     Args:
         samples: Generated rows of shape `(n, ...)`: images, vectors or features.
@@ -78,7 +101,7 @@ def memorisation(samples, real_train, real_test, seed=0) -> Memorisation:
         seed: Int, of the choice of as many training as test rows. Defaults to 0.
 
     Returns:
-        A `Memorisation`.
+        A `Memorization`.
 
     Raises:
         ValueError: If the rows are not of one shape, not finite, or fewer than 10
@@ -99,21 +122,24 @@ def memorisation(samples, real_train, real_test, seed=0) -> Memorisation:
     test_copied = test_identical | _stands_out(test_distances)
     copied_p_value = _excess_p_value(copied, test_copied)
     train_share, train_p_value = _nearness(samples, real_train, real_test, seed)
-    return Memorisation(
+    return Memorization(
         sample_distances=sample_distances[:, 0],
         test_distances=test_distances[:, 0],
-        neighbours=indices[:, 0],
+        neighbors=indices[:, 0],
         copied_share=float(copied.mean()),
         copied_share_of_test=float(test_copied.mean()),
         identical_samples=int(identical.sum()),
         copied_p_value=copied_p_value,
         train_share=train_share,
         train_p_value=train_p_value,
-        memorised=bool(
+        memorized=bool(
             min(copied_p_value, train_p_value) < _SIGNIFICANCE
             or (identical.any() and not test_identical.any())
         ),
     )
+
+
+memorisation = old_names.function("memorisation", memorization)
 
 
 def _stands_out(distances):

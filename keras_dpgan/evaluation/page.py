@@ -152,7 +152,7 @@ def _tiles(scores):
         if line.name.startswith("Accuracy") or line.name in ("Precision", "Coverage")
     ]
     verdict = f'<b class="word {colour}">{tables.verdict(scores)}</b>'
-    tiles.append(("Memorisation", verdict, "of training rows, see below"))
+    tiles.append(("Memorization", verdict, "of training rows, see below"))
     return (
         '<div class="tiles">'
         + "".join(

@@ -38,13 +38,20 @@ def report(
 ) -> dict:
     """Evaluates generated rows and writes a report that anyone can open.
 
-    ```python
-    dpgan.evaluation.report(gan, *dpgan.data.load_digits(), "report")
-    ```
-
     Three files are made: `report.html`, a page that needs nothing else;
     `report.png`, the same on one sheet; and `report.json`, every number. They are
     computed on real rows: they are not private, and say so.
+
+    Example:
+        >>> import numpy as np
+        >>> rng = np.random.default_rng(0)
+        >>> x, y = rng.normal(size=(60, 4)).astype("float32"), np.arange(60) % 3
+        >>> scores = dpgan.evaluation.report(
+        ...     x[:20], x[20:40], x[40:], path="report", statement="No privacy."
+        ... )
+        >>> import os
+        >>> sorted(os.listdir("report"))
+        ['report.html', 'report.json', 'report.png']
 
     Args:
         generator: As in `evaluate`.
@@ -132,14 +139,14 @@ def _statement(generator):
 
 def _nearest_pairs(found, real):
     """The samples that come nearest to training rows, and those rows."""
-    nearest = found.memorisation.sample_distances.argsort()[:_NUM_NEIGHBOURS]
-    return found.samples.x[nearest], real[found.memorisation.neighbours[nearest]]
+    nearest = found.memorization.sample_distances.argsort()[:_NUM_NEIGHBOURS]
+    return found.samples.x[nearest], real[found.memorization.neighbors[nearest]]
 
 
 def _pictures(found, real_test, history, label_names, pairs):
     pictures = {"samples": _samples_picture(found, real_test, label_names)}
     distances = figures.new_figure()
-    figures.plot_distances(distances.subplots(), found.memorisation)
+    figures.plot_distances(distances.subplots(), found.memorization)
     pictures["distances"] = page.picture(
         figures.to_svg(distances),
         "svg+xml",

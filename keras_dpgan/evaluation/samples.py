@@ -16,6 +16,12 @@ from keras_dpgan.gan.generation import PublicGeneration
 def draw_samples(source, n, seed=0):
     """Draws rows, and labels if there are any, from a generator of any kind.
 
+    Example:
+        >>> generator = dpgan.models.vector_generator(4, latent_dim=3, num_classes=2)
+        >>> rows, labels = dpgan.evaluation.draw_samples(generator, 10)
+        >>> rows.shape, labels.shape
+        ((10, 4), (10,))
+
     Args:
         source: One of: an object with `sample(n, seed=...)`, such as a `DPGAN`; a
             Keras generator from latents, or from latents and labels; the path of

@@ -6,13 +6,14 @@ import time
 import numpy as np
 from absl import logging
 
+from keras_dpgan._utils import old_names
 from keras_dpgan._utils import validate
 from keras_dpgan.evaluation import classifiers as classifier_metrics
 from keras_dpgan.evaluation import feature_scores
 from keras_dpgan.evaluation import features as feature_models
 from keras_dpgan.evaluation import rows as row_checks
-from keras_dpgan.evaluation.memorisation import Memorisation
-from keras_dpgan.evaluation.memorisation import memorisation
+from keras_dpgan.evaluation.memorisation import Memorization
+from keras_dpgan.evaluation.memorisation import memorization
 from keras_dpgan.evaluation.rows import Rows
 from keras_dpgan.evaluation.samples import draw_samples
 
@@ -31,17 +32,30 @@ _QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95)
 class Evaluation:
     """What was measured, and what a report shows beside it.
 
+    Example:
+        >>> import numpy as np
+        >>> rng = np.random.default_rng(0)
+        >>> x, y = rng.normal(size=(60, 4)).astype("float32"), np.arange(60) % 3
+        >>> result = dpgan.evaluation.evaluate(
+        ...     generator=x[:20], real=x[20:40], real_test=x[40:], classifiers=[]
+        ... )
+        >>> result.samples.x.shape
+        (20, 4)
+
     Attributes:
         scores: The numbers, a dict of JSON values.
         samples: The generated `Rows`.
         pixel_range: Pair of floats, what black and white are; `None` for vectors.
-        memorisation: The `Memorisation` of the first samples.
+        memorization: The `Memorization` of the first samples.
     """
 
     scores: dict
     samples: Rows
     pixel_range: tuple[float, float] | None
-    memorisation: Memorisation
+    memorization: Memorization
+
+    # The name of 0.1.
+    memorisation = old_names.attribute("memorisation", "memorization")
 
 
 def evaluate(
@@ -60,6 +74,17 @@ def evaluate(
     What compares distributions (Frechet distance, precision and recall) does so
     with the real *test* rows, which the generator has not seen: copies of
     training rows gain nothing there.
+
+    Example:
+        >>> import numpy as np
+        >>> rng = np.random.default_rng(0)
+        >>> x, y = rng.normal(size=(60, 4)).astype("float32"), np.arange(60) % 3
+        >>> result = dpgan.evaluation.evaluate(
+        ...     generator=(x[:20], y[:20]), real=(x[20:40], y[20:40]),
+        ...     real_test=(x[40:], y[40:]), classifiers=["logistic_regression"],
+        ... )
+        >>> sorted(result.scores)[:2]
+        ['accuracy', 'conditional']
 
     Args:
         generator: What `draw_samples` takes: a `DPGAN`, a Keras generator, the
@@ -94,7 +119,11 @@ def evaluate(
     real_test = _checked_rows("real_test", real_test)
     row_checks.check_same_shape("real", real.x, "real_test", real_test.x)
     if (real.y is None) != (real_test.y is None):
-        raise ValueError("Give labels with both of `real` and `real_test`, or neither.")
+        labeled = "real" if real_test.y is None else "real_test"
+        raise ValueError(
+            "`real` and `real_test` must both have labels, or neither of them. Give "
+            f"both as a pair of rows and labels. Received: labels in `{labeled}` only"
+        )
     if num_samples is None:
         num_samples = min(len(real.x), _MAX_SAMPLES)
     validate.check_int("num_samples", num_samples, minimum=1)
@@ -110,7 +139,7 @@ def evaluate(
     names = _checked_classifiers(classifiers, conditional, real.x)
 
     logging.info("Looking for copies of training rows.")
-    copies = _memorisation(samples, real, real_test, seed, pixel_range)
+    copies = _memorization(samples, real, real_test, seed, pixel_range)
     judge, features = feature_scores.judge_and_features(
         real, features, conditional, pixel_range
     )
@@ -124,7 +153,7 @@ def evaluate(
         "conditional": conditional,
         "pixel_range": pixel_range and list(pixel_range),
         "seed": seed,
-        "memorisation": _memorisation_scores(copies),
+        "memorisation": _memorization_scores(copies),
         **feature_scores.feature_scores(
             features, samples, real, real_test, conditional, seed
         ),
@@ -195,7 +224,7 @@ def _accuracy(name, samples, real, real_test, seed, pixel_range):
     }
 
 
-def _memorisation(samples, real, real_test, seed, pixel_range):
+def _memorization(samples, real, real_test, seed, pixel_range):
     """In pixels as they would be stored, from 0 to 1, or in scaled columns."""
     if pixel_range is not None:
         forms = [
@@ -208,16 +237,16 @@ def _memorisation(samples, real, real_test, seed, pixel_range):
             feature_models.extract_features(model, rows.x)
             for rows in (samples, real, real_test)
         ]
-    return memorisation(forms[0][:_MAX_COPY_CANDIDATES], *forms[1:], seed=seed)
+    return memorization(forms[0][:_MAX_COPY_CANDIDATES], *forms[1:], seed=seed)
 
 
-def _memorisation_scores(found):
+def _memorization_scores(found):
     def quantiles(distances):
         values = np.quantile(distances, _QUANTILES)
         return {f"{q:g}": float(v) for q, v in zip(_QUANTILES, values, strict=True)}
 
     return {
-        "memorised": found.memorised,
+        "memorised": found.memorized,
         "num_samples": len(found.sample_distances),
         "identical_samples": found.identical_samples,
         "copied_share": {

@@ -43,7 +43,7 @@ def draw(title, found, real_test, statement, history, label_names, pairs):
     words, charts = right.subfigures(2, 1, height_ratios=(1.25, 1))
     _write_words(words, found.scores, statement)
     axes = charts.subplots(1, 2 if history else 1, squeeze=False)[0]
-    figures.plot_distances(axes[0], found.memorisation)
+    figures.plot_distances(axes[0], found.memorization)
     if history:
         figures.plot_history(axes[1], history)
     buffer = io.BytesIO()
@@ -64,7 +64,7 @@ def _write_words(figure, scores, statement):
     lines = [("", "samples", "real rows")]
     lines += [line[:3] for line in tables.metric_lines(scores)]
     words = [f"{name:<32}{samples:>10}{real:>12}" for name, samples, real in lines]
-    words += [f"Memorisation: {tables.verdict(scores)}.", ""]
+    words += [f"Memorization: {tables.verdict(scores)}.", ""]
     words += tables.wrapped(scores["warning"])
     if statement:
         shown = tables.wrapped(statement)

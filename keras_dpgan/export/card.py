@@ -42,6 +42,15 @@ def read_card(path) -> dict:
     The checksums show damage and mix-ups. They are no signature: who can change
     the SavedModel can change the card.
 
+    Example:
+        >>> gan = dpgan.DPGAN(
+        ...     dpgan.models.vector_discriminator(2, hidden=(8,)),
+        ...     dpgan.models.vector_generator(2, latent_dim=3, hidden=(8,)),
+        ... )
+        >>> _ = gan.export("export/generator")
+        >>> dpgan.export.read_card("export/generator")["private"]
+        False
+
     Args:
         path: The folder of an export.
 
@@ -84,6 +93,15 @@ def make_card(
     justification=None,
 ) -> dict:
     """The privacy card of a `DPGAN`, of no SavedModel in particular.
+
+    Example:
+        >>> gan = dpgan.DPGAN(
+        ...     dpgan.models.vector_discriminator(2, hidden=(8,)),
+        ...     dpgan.models.vector_generator(2, latent_dim=3, hidden=(8,)),
+        ... )
+        >>> card = dpgan.export.make_card(gan, pixel_range=None, dataset_name="points")
+        >>> card["private"]
+        False
 
     Args:
         gan: A `DPGAN`.
@@ -277,11 +295,13 @@ def _unique_keys(pairs):
 
 
 def _refuse(constant):
-    raise ValueError(f"The privacy card holds {constant}, which is no JSON.")
+    raise ValueError(f"The privacy card holds {constant}, which is not valid JSON.")
 
 
 def _finite_float(text):
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError(f"The privacy card holds {text:.20}, which no float can hold.")
+        raise ValueError(
+            f"The privacy card holds {text:.20}, which is too large for a float."
+        )
     return number

@@ -31,11 +31,17 @@ def register_loader(name, loader):
 class ExportedGenerator:
     """A generator that `DPGAN.export` wrote, with its privacy card.
 
-    ```python
-    generator = dpgan.export.load("export/generator")
-    x, y = generator.sample(1000, seed=0)
-    print(generator.privacy_card()["guarantee"]["epsilon"])
-    ```
+    Example:
+        >>> gan = dpgan.DPGAN(
+        ...     dpgan.models.vector_discriminator(2, hidden=(8,)),
+        ...     dpgan.models.vector_generator(2, latent_dim=3, hidden=(8,)),
+        ... )
+        >>> _ = gan.export("export/generator")
+        >>> generator = dpgan.export.load("export/generator")
+        >>> generator.sample(100, seed=0).shape
+        (100, 2)
+        >>> generator.privacy_card()["private"]
+        False
 
     Args:
         path: The folder of the export.
@@ -143,6 +149,15 @@ def load(path):
     Raises:
         FileNotFoundError: If there is no export.
         ValueError: If its card is damaged or belongs to another SavedModel.
+
+    Example:
+        >>> gan = dpgan.DPGAN(
+        ...     dpgan.models.vector_discriminator(2, hidden=(8,)),
+        ...     dpgan.models.vector_generator(2, latent_dim=3, hidden=(8,)),
+        ... )
+        >>> _ = gan.export("export/generator")
+        >>> dpgan.export.load("export/generator").sample(5).shape
+        (5, 2)
     """
     for name, loader in _LOADERS.items():
         if (pathlib.Path(path) / "assets" / name).is_file():

@@ -25,7 +25,12 @@ _TYPES = {
 
 
 def card_schema() -> dict:
-    """The schema of the privacy cards that are written, a dict."""
+    """The schema of the privacy cards that are written, a dict.
+
+    Example:
+        >>> dpgan.export.card_schema()["type"]
+        'object'
+    """
     return _schemas()[-1]
 
 
@@ -44,7 +49,7 @@ def check_card(card):
     """
     for name, must_be, value in _faults(card, _schema_of(card), ""):
         raise ValueError(
-            f"The privacy card is no such card: `{name or 'card'}` must "
+            f"Invalid privacy card: `{name or 'card'}` must "
             f"{must_be}. Received: {value!r:.80}"
         )
 
@@ -57,8 +62,9 @@ def _schema_of(card):
     later = isinstance(name, str) and re.fullmatch(prefix + r":[0-9]{1,9}", name)
     if later and name not in known:
         raise ValueError(
-            f"The privacy card is of another version than keras_dpgan {__version__} "
-            f"reads: {', '.join(known)}. Received: {name}.{_writer(card)}"
+            f"keras_dpgan {__version__} cannot read this version of a privacy card. "
+            f"`schema` must be one of: {', '.join(known)}. Received: "
+            f"{name}.{_writer(card)}"
         )
     return known.get(name, card_schema()) if isinstance(name, str) else card_schema()
 

@@ -12,6 +12,16 @@ from keras_dpgan.export.saved_model import save_generator
 def export_generator(generation, card, filepath, overwrite=False) -> None:
     """Exports a generator.
 
+    Example:
+        >>> gan = dpgan.DPGAN(
+        ...     dpgan.models.vector_discriminator(2, hidden=(8,)),
+        ...     dpgan.models.vector_generator(2, latent_dim=3, hidden=(8,)),
+        ... )
+        >>> card = dpgan.export.make_card(gan, pixel_range=None)
+        >>> dpgan.export.export_generator(gan.generation, card, "generator")
+        >>> dpgan.export.load("generator").sample(5).shape
+        (5, 2)
+
     Args:
         generation: The `PublicGeneration` of the generator.
         card: Its privacy card, from `make_card`.

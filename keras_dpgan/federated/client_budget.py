@@ -13,6 +13,16 @@ class ClientBudget:
     it can leave. The ledger is opened for each payment: whoever is killed
     comes back and goes on from what is on disk.
 
+    Example:
+        >>> mechanism = dpgan.federated.GaussianUpdate(1.0, noise_multiplier=10.0)
+        >>> budget = dpgan.federated.ClientBudget(
+        ...     "client.ledger", "hospital 7", epsilon=2.0, delta=1e-5
+        ... )
+        >>> budget.pay(mechanism.entry)
+        True
+        >>> dpgan.privacy.Ledger.read("client.ledger").total_updates
+        1
+
     Args:
         path: The file of the ledger.
         data_name: String, the name of the client's data.

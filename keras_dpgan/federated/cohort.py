@@ -9,6 +9,11 @@ from keras_dpgan._utils import validate
 class Cohort:
     """The numbers on which the guarantee of a sum rests, fixed before the run.
 
+    Example:
+        >>> cohort = dpgan.federated.Cohort(10, max_dropouts=3, max_colluders=1)
+        >>> cohort.num_honest
+        6
+
     Args:
         num_clients: Int, the clients of every round.
         max_dropouts: Int, how many of them may fail in a round. Defaults to 0.
@@ -38,8 +43,8 @@ class Cohort:
             )
         if self.num_honest < 2:
             raise ValueError(
-                "At least two honest clients must remain in a round, or its sum is "
-                f"one client's. Received: {self}"
+                "At least two honest clients must remain in a round: otherwise "
+                f"its sum shows the update of a single client. Received: {self}"
             )
 
     @property

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from keras_dpgan._utils import old_names
 from keras_dpgan._utils import validate
 from keras_dpgan.federated import vectors
 from keras_dpgan.mechanisms import secure_noise
@@ -16,6 +17,15 @@ class GaussianUpdate:
     that two clipped updates are up to twice the clip apart: the noise counts for
     half its multiplier. Update and noise lie on a grid; see
     `keras_dpgan.mechanisms.secure_noise`.
+
+    Example:
+        >>> import numpy as np
+        >>> mechanism = dpgan.federated.GaussianUpdate(1.0, noise_multiplier=10.0)
+        >>> sent = mechanism.privatize([np.ones((3, 2), "float32")])
+        >>> sent[0].shape
+        (3, 2)
+        >>> dpgan.federated.max_rounds(mechanism, epsilon=8.0, delta=1e-5)
+        69
 
     Args:
         l2_norm_clip: Positive float.
@@ -41,7 +51,7 @@ class GaussianUpdate:
             count=1,
         )
 
-    def privatise(self, arrays):
+    def privatize(self, arrays):
         """What may leave the client instead of an update.
 
         Args:
@@ -55,3 +65,5 @@ class GaussianUpdate:
             vector, self.l2_norm_clip, self.noise_multiplier
         )
         return vectors.unflatten(noised, arrays)
+
+    privatise = old_names.function("privatise", privatize)  # The name of 0.1.

@@ -16,12 +16,20 @@ class KeptModel:
     is kept was chosen by private records, without noise: it has no guarantee, and
     must not leave the client.
 
-    ```python
-    kept = dpgan.federated.KeptModel(
-        make_gan(), "kept", score=lambda gan: accuracy(gan, held_out))
-    kept.offer(d_weights, g_weights)          # each round
-    kept.load().fit(x, y, epochs=5)           # a personal model
-    ```
+    Example:
+        >>> import keras
+        >>> gan = dpgan.DPGAN(
+        ...     dpgan.models.vector_discriminator(2, hidden=(8,)),
+        ...     dpgan.models.vector_generator(2, latent_dim=3, hidden=(8,)),
+        ... )
+        >>> gan.compile(
+        ...     d_optimizer=keras.optimizers.SGD(0.1), g_optimizer="adam", private=False
+        ... )
+        >>> kept = dpgan.federated.KeptModel(gan, "kept", score=lambda gan: 0.5)
+        >>> d_weights = [v.numpy() for v in gan.discriminator.trainable_variables]
+        >>> kept.offer(d_weights, gan.generator.get_weights())  # Each round.
+        True
+        >>> personal = kept.load()  # To be trained further on the client's own records.
 
     Args:
         gan: A `DPGAN`, compiled as the client's own further training is to be: with

@@ -150,8 +150,8 @@ class KeyHolder:
         """
         if len(total.clients) < self._threshold:
             raise RefusedError(
-                f"{len(total.clients)} clients have sent a valid vector, fewer than "
-                f"{self._threshold}."
+                f"Only {len(total.clients)} clients have sent a valid vector, and "
+                f"{self._threshold} are needed."
             )
         self._enter(total.run, total.number)
         return encryption.decrypt(encryption.read(self._context, total.ciphertexts))
@@ -174,8 +174,8 @@ class KeyHolder:
             opened = [line["opened"] for line in lines if line.items() >= of.items()]
             if opened and number <= opened[-1]:
                 raise RefusedError(
-                    f"Round {number} is not opened: round {opened[-1]} of the run "
-                    "was before."
+                    f"Round {number} cannot be opened: round {opened[-1]} of the run "
+                    "was opened before."
                 )
             file.append(_FORMAT.write(opened=number, **of))
 

@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 
+from keras_dpgan._utils import old_names
 from keras_dpgan._utils import validate
 from keras_dpgan.federated import vectors
 from keras_dpgan.mechanisms import secure_noise
@@ -23,6 +24,14 @@ class LaplaceUpdate:
     a difference of two geometric numbers (Ghosh et al. 2009), since the gaps of
     floating-point Laplace noise give secrets away (Mironov 2012). Rounding moves
     each coordinate by up to half a unit; the scale is at most 1% larger for it.
+
+    Example:
+        >>> import numpy as np
+        >>> mechanism = dpgan.federated.LaplaceUpdate(1.0, noise_multiplier=4.0)
+        >>> mechanism.privatize([np.ones((3, 2), "float32")])[0].shape
+        (3, 2)
+        >>> round(dpgan.federated.rounds_epsilon(mechanism, rounds=1, delta=1e-9), 2)
+        0.5
 
     Args:
         l1_norm_clip: Positive float.
@@ -48,7 +57,7 @@ class LaplaceUpdate:
             count=1,
         )
 
-    def privatise(self, arrays):
+    def privatize(self, arrays):
         """What may leave the client instead of an update.
 
         Args:
@@ -64,6 +73,8 @@ class LaplaceUpdate:
         scale = self.noise_multiplier * (self.l1_norm_clip / step + size / 2)
         noised = step * (np.rint(vector / step) + discrete_laplace(size, scale))
         return vectors.unflatten(noised[: vector.size], arrays)
+
+    privatise = old_names.function("privatise", privatize)  # The name of 0.1.
 
 
 def discrete_laplace(size, scale):

@@ -21,6 +21,30 @@ class LocalTraining:
     is left from one round to the next: what a client sends is a function of what
     it got, of its records and of fresh randomness.
 
+    Example:
+        >>> import numpy as np
+
+        >>> gan = dpgan.DPGAN(
+        ...     dpgan.models.vector_discriminator(2, num_classes=3, hidden=(8,)),
+        ...     dpgan.models.vector_generator(
+        ...         2, latent_dim=3, num_classes=3, hidden=(8,)
+        ...     ),
+        ... )
+        >>> gan.compile(
+        ...     d_optimizer=dpgan.optimizers.DPKerasSGDOptimizer(
+        ...         l2_norm_clip=1.0, noise_multiplier=1.0, learning_rate=0.1
+        ...     ),
+        ...     g_optimizer="adam",
+        ... )
+        >>> x = np.random.normal(size=(20, 2)).astype("float32")
+        >>> training = dpgan.federated.LocalTraining(
+        ...     gan, x, np.arange(20) % 3, expected_batch_size=10, updates=1
+        ... )
+        >>> d_weights = [v.numpy() for v in gan.discriminator.trainable_variables]
+        >>> after = training.weights_after(d_weights, gan.generator.get_weights())
+        >>> [w.shape for w in after]
+        [(5, 8), (8,), (8, 1), (1,)]
+
     Args:
         gan: A compiled `DPGAN`, private or (`private=False`) not. Its weights are
             overwritten.

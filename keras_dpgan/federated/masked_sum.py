@@ -28,8 +28,8 @@ def open_sum(number, directory, sharers, senders, total, revealed, threshold):
     """
     if len(senders) < threshold or len(revealed) < threshold:
         raise ProtocolError(
-            f"The round is not opened: {len(senders)} vectors and {len(revealed)} "
-            f"shares of each secret have come, and {threshold} are needed."
+            f"The round cannot be opened: {len(senders)} vectors and {len(revealed)} "
+            f"shares of each secret have arrived, but {threshold} are needed."
         )
     size = len(total)
     total = total.copy()
@@ -39,7 +39,7 @@ def open_sum(number, directory, sharers, senders, total, revealed, threshold):
             total -= masks.mask(secret, size)
             continue
         if masks.public_key(secret) != directory[client][:32]:
-            raise ProtocolError(f"Shares of client {client}'s key are wrong.")
+            raise ProtocolError(f"The shares of client {client}'s key are wrong.")
         # It dropped out: its pairs' masks are left over in the others' vectors.
         for other in senders:
             purpose = mask_purpose(number, client, other)
@@ -59,13 +59,15 @@ def _recover(client, survived, revealed, threshold):
     ]
     if len(shares) < threshold:
         raise ProtocolError(
-            f"The round is not opened: {len(shares)} shares of client {client}'s "
-            f"secret have come, and {threshold} are needed."
+            f"The round cannot be opened: {len(shares)} shares of client {client}'s "
+            f"secret have arrived, but {threshold} are needed."
         )
     try:
         secret = combine_shares(shares[:threshold])
     except ValueError as error:
-        raise ProtocolError(f"Shares of client {client}'s secret are wrong.") from error
+        raise ProtocolError(
+            f"The shares of client {client}'s secret are wrong."
+        ) from error
     if len(secret) != 32:
-        raise ProtocolError(f"Shares of client {client}'s secret are wrong.")
+        raise ProtocolError(f"The shares of client {client}'s secret are wrong.")
     return secret

@@ -76,13 +76,16 @@ class MaskingClient:
             ProtocolError: If too few take part, or keys are not what they were.
         """
         if self._directory is not None:
-            raise ProtocolError("Secrets of a round are shared once.")
+            raise ProtocolError("The secrets of a round can be shared only once.")
         if len(directory) < self.threshold:
             raise ProtocolError(
-                f"{len(directory)} clients take part, fewer than {self.threshold}."
+                f"Only {len(directory)} clients take part, and {self.threshold} are "
+                f"needed."
             )
         if directory.get(me) != self.public_keys():
-            raise ProtocolError("The directory has other keys for this client.")
+            raise ProtocolError(
+                "The directory does not hold the keys that this client has sent."
+            )
         if len(set(directory.values())) != len(directory):
             raise ProtocolError("Two clients have the same keys.")
         self._me, self._directory = me, dict(directory)
@@ -124,11 +127,13 @@ class MaskingClient:
             ProtocolError: If too few have shared theirs, or a parcel was altered.
         """
         if self._directory is None or self._masked:
-            raise ProtocolError("A vector is masked once, after sharing.")
+            raise ProtocolError(
+                "A vector can be masked only once, after secrets are shared."
+            )
         if len(parcels) + 1 < self.threshold:
             raise ProtocolError(
-                f"{len(parcels) + 1} clients have shared their secrets, fewer than "
-                f"{self.threshold}."
+                f"Only {len(parcels) + 1} clients have shared their secrets, and "
+                f"{self.threshold} are needed."
             )
         held = {n: self._open(n, parcels[n]) for n in parcels}
         total = np.asarray(vector).astype(np.uint32)
@@ -147,14 +152,14 @@ class MaskingClient:
 
     def _open(self, sender, parcel):
         if sender not in self._directory or sender == self._me:
-            raise ProtocolError(f"Client {sender} is not one of the others.")
+            raise ProtocolError(f"Client {sender} is not another client of the round.")
         try:
             plain = masks.decrypt(
                 self._channel(sender, self._me), parcel, self._context(sender, self._me)
             )
         except InvalidTag as error:
             raise ProtocolError(
-                f"The parcel of client {sender} was altered."
+                f"The parcel from client {sender} was changed on its way."
             ) from error
         half = len(plain) // 2
         return plain[:half], plain[half:]
@@ -173,13 +178,14 @@ class MaskingClient:
             ProtocolError: If they are too few, or the round was opened before.
         """
         if self._revealed:
-            raise ProtocolError("A round is opened once.")
+            raise ProtocolError("A round can be opened only once.")
         if len(survivors) < self.threshold:
             raise ProtocolError(
-                f"{len(survivors)} clients have survived, fewer than {self.threshold}."
+                f"Only {len(survivors)} clients are left, and {self.threshold} are "
+                f"needed."
             )
         if not survivors <= set(self._held):
-            raise ProtocolError("A survivor has not shared its secrets.")
+            raise ProtocolError("A client that is left has not shared its secrets.")
         self._revealed = True
         return {
             number: ("seed", of_seed) if number in survivors else ("key", of_key)

@@ -1,4 +1,4 @@
-"""What privatises a client's updates, as fields that a file or a message carries."""
+"""What privatizes a client's updates, as fields that a file or a message carries."""
 
 import ast
 import dataclasses

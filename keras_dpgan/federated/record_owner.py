@@ -17,6 +17,33 @@ class RecordOwner:
     engine that clips. What leaves is a sum over a secret Poisson sample,
     clipped record by record and not yet noised.
 
+    Example:
+        >>> import numpy as np
+
+        >>> gan = dpgan.DPGAN(
+        ...     dpgan.models.vector_discriminator(2, num_classes=3, hidden=(8,)),
+        ...     dpgan.models.vector_generator(
+        ...         2, latent_dim=3, num_classes=3, hidden=(8,)
+        ...     ),
+        ... )
+        >>> gan.compile(
+        ...     d_optimizer=dpgan.optimizers.DPKerasSGDOptimizer(
+        ...         l2_norm_clip=1.0, noise_multiplier=1.0, learning_rate=0.1
+        ...     ),
+        ...     g_optimizer="adam",
+        ... )
+        >>> x = np.random.normal(size=(20, 2)).astype("float32")
+        >>> owner = dpgan.federated.RecordOwner(gan, x, np.arange(20) % 3)
+        >>> sums = owner.clipped_sums(
+        ...     number=0,
+        ...     weights=[v.numpy() for v in gan.discriminator.trainable_variables],
+        ...     pool=gan.sample(12)[0],
+        ...     l2_norm_clip=1.0,
+        ...     sampling_probability=0.5,
+        ... )
+        >>> [s.shape for s in sums]
+        [(5, 8), (8,), (8, 1), (1,)]
+
     Args:
         gan: A compiled `DPGAN`, with the networks and `compile` arguments that
             all take part with. Its discriminator is overwritten.

@@ -41,6 +41,18 @@ class RecordSumNoise(SharedNoise):
     What it does not cover: the client's sum is added up in float32, where rounding
     moves with the records, as in `mechanisms.secure_noise`.
 
+    Example:
+        >>> mechanism = dpgan.federated.RecordSumNoise(
+        ...     dpgan.federated.Cohort(10, max_dropouts=3, max_colluders=1),
+        ...     l2_norm_clip=1.0,
+        ...     noise_multiplier=1.0,
+        ...     num_parameters=100,
+        ...     sampling_probability=0.05,
+        ...     largest_sum=50.0,
+        ... )
+        >>> mechanism.entry.mechanism
+        'discrete_gaussian'
+
     Args:
         l2_norm_clip: Positive float, of one record.
         noise_multiplier: As in `SharedNoise`, in units of the rounded clip.
@@ -57,8 +69,8 @@ class RecordSumNoise(SharedNoise):
         validate.check_positive("largest_sum", self.largest_sum)
         if self.largest_sum < self.l2_norm_clip:
             raise ValueError(
-                "`largest_sum` must be at least `l2_norm_clip`, or no record counts "
-                f"in full. Received: largest_sum={self.largest_sum}, "
+                "`largest_sum` must be at least `l2_norm_clip`, or even a "
+                f"single record is shrunk. Received: largest_sum={self.largest_sum}, "
                 f"l2_norm_clip={self.l2_norm_clip}"
             )
         super().__post_init__()

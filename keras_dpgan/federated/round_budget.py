@@ -17,9 +17,19 @@ class RoundBudget:
     A round is on disk before anything of it can leave; the file is opened for
     each payment, so that whoever is killed goes on from there.
 
+    Example:
+        >>> mechanism = dpgan.federated.GaussianUpdate(1.0, noise_multiplier=10.0)
+        >>> budget = dpgan.federated.RoundBudget(
+        ...     "rounds.budget", mechanism, epsilon=8.0, delta=1e-5
+        ... )
+        >>> budget.can_pay()
+        True
+        >>> budget.pay()
+        True
+
     Args:
         path: The file, begun where there is none.
-        mechanism: What privatises the client's updates, such as
+        mechanism: What privatizes the client's updates, such as
             `GaussianUpdate`. A file that was begun with another is refused.
         epsilon: Positive float, the client's limit.
         delta: Float in (0, 1).
@@ -78,5 +88,5 @@ def _mechanism_of(entry, path):
         return _FORMAT.read(entry)["mechanism"]
     except ValueError as error:
         raise ValueError(
-            f"`{path}` is no file of a `RoundBudget` that can be counted: {error}"
+            f"`{path}` cannot be read as the file of a `RoundBudget`: {error}"
         ) from error

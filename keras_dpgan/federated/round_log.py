@@ -16,6 +16,15 @@ class RoundLog:
     comes back begins none twice, and counts those whose result it has lost. The
     file is locked: two servers cannot lead one run.
 
+    Example:
+        >>> entry = dpgan.federated.GaussianUpdate(1.0, noise_multiplier=10.0).entry
+        >>> log = dpgan.federated.RoundLog("rounds.log", entry)
+        >>> number = log.begin()
+        >>> log.end(number, {"g_loss": 0.7})
+        >>> log.begun, log.results
+        (1, {0: {'g_loss': 0.7}})
+        >>> log.close()
+
     Args:
         path: The file, begun where there is none.
         entry: The `privacy.HistoryEntry` of one round. A file that was begun with
@@ -40,8 +49,8 @@ class RoundLog:
             except ValueError as error:
                 self._file.close()
                 raise ValueError(
-                    f"The rounds in `{path}` are not of this run: {error} Give the "
-                    "run a file of its own."
+                    f"The file `{path}` holds the rounds of another run: {error} Give "
+                    "this run a file of its own."
                 ) from error
 
     def _take_up(self, line):
@@ -51,7 +60,7 @@ class RoundLog:
             return
         entry = HistoryEntry.from_dict(_BEGUN.read(line)["round"])
         if entry != self._entry:
-            raise ValueError(f"{entry} is not {self._entry}.")
+            raise ValueError(f"its rounds are {entry}, and this run has {self._entry}.")
         self.begun += 1
 
     def begin(self):

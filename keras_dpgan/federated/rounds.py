@@ -13,6 +13,11 @@ def rounds_epsilon(mechanism, rounds, delta):
     with shares of noise by Renyi differential privacy. Of clients there is no
     amplification: the server sees who takes part.
 
+    Example:
+        >>> mechanism = dpgan.federated.GaussianUpdate(1.0, noise_multiplier=6.0)
+        >>> round(dpgan.federated.rounds_epsilon(mechanism, rounds=100, delta=1e-5), 1)
+        19.1
+
     Args:
         mechanism: Object with an `entry`, such as `GaussianUpdate`.
         rounds: Non-negative int.
@@ -28,6 +33,11 @@ def rounds_epsilon(mechanism, rounds, delta):
 
 def max_rounds(mechanism, epsilon, delta):
     """The largest number of rounds within a budget.
+
+    Example:
+        >>> mechanism = dpgan.federated.GaussianUpdate(1.0, noise_multiplier=10.0)
+        >>> dpgan.federated.max_rounds(mechanism, epsilon=8.0, delta=1e-5)
+        69
 
     Args:
         mechanism: As in `rounds_epsilon`.

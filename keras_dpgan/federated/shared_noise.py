@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 
+from keras_dpgan._utils import old_names
 from keras_dpgan._utils import validate
 from keras_dpgan.federated import vectors
 from keras_dpgan.federated.discrete_gaussian import discrete_gaussian
@@ -27,6 +28,15 @@ class SharedNoise:
     rounding adds. Source: Kairouz, Liu and Steinke 2021, "The Distributed
     Discrete Gaussian Mechanism for Federated Learning with Secure Aggregation",
     proposition 14; there is no rotation here, since the modulus is large.
+
+    Example:
+        >>> import numpy as np
+        >>> cohort = dpgan.federated.Cohort(10, max_dropouts=3, max_colluders=1)
+        >>> mechanism = dpgan.federated.SharedNoise(
+        ...     cohort, l2_norm_clip=1.0, noise_multiplier=1.0, num_parameters=6
+        ... )
+        >>> mechanism.privatize([np.ones((3, 2), "float32")]).shape
+        (6,)
 
     Args:
         cohort: A `Cohort`.
@@ -107,7 +117,7 @@ class SharedNoise:
         vector = vectors.clip(vectors.flatten(arrays), self.l2_norm_clip, order=2)
         return np.rint(vector / self.step).astype(np.int64)
 
-    def privatise(self, arrays):
+    def privatize(self, arrays):
         """What a client hands to the sum.
 
         Args:
@@ -119,8 +129,10 @@ class SharedNoise:
         noise = discrete_gaussian(self.num_parameters, self.share_stddev)
         return (self.integers(arrays) + noise) % self.modulus
 
+    privatise = old_names.function("privatise", privatize)  # The name of 0.1.
+
     def open(self, total, like):
-        """The sum of updates that a sum of `privatise` stands for.
+        """The sum of updates that a sum of `privatize` stands for.
 
         Args:
             total: Integer array of shape `(num_parameters,)`, modulo `modulus`.

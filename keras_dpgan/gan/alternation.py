@@ -29,7 +29,7 @@ class Alternation:
         self._schedule = schedule
 
     def run(self, data):
-        """Makes a step with a batch of one replica.
+        """Runs one step with the batch of one replica.
 
         Both updates are gated in cross-replica context: a replica cannot merge inside
         a `tf.cond` of its own.
@@ -116,8 +116,8 @@ class Alternation:
                 "batches of `(x, y)`."
             )
         if not is_looked_at:
-            # A record whose label is out of range counts as absent, whatever class its
-            # fake is taken from.
+            # `fit` has checked only the first batch of a data set. A record whose label
+            # is out of range counts as absent, whatever class its fake is taken from.
             in_range = condition.is_in_range(labels)
             mask = in_range if mask is None else mask & in_range
         return rows, condition.of_batch(labels), mask

@@ -19,7 +19,7 @@ from keras_dpgan.sampling.randomness import PublicDraws
 # Rows of different scales, so that what depends on sizes shows.
 _SCALES = [1.0, 10.0, 0.1, 100.0, 3.0]
 
-# What an engine's sum is tried on: records, by their numbers.
+# The batches on which an engine's sum is tried: the numbers of their records.
 _BATCHES = {
     "one record": [0],
     "a batch": [0, 1, 2, 3, 4],
@@ -27,8 +27,8 @@ _BATCHES = {
     "with records moved and repeated": [4, 3, 2, 1, 0, 1, 2, 3, 4],
 }
 
-# How far an engine's sum may be from that of single records, in clips per record. What
-# is wrong is wrong by more.
+# How far an engine's sum may be from that of single records, in clips per record. The
+# error of a wrong engine is larger.
 _TOLERANCE = 1e-3
 _TOLERANCE_OF_HALF = 0.1
 
@@ -81,7 +81,7 @@ def _first_that_agrees(engines, single_records):
             found = single_records.problem_of(engine, is_by_record)
         by_record = [w for w in caught if _BY_RECORD in str(w.message)]
         if engine is engines[0][0] and by_record and len(engines) > 1:
-            # It would find that out again each time it is traced.
+            # Otherwise the engine would find that out again in each trace.
             problem = str(by_record[0].message).removeprefix(_BY_RECORD)
         elif found is None:
             if problem is not None:
@@ -90,10 +90,11 @@ def _first_that_agrees(engines, single_records):
         else:
             problem = f" which is slow: {found}."
     raise ValueError(
-        "The clipped sum of a batch is not that of its records, each computed alone:"
-        f"{problem.removeprefix(' which is slow:')} What makes a record's gradient "
-        "depend on something else has to leave the discriminator, the loss or the "
-        "penalty."
+        "The clipped sum of a batch differs from the sum of its records, each "
+        "computed alone:"
+        f"{problem.removeprefix(' which is slow:')} Remove from the discriminator, "
+        "the loss or the penalty what makes a record's gradient depend on other "
+        "records."
     )
 
 
@@ -151,7 +152,7 @@ class _SingleRecords:
         return gradient if np.all(np.isfinite(gradient)) else np.zeros_like(gradient)
 
     def problem_of(self, engine, is_by_record):
-        """Says where an engine disagrees with single records; `None` if nowhere.
+        """Describes where an engine disagrees with single records, or gives `None`.
 
         Args:
             engine: An engine.
@@ -189,7 +190,7 @@ class _SingleRecords:
         context = self._probe.difference()
         if context is None:
             return None
-        # A network that mixes rows is refused; a loss is computed record by record.
+        # A network that mixes rows is refused. A loss that does is computed by record.
         self._check_network()
         return _mixed(context.name)
 

@@ -16,7 +16,8 @@ _FORMAT = Format(
     "checkpoint", version=2, required=("facts", "epoch", "step", "dropout_seeds")
 )
 _NAME = "keras_dpgan_checkpoint"
-# Where version 0.1 had it. An attribute holds 64 KiB at most: too few for the facts.
+# Version 0.1 stored the facts here, in an attribute, which can
+# hold 64 KiB at most. That is not enough.
 _FIRST_NAME = "keras_dpgan_resumable_fit"
 _COMPILED = (
     "d_optimizer",
@@ -30,7 +31,7 @@ _COMPILED = (
 
 
 def save(path, model, facts, epoch, step):
-    """Writes a checkpoint in the place of the one before.
+    """Writes a checkpoint, which replaces the previous one.
 
     Args:
         path: String, ends in `.weights.h5`.
@@ -54,7 +55,10 @@ def save(path, model, facts, epoch, step):
         with h5py.File(beside, "r+") as file:
             file[_NAME] = np.frombuffer(json.dumps(content).encode(), np.uint8)
         durable.replace(beside, path)
-    except (OSError, RuntimeError) as error:  # HDF5 has the latter for a full disk.
+    except (
+        OSError,
+        RuntimeError,
+    ) as error:  # HDF5 raises the latter when the disk is full.
         raise OSError(
             f"The checkpoint `{path}` could not be written. The one before it, if "
             "there was one, is whole: free some space and run the same script again. "
@@ -82,9 +86,9 @@ def load(path, model, facts):
     others = [name for name in stored if not _agree(stored[name], facts.get(name))]
     if others:
         raise ValueError(
-            f"The checkpoint `{path}` is of a run with another "
-            f"{', another '.join(others)}. Build and compile the model as it was to "
-            f"go on with it, or begin a new run in another directory than "
+            f"The checkpoint `{path}` was written by a run with another "
+            f"{', another '.join(others)}. To continue that run, build and compile the "
+            f"model as it was. To begin a new run, use another directory than "
             f"`{os.path.dirname(path)}`."
         )
     model.load_weights(path)
@@ -102,7 +106,7 @@ def _read(path):
         elif _FIRST_NAME in file.attrs:
             text = file.attrs[_FIRST_NAME]
         else:
-            raise ValueError(f"`{path}` is no checkpoint of a `DPGAN`.")
+            raise ValueError(f"`{path}` is not a checkpoint of a `DPGAN`.")
     try:
         content = _FORMAT.read(json.loads(text))
         if not isinstance(content["facts"], dict):
@@ -110,12 +114,14 @@ def _read(path):
         for name in ("epoch", "step"):
             validate.check_int(name, content[name], minimum=0)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"`{path}` is no checkpoint to go on with: {error}") from error
+        raise ValueError(
+            f"`{path}` is a checkpoint that cannot be continued: {error}"
+        ) from error
     return content
 
 
 def _agree(stored, now):
-    """Whether what a checkpoint says of a model holds for this one.
+    """Whether what a checkpoint says about a model is true of this one.
 
     What it does not say, it cannot contradict: a later version of Keras or of this
     package may have given a layer or an optimizer a further argument.
@@ -157,7 +163,7 @@ def facts_of(model):
 
 
 def _layers(network):
-    """Class, configuration and shapes of each layer that is no model."""
+    """Class, configuration and shapes of each layer that is not a model."""
     for layer in network.layers:
         if isinstance(layer, keras.Model):
             yield from _layers(layer)

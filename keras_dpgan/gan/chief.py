@@ -1,4 +1,4 @@
-"""What the other workers get from the chief before they train together."""
+"""What the other workers receive from the chief before they train together."""
 
 import os
 import tempfile
@@ -10,7 +10,7 @@ from keras_dpgan.gan import checkpoint
 
 
 class FollowChief(keras.callbacks.Callback):
-    """Makes weights, history and place of each worker those of the chief.
+    """Gives each worker the weights, the history and the place of the chief.
 
     The chief alone has ledger and checkpoint. It comes last, so that what other
     callbacks restore in the chief is restored everywhere.

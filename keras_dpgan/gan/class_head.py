@@ -1,4 +1,4 @@
-"""The auxiliary class loss of a discriminator that also says which label a row has.
+"""The auxiliary class loss of a discriminator that also predicts labels.
 
 Source: Odena, Olah and Shlens 2017, "Conditional Image Synthesis with Auxiliary
 Classifier GANs".

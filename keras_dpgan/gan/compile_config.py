@@ -1,4 +1,4 @@
-"""What `compile` was given, resolved or refused."""
+"""The arguments of `compile`: checked, and made into objects."""
 
 import dataclasses
 
@@ -45,7 +45,7 @@ _REFUSED = {
 
 @dataclasses.dataclass(frozen=True)
 class CompileConfig:
-    """The arguments of one `compile`, of which each has been checked.
+    """The arguments of one `compile`, each of them checked.
 
     Attributes:
         d_optimizer: A `DPOptimizer`, or a plain one where `private` is `False`.
@@ -130,7 +130,7 @@ class CompileConfig:
         validated.check_trainable(discriminator, generator)
 
     def training_step(self, discriminator, generation, row_shape):
-        """What training is to do with a batch, with the engine that clips it.
+        """What training does with a batch, including the engine that clips it.
 
         Args:
             discriminator: A built `keras.Model`.
@@ -206,7 +206,7 @@ def check_keras_arguments(arguments):
 
 
 def resolve_jit_compile(jit_compile):
-    """Whether XLA compiles: `"auto"`, Keras' default, leaves that to us.
+    """Whether XLA compiles. `"auto"`, Keras' default, lets this package decide.
 
     Batches differ in size, and XLA compiles anew for each size; the engine of the
     norms without gradients cannot run in it at all. So `"auto"` is `False`.
@@ -339,7 +339,7 @@ def _name_message(name):
 
 
 def _innermost(optimizer):
-    """What an optimizer that wraps another one drives in the end."""
+    """The optimizer inside all optimizers that wrap it."""
     while hasattr(optimizer, "inner_optimizer"):
         optimizer = optimizer.inner_optimizer
     return optimizer
@@ -348,8 +348,9 @@ def _innermost(optimizer):
 def _check_boundary(loss):
     if loss.boundary is None:
         raise ValueError(
-            "`discriminator_steps` can be adaptive where a score says whether a row is "
-            'generated: with loss "non_saturating", "minimax" or "hinge". Received: '
+            "`discriminator_steps` can be adaptive only with a loss whose scores say "
+            "whether a row is generated: "
+            '"non_saturating", "minimax" or "hinge". Received: '
             f"loss={type(loss).__name__}"
         )
 

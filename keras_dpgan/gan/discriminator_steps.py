@@ -1,4 +1,4 @@
-"""A number of discriminator updates per generator step that follows training."""
+"""A number of discriminator updates per generator step that adapts in training."""
 
 import keras
 import tensorflow as tf
@@ -10,17 +10,28 @@ from keras_dpgan._utils import validate
 class AdaptiveDiscriminatorSteps(keras.layers.Layer):
     """Gives the discriminator more updates where it falls behind the generator.
 
-    At each generator step the share of generated rows that the discriminator tells
-    as such enters a moving average, which begins at one. Where that is at or below
-    `threshold`, the next number in `options` holds. Noise slows the discriminator
-    down as the generator gets better; this makes up for it. All of it is computed
-    from generated rows: it costs no privacy. Source: Bie, Kamath and Zhang 2023,
-    "Private GANs, Revisited".
+    At each generator step the share of generated rows that the discriminator
+    recognizes as generated enters a moving average, which begins at one. When the
+    average is at or below `threshold`, the next number in `options` is used. Noise
+    slows the discriminator down as the generator gets better, and this makes up for
+    it. It is computed from generated rows alone, so it costs no privacy. Source: Bie,
+    Kamath and Zhang 2023, "Private GANs, Revisited".
 
-    ```python
-    steps = dpgan.AdaptiveDiscriminatorSteps(threshold=0.6)
-    gan.compile(..., discriminator_steps=steps)
-    ```
+    Example:
+        >>> gan = dpgan.DPGAN(
+        ...     dpgan.models.vector_discriminator(2, hidden=(8,)),
+        ...     dpgan.models.vector_generator(2, latent_dim=3, hidden=(8,)),
+        ... )
+        >>> steps = dpgan.AdaptiveDiscriminatorSteps(threshold=0.6)
+        >>> gan.compile(
+        ...     d_optimizer=dpgan.optimizers.DPKerasSGDOptimizer(
+        ...         l2_norm_clip=1.0, noise_multiplier=1.0, learning_rate=0.1
+        ...     ),
+        ...     g_optimizer="adam",
+        ...     discriminator_steps=steps,
+        ... )
+        >>> steps.value
+        1
 
     Args:
         threshold: Float in (0, 1), a share of fakes. Defaults to 0.6, the paper's at
@@ -87,7 +98,7 @@ class AdaptiveDiscriminatorSteps(keras.layers.Layer):
             updates: As in `is_due`.
         """
         share = tf.reduce_mean(tf.cast(is_told, tf.float32))
-        # Replicas that went on by shares of their own would part.
+        # Replicas that used only their own shares would drift apart.
         context = tf.distribute.get_replica_context()
         share = context.all_reduce(tf.distribute.ReduceOp.MEAN, share)
         share = self.decay * self._share + (1.0 - self.decay) * share
@@ -115,6 +126,7 @@ def _checked_options(options):
         validate.check_int("options", option, minimum=1)
     if not options or list(options) != sorted(set(options)):
         raise ValueError(
-            f"`options` must be positive ints that rise. Received: options={options}"
+            "`options` must be positive ints in rising order. Received: "
+            f"options={options}"
         )
     return options

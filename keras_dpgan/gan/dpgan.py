@@ -37,23 +37,37 @@ class DPGAN(read_only.ReadOnly, PrivacyMethods, KerasMethods):
     gradients; the generator learns from the discriminator alone. It is used as
     any Keras model:
 
-    ```python
-    import keras
-    import keras_dpgan as dpgan
-
-    gan = dpgan.DPGAN(discriminator, generator)
-    gan.compile(
-        d_optimizer=dpgan.optimizers.DPKerasAdamOptimizer(
-            l2_norm_clip=1.0, noise_multiplier=0.6, learning_rate=5e-4, beta_1=0.5),
-        g_optimizer=keras.optimizers.Adam(5e-4, beta_1=0.5),
-        loss="non_saturating", discriminator_steps=10)
-    gan.fit(x_train, y_train, batch_size=256, epochs=20)
-    print(gan.privacy_statement())
-    ```
-
     The unit of privacy is one row of the data. Source of the training step: Abadi
     et al. 2016 for the discriminator; Bie et al. 2023, "Private GANs, Revisited",
     for the several discriminator updates per generator step.
+
+    Example:
+        >>> import keras
+        >>> import numpy as np
+        >>> x_train = np.random.normal(size=(40, 4)).astype("float32")
+        >>> y_train = np.arange(40) % 3
+        >>> gan = dpgan.DPGAN(
+        ...     discriminator=dpgan.models.vector_discriminator(
+        ...         4, num_classes=3, hidden=(16,)
+        ...     ),
+        ...     generator=dpgan.models.vector_generator(
+        ...         4, latent_dim=8, num_classes=3, hidden=(16,)
+        ...     ),
+        ... )
+        >>> gan.compile(
+        ...     d_optimizer=dpgan.optimizers.DPKerasAdamOptimizer(
+        ...         l2_norm_clip=1.0, noise_multiplier=0.6, learning_rate=5e-4
+        ...     ),
+        ...     g_optimizer=keras.optimizers.Adam(5e-4, beta_1=0.5),
+        ...     loss="non_saturating",
+        ...     discriminator_steps=2,
+        ... )
+        >>> history = gan.fit(x_train, y_train, batch_size=20, epochs=1, verbose=0)
+        >>> rows, labels = gan.sample(5)
+        >>> rows.shape, labels.shape
+        ((5, 4), (5,))
+        >>> round(gan.privacy_statement(delta=1e-2).epsilon, 1)
+        5.0
 
     Args:
         discriminator: A `keras.Model` that gives one score per row, called on
@@ -224,7 +238,7 @@ class DPGAN(read_only.ReadOnly, PrivacyMethods, KerasMethods):
 
     def get_compile_config(self):
         if self.compile_config is None:
-            return None  # As Keras has it: the model is saved uncompiled.
+            return None  # As in Keras: the model is saved uncompiled.
         return keras.saving.serialize_keras_object(self.compile_config.to_dict())
 
     def compile_from_config(self, config):
@@ -346,7 +360,7 @@ class DPGAN(read_only.ReadOnly, PrivacyMethods, KerasMethods):
         return history
 
     def make_train_function(self, force=False):
-        """Lets no step run before its updates are counted."""
+        """Makes a train function that counts updates before it makes them."""
         if self.train_function is not None and not force:
             return
         super().make_train_function(force)
@@ -374,13 +388,13 @@ class DPGAN(read_only.ReadOnly, PrivacyMethods, KerasMethods):
         return self._reducible(logs)
 
     def _reducible(self, logs):
-        """Logs as Keras takes means of them: over workers along an axis."""
+        """Gives logs the axis over which Keras takes the mean of several workers."""
         if not workers.are_several(self.distribute_strategy):
             return logs
         return {name: tf.reshape(value, (1,)) for name, value in logs.items()}
 
     def test_step(self, data):
-        """Public numbers only: `data` is not looked at."""
+        """Computes public numbers only, and does not look at `data`."""
         del data
         number = tf.random.uniform((), maxval=tf.int64.max, dtype=tf.int64)
         draws = PublicDraws(self.public_seed, number, randomness.EVALUATION)
@@ -419,7 +433,10 @@ class DPGAN(read_only.ReadOnly, PrivacyMethods, KerasMethods):
 
     @property
     def training_step(self):
-        """The `TrainingStep` of the last `compile`, for who trains in parts."""
+        """The `TrainingStep` of the last `compile`.
+
+        For callers that run its two halves separately (federated training).
+        """
         self._assert_compile_called("training_step")
         self._validated.check()
         return self.alternation.step

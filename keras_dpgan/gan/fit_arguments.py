@@ -14,7 +14,7 @@ def check(
     validation_batch_size,
     callbacks,
 ):
-    """Raises with the reason for what `fit` takes from Keras and cannot do.
+    """Raises for arguments of Keras' `fit` that private training cannot follow.
 
     Args:
         validation_split: Only 0 (or `None`).
@@ -30,7 +30,7 @@ def check(
     if validation_split:
         raise ValueError(
             "`validation_split` must be 0: `evaluate` computes nothing on real rows, "
-            "so rows held back for it would be lost. Part the rows before `fit`, and "
+            "so rows held back for it would be lost. Split the rows before `fit`, and "
             "compare with `keras_dpgan.evaluation`. Received: "
             f"validation_split={validation_split!r}"
         )
@@ -58,8 +58,9 @@ def _check_callbacks(callbacks):
     check_checkpoints(callbacks)
     if any(isinstance(c, keras.callbacks.TerminateOnNaN) for c in callbacks):
         raise ValueError(
-            "`TerminateOnNaN` watches a log named `loss`, which a GAN has not: it "
-            "would never stop. Watch `g_loss`, as in `keras.callbacks.LambdaCallback("
+            "`TerminateOnNaN` watches a log named `loss`, which a GAN does not have: "
+            "it would never stop the training. Watch `g_loss`, as in "
+            "`keras.callbacks.LambdaCallback("
             "on_train_batch_end=lambda batch, logs: setattr(gan, 'stop_training', "
             "not math.isfinite(logs['g_loss'])))`."
         )

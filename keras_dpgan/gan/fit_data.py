@@ -1,4 +1,4 @@
-"""What `fit` was given, and what may be claimed about how it was sampled."""
+"""The data that `fit` was given, and which sampling may be claimed for them."""
 
 import dataclasses
 import math
@@ -32,7 +32,7 @@ class TrainingData:
         sampling_probability: The Poisson rate q, or `None` where sampling is not
             Poisson.
         num_examples: The number of rows, or `None` where it is not known.
-        seeded: Whether draws can be repeated by who knows a seed.
+        seeded: Whether someone who knows a seed can repeat the draws.
         max_participations: For sampling that is not Poisson, the declared most
             updates that one record takes part in; `None` means every one.
         hidden: The `PoissonDataset` that replicas draw `batches` from, which Keras
@@ -126,7 +126,7 @@ def from_fit_arguments(
             "model must not take other conditions. Received: a model that takes "
             f"vectors of shape {condition.shape}"
         )
-    # A subclass may draw otherwise: it counts as any other data.
+    # A subclass may draw in another way, so it is treated as any other data.
     if type(x) is PoissonDataset or isinstance(x, RemoteRecords):
         _refuse(
             f"a `{type(x).__name__}`, which states both itself",
@@ -172,8 +172,9 @@ def for_devices(data, strategy, row_multiple):
     given = type(data.batches).__name__
     if isinstance(data.batches, RemoteRecords):
         raise ValueError(
-            "Records that stay with their owners come in as sums, to one replica and "
-            "without XLA: leave the strategy and `jit_compile` out. Received: x of "
+            "Records that stay with their owners arrive as sums, which works on one "
+            "replica and without XLA. Use no strategy and no `jit_compile`. "
+            "Received: x of "
             f"type {given}"
         )
     if num_replicas > 1 and data.sampling_probability is not None:
@@ -184,7 +185,7 @@ def for_devices(data, strategy, row_multiple):
         )
     if workers.are_several(strategy):
         raise ValueError(
-            "Several workers need records that can be parted among them: arrays or "
+            "Several workers need records that can be split among them: arrays or "
             f"a `PoissonDataset`, the same in each worker. Received: {given}"
         )
     if not isinstance(data.batches, keras.utils.PyDataset):
@@ -220,7 +221,8 @@ def _refuse(given, **arguments):
     for name, value in arguments.items():
         if value is not None:
             raise ValueError(
-                f"`{name}` does not go with {given}. Received: {name}={value!r:.80}"
+                f"`{name}` must be left out with {given}. Received: "
+                f"{name}={value!r:.80}"
             )
 
 

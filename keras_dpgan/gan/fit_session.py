@@ -41,7 +41,7 @@ class FitSession:
         self._reservations = None
 
     def begin(self, data, ledger):
-        """Makes the public facts about `data` those of the updates to come.
+        """Sets the public facts about `data` for the updates to come.
 
         Returns:
             The data in the form that the devices need.
@@ -52,7 +52,7 @@ class FitSession:
         if self.data is not None and (
             data.expected_batch_size != self.data.expected_batch_size
         ):
-            gan.train_function = None  # Traced for other shapes.
+            gan.train_function = None  # The old function was traced for other shapes.
         self._entry = self._history_entry(data)
         multiple = _row_multiple(data) if gan.jit_compile else 1
         self.data = fit_data.for_devices(data, gan.distribute_strategy, multiple)
@@ -60,7 +60,7 @@ class FitSession:
             self._check_workers()
         self.ledger = ledger
         self.limits.begin()
-        # Keras keeps it from a `fit` that was resumed.
+        # Keras keeps this value after a `fit` that was resumed.
         keras_internals.set_initial_epoch(gan, None)
         self._reservations = None
         if ledger is not None:
@@ -68,7 +68,7 @@ class FitSession:
         return self.data
 
     def end(self, num_epochs):
-        """Gives back what the ledger has reserved and was not used.
+        """Gives back updates that were reserved in the ledger and not made.
 
         Args:
             num_epochs: Int, the epochs that were made.
@@ -109,15 +109,15 @@ class FitSession:
             )
         if not self._gan.private or not isinstance(ledger, privacy.Ledger):
             raise ValueError(
-                "`ledger` must be a `keras_dpgan.privacy.Ledger`, and goes with "
-                f"private training alone. Received: ledger of type "
+                "`ledger` must be a `keras_dpgan.privacy.Ledger`, and is for "
+                f"private training only. Received: ledger of type "
                 f"{type(ledger).__name__}, private={self._gan.private}"
             )
 
     def _history_entry(self, data):
         gan = self._gan
         if not gan.private:
-            # On record, too: a later `compile` must not forget it.
+            # This is recorded, too, so that a later `compile` does not forget it.
             return privacy.HistoryEntry(mechanism="gaussian", noise_multiplier=0.0)
         if isinstance(data.batches, RemoteRecords) and data.batches.entry is not None:
             return data.batches.entry
@@ -134,19 +134,19 @@ class FitSession:
     def open_entry(self):
         """Counts updates under the facts of this `fit`.
 
-        Called before updates are made; does something for the first, and when
-        weights have been loaded: what came with them may have been made under
-        other facts, or under less of the ledger.
+        It is called before updates are made. It has an effect before the first one,
+        and after weights were loaded: these may have been trained with other
+        settings, or when the ledger was shorter.
         """
         record = self._gan.privacy_record
         if record.entry is self._entry:
             return
         if self.ledger is None and self._lacks_ledger():
             raise ValueError(
-                "This model's updates are kept in a ledger, and `fit` was given "
-                "none, so that further ones would be missing there. Give `fit` the "
-                "`ledger`. For other data start anew, with networks that were not "
-                "trained."
+                "The updates of this model are counted in a ledger, but `fit` was "
+                "given no `ledger`, so its updates would be missing there. Give `fit` "
+                "that `ledger`. For other data, start again with networks that were "
+                "not trained."
             )
         record.open(self._entry)
         record.num_examples = self.data.num_examples
@@ -224,7 +224,7 @@ class _OpenPrivacyEntry(keras.callbacks.Callback):
     """Opens the history's entry once all callbacks have begun.
 
     `BackupAndRestore` loads a history while `fit` begins; what it loads may have
-    been made under other facts.
+    been trained with other settings.
     """
 
     def on_epoch_begin(self, epoch, logs=None):

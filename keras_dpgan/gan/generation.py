@@ -46,7 +46,7 @@ class PublicGeneration:
         return self.condition.draw(n, draws)
 
     def pool(self, size_per_label, draws):
-        """As many rows of each label, in the order of the labels.
+        """The same number of rows for each label, in the order of the labels.
 
         Returns:
             A tensor of rows. Where conditions are no labels, the pair of

@@ -32,8 +32,8 @@ class KerasMethods(keras_internals.BuiltTrainer):
     ):
         """Losses on fresh generated rows: numbers that may be published.
 
-        Nothing is computed on `x`, `y` and `sample_weight`; they are taken so that
-        Keras' workflows run as they are.
+        Nothing is computed from `x`, `y` and `sample_weight`. They are accepted so that
+        existing Keras code runs unchanged.
 
         Args:
             x: Ignored, but for the number of its batches. Defaults to `None`.
@@ -68,9 +68,9 @@ class KerasMethods(keras_internals.BuiltTrainer):
         )
 
     def set_weights(self, weights):
-        """Sets weights; the count of updates never goes down by it.
+        """Sets weights; this never lowers the count of updates.
 
-        Updates that were made stay made, also where `EarlyStopping` restores the
+        Updates that were made still count, also where `EarlyStopping` restores the
         weights of an earlier epoch.
         """
         made = self.num_discriminator_updates
@@ -78,7 +78,7 @@ class KerasMethods(keras_internals.BuiltTrainer):
         self._count_at_least(made)
 
     def set_state_tree(self, state_tree):
-        """Sets weights and optimizers; the count of updates never goes down by it."""
+        """Sets weights and optimizers; this never lowers the count of updates."""
         made = self.num_discriminator_updates
         super().set_state_tree(state_tree)
         self._count_at_least(made)
@@ -88,7 +88,7 @@ class KerasMethods(keras_internals.BuiltTrainer):
         counter.assign(max(made, int(counter.numpy())))
 
     def add_loss(self, loss):
-        """Refused: a loss beside the records' losses would not be clipped."""
+        """Not supported: a loss outside of the records' losses would not be clipped."""
         raise _refusal(
             "add_loss",
             "a loss outside of the records' own losses would be neither clipped nor "
@@ -99,43 +99,43 @@ class KerasMethods(keras_internals.BuiltTrainer):
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
-        """Refused: a GAN has two losses, and targets for neither."""
+        """Not supported: a GAN has two losses and no targets."""
         raise _refusal("compute_loss", _TWO_LOSSES)
 
     def stateless_compute_loss(self, *args, **kwargs):
-        """Refused, as `compute_loss`."""
+        """Not supported, as `compute_loss`."""
         raise _refusal("stateless_compute_loss", _TWO_LOSSES)
 
     def compiled_loss(self, *args, **kwargs):
-        """Refused, as `compute_loss`."""
+        """Not supported, as `compute_loss`."""
         raise _refusal("compiled_loss", _TWO_LOSSES)
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        """Refused: a metric of real rows is private."""
+        """Not supported: a metric of real rows would not be private."""
         raise _refusal("compute_metrics", _PRIVATE_METRICS)
 
     @property
     def compiled_metrics(self):
-        """Refused, as `compute_metrics`."""
+        """Not supported, as `compute_metrics`."""
         raise _refusal("compiled_metrics", _PRIVATE_METRICS)
 
     def quantize(self, *args, **kwargs):
-        """Refused: only a generator that is no longer trained can be quantized."""
+        """Not supported: a generator can be quantized only after its training."""
         raise _refusal("quantize", _QUANTIZE)
 
     def quantized_build(self, *args, **kwargs):
-        """Refused, as `quantize`."""
+        """Not supported, as `quantize`."""
         raise _refusal("quantized_build", _QUANTIZE)
 
     def quantized_call(self, *args, **kwargs):
-        """Refused, as `quantize`."""
+        """Not supported, as `quantize`."""
         raise _refusal("quantized_call", _QUANTIZE)
 
     def train_on_batch(self, *args, **kwargs):
-        """Refused: how such a batch was drawn, nobody has said.
+        """Not supported: the sampling of a hand-made batch is unknown.
 
-        Counted as one more draw of the last `fit`, a batch that was chosen or
-        used twice would pass for a Poisson sample.
+        Counting it as Poisson, like the batches of the last `fit`, would understate
+        epsilon for a batch that was chosen or used twice.
 
         Raises:
             ValueError: Always.

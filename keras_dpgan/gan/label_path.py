@@ -1,10 +1,10 @@
-"""How many labels a network was made for, read off the layer that its labels reach."""
+"""How many labels a network was made for, read off the first layer they reach."""
 
 import keras
 
 from keras_dpgan._utils import keras_internals
 
-# What hands its input on, label by label, in another shape or dtype.
+# Operations that pass each label on, in another shape or dtype.
 _HANDING_ON_LAYERS = (
     keras.layers.Dropout,
     keras.layers.Flatten,

@@ -1,4 +1,4 @@
-"""What the two networks of a GAN say of their inputs."""
+"""What the inputs of the two networks of a GAN are, and whether they fit."""
 
 import keras
 
@@ -12,7 +12,7 @@ _EXPECTED = {
     "generator": "latents, or the list of latents and labels",
     "discriminator": "rows, or the list of rows and labels",
 }
-# Images have at most so many channels; maps of noise usually more.
+# Images have at most this many channels. Maps of noise usually have more.
 _MOST_CHANNELS = 4
 
 
@@ -233,7 +233,7 @@ def _takes_labels(generator, num_classes, shape):
         return False
     if num_classes is not None or "int" in second.dtype:
         return True
-    # Keras' inputs are floats unless said: an `Embedding` tells labels.
+    # A Keras input is float by default. An `Embedding` behind it shows labels.
     return label_path.declared_classes(generator, 1) is not None
 
 
@@ -294,7 +294,7 @@ def _vector_condition(generator, num_classes, shape):
 
 
 def check_not_swapped(discriminator, generator):
-    """Raises where each network stands in the place of the other."""
+    """Raises if the two networks were given in the wrong order."""
     outputs = getattr(generator, "outputs", None) or []
     scores = [tuple(tensor.shape[1:]) for tensor in outputs]
     of_discriminator = getattr(discriminator, "outputs", None) or []

@@ -1,4 +1,4 @@
-"""Calling the two networks that a GAN is made of, and trying whether they fit."""
+"""Calls the two networks of a GAN, and checks that they fit each other."""
 
 import typing
 
@@ -9,7 +9,7 @@ from keras_dpgan.gan import network_inputs
 
 
 class Heads(typing.NamedTuple):
-    """What a discriminator says of a batch of rows.
+    """What a discriminator returns for a batch of rows.
 
     Attributes:
         scores: Float tensor of shape `(n,)`.
@@ -39,7 +39,7 @@ def heads(discriminator, rows, labels, training):
 
 
 def build_and_check(discriminator, generator, latent_shape, condition):
-    """Runs both networks once on two rows, so that misfits show at once.
+    """Runs both networks once on two rows, so that errors show at once.
 
     Args:
         discriminator: A `keras.Model`.

@@ -45,11 +45,11 @@ class PrivacyMethods:
     def count_release(self, entry):
         """Counts a release of the private data that the networks were made from.
 
-        What this process has released counts by itself where a model is made from it:
-        a mixture, a label prior. This is for a release of your own, or one that
-        another process has made. Counted a second time is only what nobody can tell
-        to be the same. Not for one that a `privacy.Ledger` has entered, if `fit` is
-        given that ledger.
+        A mixture or a label prior that this process has released is counted without
+        this call when a model is made from it. Call it for a release of your own, or
+        for one that another process has made. A release that is recognized is not
+        counted twice. Do not call it for a release that a `privacy.Ledger` has
+        entered, if `fit` is given that ledger.
 
         Args:
             entry: The `privacy.HistoryEntry` that came with the release.
@@ -145,7 +145,7 @@ class PrivacyMethods:
         )
 
     def _data_notes(self):
-        """What the data themselves have to say first."""
+        """The notes that the data themselves add to the statement."""
         batches = self.session.data and self.session.data.batches
         if may_repeat_in_a_batch(batches):
             return (

@@ -26,13 +26,13 @@ class Reservations:
         self._record = record
         self._limits = limits
         self._run = None
-        # Never more than there are; the graph knows the number, and to ask it for
-        # each step would hold a GPU up.
+        # At most the number that is left. The graph knows the exact number, but asking
+        # it in each step would make a GPU wait.
         self._at_least_left = 0
         limits.begin(reserved=0)
 
     def agree(self):
-        """Counts in model and ledger what only the other knows.
+        """Makes model and ledger count what only the other one has counted.
 
         Raises:
             ValueError: If the model was trained under another ledger, or this one
@@ -56,7 +56,7 @@ class Reservations:
         self._record.ledger_head = self._ledger.head
 
     def _exchange(self):
-        """Lets ledger and model, strangers so far, count each other's updates."""
+        """Lets a ledger and a model that meet for the first time count each other."""
         if self._run is not None:
             raise ValueError(
                 "Weights that were not trained under the ledger cannot be loaded "
@@ -86,7 +86,7 @@ class Reservations:
         self._at_least_left -= steps
 
     def _wanted(self, steps):
-        """A block, in whole executions, less what is left and within the budget."""
+        """A block of whole executions, less what is left, and within the budget."""
         left = self._limits.num_unused
         wanted = -(-self._ledger.block_size // steps) * steps
         if self._limits.max_updates is not None:
@@ -105,7 +105,7 @@ class Reservations:
         self._at_least_left += updates
 
     def release(self):
-        """Gives back what is left: `fit` has ended, and makes no more updates."""
+        """Gives back what is left after `fit` has made its last update."""
         unused = self._limits.num_unused
         if unused:
             self._ledger.release(self._run, unused)

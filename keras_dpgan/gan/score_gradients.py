@@ -1,4 +1,4 @@
-"""Does a discriminator's score tell the generator which way to change its rows?"""
+"""Checks that the generator can learn from the discriminator's score."""
 
 import numpy as np
 import tensorflow as tf
@@ -11,7 +11,7 @@ _ROWS = 2
 def check(discriminator, generation):
     """Raises if no gradient reaches the rows, or the generator through them.
 
-    Otherwise that would show in the middle of `fit`, when updates have been paid for.
+    Otherwise the error would appear during `fit`, after updates were paid for.
 
     Args:
         discriminator: A `keras.Model`.

@@ -15,7 +15,7 @@ def scores_and_penalty(discriminator, real, fake, labels, mixing, penalty):
 
 
 def heads_and_penalty(discriminator, real, fake, labels, fake_labels, mixing, penalty):
-    """What the discriminator says of each record's rows, and its slope's penalty.
+    """The discriminator's outputs for each record, and the penalty on its slope.
 
     Args:
         discriminator: Callable on a batch of rows, or on `[rows, labels]`.
@@ -44,8 +44,8 @@ def heads_and_penalty(discriminator, real, fake, labels, fake_labels, mixing, pe
         slopes = _heads(discriminator, points, [labels] * len(points))
         total = tf.reduce_sum(slopes.scores)
         if slopes.classes is not None:
-            # Slopes are those of scores. A head that no gradient reached would make
-            # the ghost engine go record by record.
+            # Slopes are those of the scores alone. This term lets a gradient reach the
+            # class head, without which the ghost engine would go record by record.
             total += 0.0 * tf.reduce_sum(slopes.classes)
     gradients = tape.gradient(total, points)
     penalties = tf.add_n([penalty(g) for g in gradients])

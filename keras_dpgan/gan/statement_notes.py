@@ -1,4 +1,4 @@
-"""What a statement says first about the run itself: resumed, or one of several."""
+"""Notes of a statement about the run: whether it was resumed, or one of several."""
 
 
 def write(record, ledger, num_unused):

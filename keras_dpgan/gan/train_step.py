@@ -10,13 +10,13 @@ from keras_dpgan.gan.slopes import heads_and_penalty
 from keras_dpgan.mechanisms import noise
 from keras_dpgan.sampling.randomness import SecretDraws
 
-# A fixed, public loss scale for half precision. A dynamic one would branch on
-# what records do, without noise.
+# A fixed, public loss scale for half precision. A dynamic one would depend
+# on the records, without noise.
 _HALF_PRECISION_LOSS_SCALE = 1024.0
 
 
 class TrainingStep:
-    """What a `DPGAN` does to its weights.
+    """How a `DPGAN` changes its weights in one step.
 
     Args:
         discriminator: A `keras.Model`.
@@ -75,7 +75,7 @@ class TrainingStep:
         self._clip_weights()
 
     def clipped_sum(self, rows, labels, mask, pool, draws):
-        """What records move: the sum of their clipped gradients.
+        """The sum of the records' clipped gradients: all that depends on records.
 
         Args:
             rows: As in `update_discriminator`.
@@ -111,7 +111,7 @@ class TrainingStep:
                 variable.assign(self.weight_clip(variable))
 
     def records(self, rows, labels, pool, draws):
-        """All that a record's loss is made of, one of each per record."""
+        """Everything that a record's loss uses, one of each per record."""
         rows = tf.cast(rows, self.discriminator.variable_dtype)
         n = tf.shape(rows)[0]
         fakes = self._fakes(labels, n, pool, draws)
@@ -142,8 +142,8 @@ class TrainingStep:
     def _fakes(self, labels, n, pool, draws):
         """A fake for each record, from a public pool: of the record's own label.
 
-        Of other conditions there is no pool for each: a record meets any fake, which
-        comes with the public condition that it was made for.
+        Conditions that are vectors have no pool of their own. There a record is paired
+        with any fake, together with the public condition of that fake.
         """
         if isinstance(pool, tuple):
             index = draws.integers((n,), tf.shape(pool[0])[0])
@@ -155,7 +155,7 @@ class TrainingStep:
         return tf.gather(pool, index)
 
     def record_losses(self, records):
-        """One loss per record: all that touches a real row is in it."""
+        """One loss per record, which contains everything that uses a real row."""
         labels = records.get("labels")
         fake_labels = records.get("fake_labels", labels)
         real, fake, penalties = heads_and_penalty(

@@ -9,9 +9,8 @@ UNLIMITED = np.iinfo(np.int64).max
 class TrainingLimits:
     """How many updates may be made, and a curve of epsilon, for the graph.
 
-    They are TensorFlow variables, so that a new budget needs no new trace, and
-    are no weights: nothing of them is saved, and no loading of weights sets them
-    back.
+    They are TensorFlow variables, so that a new budget needs no new trace. They are
+    not weights: they are not saved, and loading weights does not reset them.
     """
 
     def __init__(self):
@@ -25,7 +24,7 @@ class TrainingLimits:
         self._max_count = _integer(UNLIMITED)
 
     def begin(self, reserved=None):
-        """Begins a `fit` with as many reserved updates; `None` for any number."""
+        """Begins a `fit` with that many reserved updates, or `None` for no limit."""
         self._reserved.assign(UNLIMITED if reserved is None else reserved)
         self._made.assign(0)
         self._steps_to_skip.assign(0)
@@ -40,7 +39,7 @@ class TrainingLimits:
         return int(self._reserved.numpy()) - int(self._made.numpy())
 
     def skip(self, steps):
-        """Makes the next steps do nothing: a resumed epoch has done them."""
+        """Makes the next steps do nothing, since a resumed epoch already did them."""
         self._steps_to_skip.assign(steps)
 
     @property

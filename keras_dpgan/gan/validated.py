@@ -1,4 +1,4 @@
-"""Holds what is about to train against what `compile` has validated."""
+"""Compares what is about to train with what `compile` has validated."""
 
 import functools
 import types
@@ -42,12 +42,12 @@ READ_ONLY = {
     ),
 }
 
-# What a setting of a layer may be, to be compared.
+# The types of a layer's settings that are compared.
 _PLAIN = (bool, int, float, str, tuple, type(None), types.FunctionType)
 
 
 def compiles(method):
-    """Lets a `compile` set what is read-only, and leaves nothing half compiled."""
+    """Lets `compile` set read-only attributes, and leaves nothing half compiled."""
 
     @functools.wraps(method)
     def compile(self, *args, **kwargs):
@@ -55,7 +55,7 @@ def compiles(method):
             try:
                 return method(self, *args, **kwargs)
             except BaseException:
-                # Some parts may be the new ones already, others still the old.
+                # Some parts may already be new while others are still old.
                 self.compiled = False
                 raise
 
@@ -63,7 +63,7 @@ def compiles(method):
 
 
 def check_trainable(discriminator, generator):
-    """Raises a `ValueError` if one of the networks has nothing to learn with.
+    """Raises a `ValueError` if a network has no trainable weights.
 
     Args:
         discriminator: A built `keras.Model`.
@@ -82,7 +82,7 @@ def check_trainable(discriminator, generator):
 
 
 class Validated:
-    """What a `compile` has validated, to be held against what is there later.
+    """What a `compile` has validated, to be compared with the model later on.
 
     Args:
         gan: A `DPGAN` that is being compiled.
@@ -97,11 +97,11 @@ class Validated:
     def check(self):
         """Raises a `ValueError` if training would run something else.
 
-        Training is traced once and goes on with what it has found; so what has
-        changed since is either not used, or was never checked.
+        Training is traced once and keeps using what it found then. A later change
+        would either have no effect, or take effect without having been checked.
         """
         facts = self._facts_now()
-        # What is new since is a layer's own note, such as of a cache.
+        # Anything new is what a layer notes for itself, such as a cache.
         changed = [
             name
             for name, value in self._facts.items()
@@ -109,14 +109,14 @@ class Validated:
         ]
         if changed:
             raise ValueError(
-                "The model must be trained as `compile` has found it: other layers, "
-                "weights or settings were not checked, and the optimizers were built "
-                f"for other weights. Changed since `compile`: {', '.join(changed)}. "
+                "The model was changed after `compile`: its new layers, weights or "
+                "settings were not checked, and the optimizers were built for the old "
+                f"weights. Changed since `compile`: {', '.join(changed)}. "
                 "Call `compile` again."
             )
 
     def _facts_now(self):
-        """What has to stay, by what it is called."""
+        """Everything that must not change, by name."""
         gan, step = self._gan, self._step
         facts = {
             "the training step": gan.alternation.step,

@@ -12,6 +12,18 @@ class AdversarialLoss:
     A subclass writes the two methods for the discriminator's raw scores. Each
     value may depend on its own record alone: no mean over the batch.
 
+    Example:
+        >>> import tensorflow as tf
+        >>> class Quadratic(dpgan.losses.AdversarialLoss):
+        ...     def on_real(self, scores):
+        ...         return tf.square(scores - 1.0)
+        ...     def on_fake(self, scores):
+        ...         return tf.square(scores)
+        ...     def generator(self, fake_scores):
+        ...         return tf.square(fake_scores - 1.0)
+        >>> Quadratic().generator(tf.constant([0.0, 1.0])).numpy()
+        array([1., 0.], dtype=float32)
+
     Attributes:
         takes_probabilities: Whether the loss is defined through probabilities,
             so that a discriminator that ends in a sigmoid needs `from_logits`.
@@ -87,9 +99,15 @@ class _LogLoss(AdversarialLoss):
 
 @keras.saving.register_keras_serializable(package="keras_dpgan")
 class Minimax(_LogLoss):
-    """The original log loss: the generator minimises `log(1 - D(G(z)))`.
+    """The original log loss: the generator minimizes `log(1 - D(G(z)))`.
 
     Source: Goodfellow et al. 2014, "Generative Adversarial Nets", equation 1.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> loss = dpgan.losses.Minimax(from_logits=True)
+        >>> loss.generator(tf.constant([0.0])).numpy().round(3)  # log(1 - 1/2)
+        array([-0.693], dtype=float32)
 
     Args:
         from_logits: `True` when the discriminator returns logits, `False` when
@@ -103,9 +121,15 @@ class Minimax(_LogLoss):
 
 @keras.saving.register_keras_serializable(package="keras_dpgan")
 class NonSaturating(_LogLoss):
-    """The log loss whose generator maximises `log D(G(z))` instead.
+    """The log loss whose generator maximizes `log D(G(z))` instead.
 
     Source: Goodfellow et al. 2014, "Generative Adversarial Nets", section 3.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> loss = dpgan.losses.NonSaturating(from_logits=True)
+        >>> loss.generator(tf.constant([0.0])).numpy().round(3)  # -log(1/2)
+        array([0.693], dtype=float32)
 
     Args:
         from_logits: As in `Minimax`.
@@ -120,6 +144,12 @@ class Wasserstein(AdversarialLoss):
     """The Wasserstein critic's loss. Bound its slope by a penalty or a clip.
 
     Source: Arjovsky et al. 2017, "Wasserstein GAN".
+
+    Example:
+        >>> import tensorflow as tf
+        >>> loss = dpgan.losses.Wasserstein()
+        >>> loss.generator(tf.constant([2.0])).numpy()
+        array([-2.], dtype=float32)
     """
 
     def on_real(self, scores):
@@ -134,7 +164,14 @@ class Wasserstein(AdversarialLoss):
 
 @keras.saving.register_keras_serializable(package="keras_dpgan")
 class Hinge(AdversarialLoss):
-    """The hinge loss. Source: Lim and Ye 2017, "Geometric GAN"."""
+    """The hinge loss. Source: Lim and Ye 2017, "Geometric GAN".
+
+    Example:
+        >>> import tensorflow as tf
+        >>> loss = dpgan.losses.Hinge()
+        >>> loss.on_real(tf.constant([0.5, 2.0])).numpy()
+        array([0.5, 0. ], dtype=float32)
+    """
 
     boundary = 0.0
 
@@ -153,6 +190,12 @@ class LeastSquares(AdversarialLoss):
     """The least-squares loss with targets 1 for real and 0 for fake.
 
     Source: Mao et al. 2017, "Least Squares Generative Adversarial Networks".
+
+    Example:
+        >>> import tensorflow as tf
+        >>> loss = dpgan.losses.LeastSquares()
+        >>> loss.on_real(tf.constant([0.0, 1.0])).numpy()
+        array([0.5, 0. ], dtype=float32)
     """
 
     def on_real(self, scores):
@@ -177,6 +220,10 @@ _BY_NAME = {
 def get(identifier) -> AdversarialLoss:
     """The adversarial loss of a name, or the object itself.
 
+    Example:
+        >>> type(dpgan.losses.get("hinge")).__name__
+        'Hinge'
+
     Args:
         identifier: One of `"minimax"`, `"non_saturating"`, `"wasserstein"`,
             `"hinge"`, `"least_squares"`, or an `AdversarialLoss`.
@@ -199,6 +246,12 @@ def get(identifier) -> AdversarialLoss:
 
 def resolve(loss, discriminator):
     """The loss, fitted to what the discriminator returns.
+
+    Example:
+        >>> loss = dpgan.losses.get("non_saturating")
+        >>> discriminator = dpgan.models.vector_discriminator(4)
+        >>> dpgan.losses.resolve(loss, discriminator).from_logits
+        True
 
     Args:
         loss: An `AdversarialLoss`.

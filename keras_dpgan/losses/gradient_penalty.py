@@ -9,17 +9,31 @@ _NORM_EPSILON = 1e-10
 
 @keras.saving.register_keras_serializable(package="keras_dpgan")
 class GradientPenalty:
-    """Penalises slopes of the discriminator that differ from a target.
+    """Penalizes slopes of the discriminator that differ from a target.
 
     The penalty of a record is computed at points that belong to that record
     alone and enters its loss before the clip, so that it costs no privacy.
     Source: Gulrajani et al. 2017, "Improved Training of Wasserstein GANs"; one
     side: Petzka et al. 2018; on real or fake rows: Mescheder et al. 2018.
 
+    Example:
+        >>> gan = dpgan.DPGAN(
+        ...     dpgan.models.vector_discriminator(2, hidden=(8,)),
+        ...     dpgan.models.vector_generator(2, latent_dim=3, hidden=(8,)),
+        ... )
+        >>> gan.compile(
+        ...     d_optimizer=dpgan.optimizers.DPKerasSGDOptimizer(
+        ...         l2_norm_clip=1.0, noise_multiplier=1.0, learning_rate=0.1
+        ...     ),
+        ...     g_optimizer="adam",
+        ...     loss="wasserstein",
+        ...     gradient_penalty=dpgan.GradientPenalty(weight=10.0),
+        ... )
+
     Args:
         weight: Float. What the penalty is multiplied by. Defaults to `10.0`.
         target: Float. The wanted slope. Defaults to `1.0`.
-        one_sided: Whether only slopes above the target are penalised. Defaults
+        one_sided: Whether only slopes above the target are penalized. Defaults
             to `False`.
         on: Where slopes are taken: `"interpolates"` (a random point between
             the record and its fake), `"fakes"`, or `"both"`. Defaults to

@@ -11,6 +11,20 @@ class WeightClipping(keras.constraints.Constraint):
     bounds the slope; it gives no privacy, which the clipped and noised
     gradients do. Source: Arjovsky et al. 2017, "Wasserstein GAN", algorithm 1.
 
+    Example:
+        >>> gan = dpgan.DPGAN(
+        ...     dpgan.models.vector_discriminator(2, hidden=(8,)),
+        ...     dpgan.models.vector_generator(2, latent_dim=3, hidden=(8,)),
+        ... )
+        >>> gan.compile(
+        ...     d_optimizer=dpgan.optimizers.DPKerasSGDOptimizer(
+        ...         l2_norm_clip=1.0, noise_multiplier=1.0, learning_rate=0.1
+        ...     ),
+        ...     g_optimizer="adam",
+        ...     loss="wasserstein",
+        ...     weight_clip=dpgan.WeightClipping(limit=0.01),
+        ... )
+
     Args:
         limit: Positive float. Defaults to `0.01`.
     """

@@ -7,6 +7,13 @@ from keras_dpgan.mechanisms.gaussian import GaussianMechanism
 def gaussian(l2_norm_clip, noise_multiplier):
     """The Gaussian mechanism: TensorFlow Privacy's, where it is installed.
 
+    Example:
+        >>> mechanism = dpgan.mechanisms.gaussian(
+        ...     l2_norm_clip=1.0, noise_multiplier=0.6
+        ... )
+        >>> mechanism.noise_multiplier
+        0.6
+
     Args:
         l2_norm_clip: Positive float.
         noise_multiplier: Non-negative float.

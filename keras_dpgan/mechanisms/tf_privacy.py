@@ -91,7 +91,7 @@ def mechanism_of(query):
     raise ValueError(
         "`dp_sum_query` must be a `GaussianSumQuery` or a "
         "`QuantileAdaptiveClipSumQuery` of TensorFlow Privacy (the optimizer "
-        "divides by the expected batch size itself, so give no normalised "
+        "divides by the expected batch size itself, so give no normalized "
         f"query). Received: dp_sum_query={query}"
     )
 

@@ -9,6 +9,16 @@ import numpy as np
 class ClassMixture:
     """Gaussians of low rank, some for each label.
 
+    Example:
+        >>> import numpy as np
+        >>> mixture = dpgan.mixture.ClassMixture(
+        ...     weights=np.ones((2, 1), "float32"),
+        ...     means=np.zeros((2, 1, 4), "float32"),
+        ...     factors=np.ones((2, 1, 3, 4), "float32"),
+        ... )
+        >>> mixture.sample([0, 1, 1], seed=0).shape
+        (3, 4)
+
     Attributes:
         weights: Float32 array of shape `(labels, components)`: the probability of
             each component under its label.

@@ -53,6 +53,17 @@ def private_class_mixture(
     which a network has these very numbers (`models.mixture_generator`), in the same
     process, counts them once, with a ledger or without.
 
+    Example:
+        >>> import numpy as np
+        >>> rng = np.random.default_rng(0)
+        >>> x = rng.uniform(-1, 1, (60, 8, 8, 1)).astype("float32")
+        >>> y = np.arange(60) % 3
+        >>> mixture, entry = dpgan.mixture.private_class_mixture(
+        ...     x, y, num_classes=3, noise_multiplier=2.0, rank=4
+        ... )
+        >>> mixture.means.shape, mixture.factors.shape
+        ((3, 1, 64), (3, 1, 4, 64))
+
     Args:
         x: Float array of shape `(n, ...)`.
         y: Int labels of shape `(n,)` in `[0, num_classes)`.
@@ -101,6 +112,10 @@ def private_class_mixture(
 
 def mixture_entry(noise_multiplier) -> HistoryEntry:
     """What `private_class_mixture` costs.
+
+    Example:
+        >>> dpgan.mixture.mixture_entry(noise_multiplier=2.0).sampling_probability
+        1.0
 
     Args:
         noise_multiplier: Positive float.

@@ -21,6 +21,16 @@ def private_means(
     Gaussian mechanism of sensitivity one: adding or removing one row costs what one
     update at `noise_multiplier` and sampling probability one does.
 
+    Example:
+        >>> import numpy as np
+        >>> rng = np.random.default_rng(0)
+        >>> x, y = rng.normal(size=(60, 4)).astype("float32"), np.arange(60) % 3
+        >>> counts, means = dpgan.mixture.private_means(
+        ...     x, y, num_groups=3, noise_multiplier=2.0, radius=4.0
+        ... )
+        >>> counts.shape, means.shape
+        ((3,), (3, 4))
+
     Args:
         rows: Float array of shape `(n, dim)`. Rows that are not finite count as
             zeros.
@@ -60,6 +70,16 @@ def private_covariances(rows, groups, counts, noise_multiplier, radius) -> np.nd
 
     Source: Dwork, Talwar, Thakurta and Zhang 2014, "Analyze Gauss"; Biswas et al.
     2020, "CoinPress", for the centring on what was released before.
+
+    Example:
+        >>> import numpy as np
+        >>> rng = np.random.default_rng(0)
+        >>> x, y = rng.normal(size=(60, 4)).astype("float32"), np.arange(60) % 3
+        >>> covariances = dpgan.mixture.private_covariances(
+        ...     x, y, counts=np.full(3, 20.0), noise_multiplier=2.0, radius=4.0
+        ... )
+        >>> covariances.shape
+        (3, 4, 4)
 
     Args:
         rows: Float array of shape `(n, dim)`, less their group's public centre.

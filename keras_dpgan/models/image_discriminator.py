@@ -16,11 +16,16 @@ def image_discriminator(
     """Makes a DCGAN-style discriminator that can be trained privately.
 
     Strided convolutions (two up to a side of 32, then one more per doubling) and
-    LeakyReLU, and no normalisation: statistics of the batch would let one record
+    LeakyReLU, and no normalization: statistics of the batch would let one record
     into another's gradient, and each further weight takes noise. Labels enter as
     constant planes beside the channels. Source: Radford, Metz and Chintala 2016,
     "Unsupervised Representation Learning with Deep Convolutional Generative
     Adversarial Networks".
+
+    Example:
+        >>> discriminator = dpgan.models.image_discriminator((8, 8, 1), num_classes=10)
+        >>> discriminator.output_shape
+        (None, 1)
 
     Args:
         shape: Tuple `(height, width, channels)` of one image.

@@ -28,6 +28,13 @@ def image_generator(
     the side. BatchNormalization is welcome here: the generator sees public
     latents and labels alone. Source: Radford, Metz and Chintala 2016.
 
+    Example:
+        >>> generator = dpgan.models.image_generator(
+        ...     (8, 8, 1), latent_dim=16, num_classes=10
+        ... )
+        >>> generator.output_shape
+        (None, 8, 8, 1)
+
     Args:
         shape: Tuple `(height, width, channels)` of one image. Its sides must be
             one power of two (at least 2) times a number from 2 to 16: 8 = 4 * 2,
@@ -71,9 +78,9 @@ def image_generator(
         output = image_layers.Conv2D(shape[2], 3, padding="same", **last)
     else:
         for count in filters[1:]:
-            features = _double(count, use_bias=False)(_normalise(features))
+            features = _double(count, use_bias=False)(_normalize(features))
         output = _double(shape[2], **last)
-    return keras.Model(inputs, output(_normalise(features)), name="generator")
+    return keras.Model(inputs, output(_normalize(features)), name="generator")
 
 
 def _double(filters, **kwargs):
@@ -84,12 +91,12 @@ def _double(filters, **kwargs):
 def _residual_block(features, filters):
     shortcut = image_layers.UpSampling2D()(features)
     shortcut = image_layers.Conv2D(filters, 1)(shortcut)
-    features = image_layers.UpSampling2D()(_normalise(features))
+    features = image_layers.UpSampling2D()(_normalize(features))
     features = image_layers.Conv2D(filters, 3, padding="same", use_bias=False)(features)
-    features = image_layers.Conv2D(filters, 3, padding="same")(_normalise(features))
+    features = image_layers.Conv2D(filters, 3, padding="same")(_normalize(features))
     return keras.layers.Add()([features, shortcut])
 
 
-def _normalise(features):
+def _normalize(features):
     features = keras.layers.BatchNormalization(momentum=_MOMENTUM)(features)
     return keras.layers.ReLU()(features)

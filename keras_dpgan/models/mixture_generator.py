@@ -20,6 +20,14 @@ class ClassMixtureLayer(keras.layers.Layer):
     The first latent of a row picks the component, through the normal distribution
     function; the next `rank` are the row's coordinates in it.
 
+    Example:
+        >>> import numpy as np
+        >>> layer = dpgan.models.ClassMixtureLayer(
+        ...     num_classes=3, components=1, rank=4, dim=64
+        ... )
+        >>> layer([np.zeros((5, 5), "float32"), np.zeros(5, "int32")]).shape
+        TensorShape([5, 64])
+
     Args:
         num_classes: Int.
         components: Int, Gaussians per label.
@@ -98,6 +106,12 @@ class ClassMixtureLayer(keras.layers.Layer):
 class RefinedPixels(keras.layers.Layer):
     """Adds a correction to pixels in [-1, 1] and keeps them there, by tanh.
 
+    Example:
+        >>> import numpy as np
+        >>> layer = dpgan.models.RefinedPixels()
+        >>> layer([np.zeros((5, 8, 8, 1)), np.ones((5, 8, 8, 1))]).shape
+        TensorShape([5, 8, 8, 1])
+
     Input shape:
         Two of `(n, height, width, channels)`: the pixels and the correction.
 
@@ -123,6 +137,18 @@ def mixture_generator(shape, mixture, width=32) -> keras.Model:
     A convolutional network corrects the mixture's rows. Its last layer starts at
     zero, so that before training the generator is the mixture. No layer has
     statistics of the batch.
+
+    Example:
+        >>> import numpy as np
+        >>> rng = np.random.default_rng(0)
+        >>> x = rng.uniform(-1, 1, (60, 8, 8, 1)).astype("float32")
+        >>> y = np.arange(60) % 3
+        >>> mixture, entry = dpgan.mixture.private_class_mixture(
+        ...     x, y, num_classes=3, noise_multiplier=2.0, rank=4
+        ... )
+        >>> generator = dpgan.models.mixture_generator((8, 8, 1), mixture, width=4)
+        >>> generator([np.zeros((5, 5)), np.zeros(5, "int32")]).shape
+        TensorShape([5, 8, 8, 1])
 
     Args:
         shape: Tuple `(height, width, channels)`, with sides divisible by 4.

@@ -11,6 +11,10 @@ from keras_dpgan.models.shapes import output_dtype
 def vector_discriminator(dim, num_classes=None, hidden=(128, 128)) -> keras.Model:
     """Makes a dense discriminator that can be trained privately.
 
+    Example:
+        >>> dpgan.models.vector_discriminator(4, num_classes=2).output_shape
+        (None, 1)
+
     Args:
         dim: Int, the size of one record.
         num_classes: Int, for a conditional discriminator. Defaults to `None`.
@@ -38,6 +42,10 @@ def vector_generator(
     dim, latent_dim, num_classes=None, hidden=(128, 128), output_activation="linear"
 ) -> keras.Model:
     """Makes a dense generator of vectors, with BatchNormalization.
+
+    Example:
+        >>> dpgan.models.vector_generator(4, latent_dim=3, num_classes=2).output_shape
+        (None, 4)
 
     Args:
         dim: Int, the size of one record.

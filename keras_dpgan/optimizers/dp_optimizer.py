@@ -20,16 +20,19 @@ class DPOptimizer(read_only.ReadOnly, keras.optimizers.Optimizer):
 
     It wraps a Keras optimizer, which applies what the mechanism has made. The
     one way to the weights is `apply_clipped_sum`; `apply` and `apply_gradients`
-    raise, since nobody can tell whether the gradients they get were privatised.
-
-    ```python
-    optimizer = dpgan.optimizers.DPOptimizer(
-        keras.optimizers.Lion(1e-4), l2_norm_clip=1.0, noise_multiplier=0.6)
-    ```
+    raise, since nobody can tell whether the gradients they get were privatized.
 
     The noise has standard deviation `noise_multiplier * l2_norm_clip` on the sum
     and is keyed by the operating system. Source: Abadi et al. 2016, "Deep
     Learning with Differential Privacy", algorithm 1.
+
+    Example:
+        >>> import keras
+        >>> optimizer = dpgan.optimizers.DPOptimizer(
+        ...     keras.optimizers.Lion(1e-4), l2_norm_clip=1.0, noise_multiplier=0.6
+        ... )
+        >>> optimizer.noise_multiplier
+        0.6
 
     Args:
         inner_optimizer: A `keras.optimizers.Optimizer`.
@@ -199,7 +202,7 @@ class DPOptimizer(read_only.ReadOnly, keras.optimizers.Optimizer):
         return [tf.convert_to_tensor(v.value) for v in self._mechanism_state]
 
     def apply(self, grads, trainable_variables=None):
-        """Always raises: nobody can tell whether `grads` were privatised."""
+        """Always raises: nobody can tell whether `grads` were privatized."""
         raise RuntimeError(
             f"{type(self).__name__} changes weights only through "
             "`apply_clipped_sum`, which takes the clipped per-record sum of an "

@@ -4,7 +4,17 @@ import keras
 
 from keras_dpgan.optimizers.dp_optimizer import DPOptimizer
 
-_OWN_ARGUMENTS = """
+_REST_OF_DOC = """
+    Source: the class of this name in TensorFlow Privacy; Abadi et al. 2016, "Deep
+    Learning with Differential Privacy", algorithm 1.
+
+    Example:
+        >>> optimizer = dpgan.optimizers.{name}(
+        ...     l2_norm_clip=1.0, noise_multiplier=0.6, learning_rate=1e-3
+        ... )
+        >>> optimizer.noise_multiplier
+        0.6
+
     Args:
         l2_norm_clip: Positive float. The largest L2 norm of one record's
             gradient over all variables together.
@@ -63,11 +73,11 @@ class _FlatDPOptimizer(DPOptimizer):
 def _dp_version_of(inner, name):
     """Makes and registers the DP class of a Keras optimizer class."""
     doc = f"`keras.optimizers.{inner.__name__}` on a clipped and noised sum.\n"
-    arguments = _OWN_ARGUMENTS.replace("{inner}", inner.__name__)
+    doc += _REST_OF_DOC.format(name=name, inner=inner.__name__)
     cls = type(
         name,
         (_FlatDPOptimizer,),
-        {"__doc__": doc + arguments, "__module__": __name__, "inner_class": inner},
+        {"__doc__": doc, "__module__": __name__, "inner_class": inner},
     )
     return keras.saving.register_keras_serializable(package="keras_dpgan")(cls)
 

@@ -1,4 +1,4 @@
-"""What was done to private data, what it cost, and how to say so."""
+"""The updates made with private data, what they cost, and how to state it."""
 
 from keras_dpgan.privacy import audit as audit
 from keras_dpgan.privacy import validation as validation

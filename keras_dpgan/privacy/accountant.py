@@ -25,6 +25,17 @@ def epsilon(history, delta, accountant="pld") -> float:
     opposite does not hold: without a row, sampling that is not Poisson moves
     others to other batches.
 
+    Example:
+        >>> entry = dpgan.privacy.HistoryEntry(
+        ...     mechanism="gaussian",
+        ...     noise_multiplier=1.0,
+        ...     sampling_probability=0.01,
+        ...     count=500,
+        ... )
+        >>> history = dpgan.privacy.PrivacyHistory([entry])
+        >>> round(dpgan.privacy.epsilon(history, delta=1e-5), 2)
+        1.33
+
     Args:
         history: A `PrivacyHistory`.
         delta: Float in (0, 1).
@@ -47,6 +58,17 @@ def group_epsilon(history, delta, group_size, accountant="pld") -> float:
     """The privacy loss of a history for a group of rows, as of one person.
 
     The relation is that of `epsilon`, for `group_size` rows at once.
+
+    Example:
+        >>> entry = dpgan.privacy.HistoryEntry(
+        ...     mechanism="gaussian",
+        ...     noise_multiplier=1.0,
+        ...     sampling_probability=0.01,
+        ...     count=500,
+        ... )
+        >>> history = dpgan.privacy.PrivacyHistory([entry])
+        >>> round(dpgan.privacy.group_epsilon(history, delta=1e-5, group_size=2), 2)
+        2.85
 
     Args:
         history: A `PrivacyHistory`.
@@ -87,6 +109,16 @@ def group_epsilon(history, delta, group_size, accountant="pld") -> float:
 
 def to_event(entry):
     """The `dp_accounting` event of an entry.
+
+    Example:
+        >>> entry = dpgan.privacy.HistoryEntry(
+        ...     mechanism="gaussian",
+        ...     noise_multiplier=1.0,
+        ...     sampling_probability=0.01,
+        ...     count=500,
+        ... )
+        >>> dpgan.privacy.to_event(entry).count
+        500
 
     Args:
         entry: A `HistoryEntry`.

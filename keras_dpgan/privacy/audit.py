@@ -6,7 +6,7 @@ sees the result guesses the coins. Differential privacy bounds how many guesses
 can be right, so that more right ones refute it. `gaussian_audit` has the same for the
 whole curve of errors, by its mu.
 
-An audit is a run of its own with canaries that nobody minds, never the real one:
+An audit is a separate run with canaries that are not private, never the real run:
 the coins are what it would give away. It can refute a claim, never prove one.
 """
 
@@ -26,6 +26,14 @@ _LARGEST = 100.0
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Audit:
     """What an audit has shown; made by `audit`.
+
+    Example:
+        >>> included = dpgan.privacy.audit.flip_coins(100)
+        >>> result = dpgan.privacy.audit.audit(
+        ...     1.0 * included, included, claimed_epsilon=1.0, delta=1e-5
+        ... )
+        >>> result.num_correct, result.num_guesses, result.refutes_claim
+        (50, 50, True)
 
     Attributes:
         claimed_epsilon: Float, what it was to test.
@@ -84,6 +92,10 @@ class Audit:
 def flip_coins(num_canaries) -> np.ndarray:
     """Draws which canaries go in, by fair coins of the operating system.
 
+    Example:
+        >>> dpgan.privacy.audit.flip_coins(100).shape
+        (100,)
+
     Args:
         num_canaries: Positive int.
 
@@ -102,6 +114,15 @@ def audit(
 
     The `num_guesses / 2` highest scores are guessed to be in, and as many of the
     lowest to be out.
+
+    Example:
+        >>> included = dpgan.privacy.audit.flip_coins(100)
+        >>> scores = 1.0 * included  # A model that tells everything.
+        >>> result = dpgan.privacy.audit.audit(
+        ...     scores, included, claimed_epsilon=1.0, delta=1e-5
+        ... )
+        >>> round(result.epsilon_lower_bound, 1)
+        1.9
 
     Args:
         scores: Floats of shape `(num_canaries,)`, made from what is published
@@ -136,7 +157,7 @@ def audit(
     num_guesses = validate.check_int(
         "num_guesses", 2 * half, minimum=2, maximum=len(scores)
     )
-    # Ties are broken by chance: in the order of the canaries they might tell.
+    # Ties are broken at random: the order of the canaries could give them away.
     order = np.random.default_rng().permutation(len(scores))
     order = order[np.argsort(scores[order], kind="stable")]
     num_correct = int(np.sum(~included[order[:half]]) + np.sum(included[order[-half:]]))
@@ -161,6 +182,14 @@ def audit(
 
 def epsilon_lower_bound(num_canaries, num_guesses, num_correct, delta, confidence):
     """The largest epsilon that so many right guesses refute.
+
+    Example:
+        >>> bound = dpgan.privacy.audit.epsilon_lower_bound(
+        ...     num_canaries=100, num_guesses=50, num_correct=45, delta=1e-5,
+        ...     confidence=0.95,
+        ... )
+        >>> round(bound, 2)
+        1.39
 
     Args:
         num_canaries: Positive int.

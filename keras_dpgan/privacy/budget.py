@@ -10,6 +10,22 @@ from keras_dpgan.privacy.curve import EpsilonCurve
 def max_updates(history, entry, delta, target_epsilon, accountant="pld") -> int | None:
     """The largest number of further updates within a privacy budget.
 
+    Example:
+        >>> entry = dpgan.privacy.HistoryEntry(
+        ...     mechanism="gaussian",
+        ...     noise_multiplier=1.0,
+        ...     sampling_probability=0.01,
+        ...     count=500,
+        ... )
+        >>> dpgan.privacy.max_updates(
+        ...     dpgan.privacy.PrivacyHistory(),
+        ...     entry,
+        ...     delta=1e-5,
+        ...     target_epsilon=2.0,
+        ...     accountant="rdp",
+        ... )
+        381
+
     Args:
         history: `PrivacyHistory` of what was spent so far, without the count of
             `entry`.

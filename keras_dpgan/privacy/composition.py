@@ -1,4 +1,4 @@
-"""A history boiled down to what the accountants need."""
+"""A history, reduced to what the accountants need."""
 
 import collections
 import dataclasses
@@ -23,7 +23,7 @@ class SampledGaussian:
 
 @dataclasses.dataclass(frozen=True)
 class BoundedUpdates:
-    """Updates of which upper bounds on the Renyi divergence are known, and no more.
+    """Updates for which only upper bounds on the Renyi divergence are known.
 
     Attributes:
         sampling_probability: Float in (0, 1]; 1 without amplification.

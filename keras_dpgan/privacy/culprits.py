@@ -1,4 +1,4 @@
-"""Which layer of a model did what the row probe has found."""
+"""Finds the layer that caused what the row probe has found."""
 
 import re
 
@@ -49,7 +49,7 @@ def first_mixing_layer(model, outputs, other_outputs, rows, other_rows, toleranc
         tolerance: Float, see `agree`.
     """
     for (layer, first), (_, other) in zip(outputs, other_outputs, strict=False):
-        # What has no rows, or too few of them, cannot be compared.
+        # Outputs without rows, or with too few of them, cannot be compared.
         if first.shape[1:] != other.shape[1:] or first.ndim == 0:
             continue
         if len(first) <= max(rows) or len(other) <= max(other_rows):

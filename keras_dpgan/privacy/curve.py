@@ -18,6 +18,21 @@ class EpsilonCurve:
     or 0 where that is negative. Its value is that of dp_accounting's
     `RdpAccountant`.
 
+    Example:
+        >>> entry = dpgan.privacy.HistoryEntry(
+        ...     mechanism="gaussian",
+        ...     noise_multiplier=1.0,
+        ...     sampling_probability=0.01,
+        ...     count=500,
+        ... )
+        >>> curve = dpgan.privacy.EpsilonCurve(
+        ...     dpgan.privacy.PrivacyHistory(), entry, delta=1e-5
+        ... )
+        >>> round(curve.epsilon(500), 2)
+        1.65
+        >>> curve.max_updates(target_epsilon=2.0)
+        881
+
     Args:
         history: `PrivacyHistory` of the entries that are closed.
         entry: The `HistoryEntry` in use. Its own count does not matter.

@@ -16,13 +16,20 @@ _FORMAT = Format("privacy_history", version=2, required=("entries",))
 class PrivacyHistory:
     """The updates that were made with a private data set, as a run-length list.
 
-    ```python
-    history = dpgan.privacy.PrivacyHistory()
-    history.add(dpgan.privacy.HistoryEntry(
-        mechanism="gaussian", noise_multiplier=1.0, sampling_probability=0.01,
-        count=500))
-    dpgan.privacy.epsilon(history, delta=1e-5)
-    ```
+    Example:
+        >>> history = dpgan.privacy.PrivacyHistory()
+        >>> history.add(
+        ...     dpgan.privacy.HistoryEntry(
+        ...         mechanism="gaussian",
+        ...         noise_multiplier=1.0,
+        ...         sampling_probability=0.01,
+        ...         count=500,
+        ...     )
+        ... )
+        >>> history.total_updates
+        500
+        >>> round(dpgan.privacy.epsilon(history, delta=1e-5), 2)
+        1.33
 
     Args:
         entries: Iterable of `HistoryEntry`, added one by one.
@@ -85,7 +92,7 @@ class PrivacyHistory:
         """
         relations = {entry.relation for entry in self._entries}
         if self.unit == "client":
-            # A client may be replaced by any, so by one whose update is zero, too.
+            # A client may be replaced by any other, also by one whose update is zero.
             local = relations == {REPLACE_CLIENT}
             return REPLACE_CLIENT if local else REPLACE_CLIENT_WITH_NULL
         poisson = relations <= {ADD_OR_REMOVE_ONE}
@@ -162,7 +169,7 @@ def difference(entries, others):
 
 
 def check_unit(entries, entry):
-    """Raises a `ValueError` unless an entry protects what others before it do."""
+    """Raises a `ValueError` unless an entry has the same unit as those before it."""
     if entries and entries[0].unit != entry.unit:
         raise ValueError(
             f"`entry` must protect the same unit as those before it, a "

@@ -14,15 +14,27 @@ REPLACE_CLIENT_WITH_NULL = "replace_client_with_null"
 
 MECHANISMS = ("gaussian", "adaptive_clip_gaussian", "discrete_gaussian", "laplace")
 UNITS = ("row", "client")
-# Those of which a client's guarantee is known.
+# The mechanisms for which a guarantee of clients is known.
 _OF_CLIENTS = ("gaussian", "discrete_gaussian", "laplace")
-# Files are older than these fields.
+# Older files do not have these fields.
 _NEWER = {"excess_divergence": None, "unit": "row"}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class HistoryEntry:
     """A number of equal discriminator updates.
+
+    Example:
+        >>> entry = dpgan.privacy.HistoryEntry(
+        ...     mechanism="gaussian",
+        ...     noise_multiplier=1.0,
+        ...     sampling_probability=0.01,
+        ...     count=500,
+        ... )
+        >>> entry.is_amplified
+        True
+        >>> entry.with_count(1_000).count
+        1000
 
     Args:
         mechanism: `"gaussian"`, or `"adaptive_clip_gaussian"`, which also

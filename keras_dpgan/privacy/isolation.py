@@ -20,7 +20,7 @@ from keras_dpgan._utils.layer_seeds import seeds_from
 _LARGE_NUMBERS = 300_000
 _FEWEST, _MOST = 129, 1000
 
-# Numbers of rows in between, where a threshold may lie.
+# Numbers of rows in between, in case the loss has a threshold there.
 _MIDDLE = (17,)
 
 # How far two gradients may differ that rounding alone sets apart, as a part of either.
@@ -66,7 +66,7 @@ class Context:
 
 
 class IsolationProbe:
-    """A loss that is held against the loss of single records.
+    """A loss that is compared with the loss of single records.
 
     Args:
         loss_fn: A function of records, which returns a loss for each, of shape `(n,)`.
@@ -176,7 +176,7 @@ class IsolationProbe:
 
 
 def _contexts(record, others, large):
-    """What a record may stand beside without another gradient, as `Context`s."""
+    """The `Context`s in which a record must keep its gradient."""
     a, b, c = others[:3]
     middle = [*large[: len(large) // 2], record, *large[len(large) // 2 :]]
     return [
@@ -210,7 +210,7 @@ def _contexts_of_equal_sizes(record, others, large):
 
 
 def same_draws(seed):
-    """Within it, what layers that are traced draw is the same for each record.
+    """A scope in which traced layers draw the same numbers for each record.
 
     Args:
         seed: Tensor of the graph that is traced. What is drawn by a seed that is not

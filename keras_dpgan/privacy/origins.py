@@ -57,7 +57,7 @@ def release(entry, arrays=(), ledger=None):
 
 
 def release_of(entry):
-    """The `Origin` that came with this very entry; `None` if nobody knows it."""
+    """The `Origin` of exactly this entry, or `None` if it is not known."""
     for origin in _releases:
         if origin.entries[0] is entry:
             return origin
@@ -128,7 +128,7 @@ def _digest(array):
 
 
 def forget():
-    """Makes nothing known to be from private data; for tests."""
+    """Forgets all numbers that are known to be from private data; for tests."""
     with _lock:
         _known.clear()
         _releases.clear()

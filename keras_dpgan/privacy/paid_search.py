@@ -1,4 +1,4 @@
-"""A search for hyper-parameters at a price that is known beforehand."""
+"""A search for hyper-parameters whose privacy cost is known beforehand."""
 
 import dataclasses
 import math
@@ -9,13 +9,27 @@ from keras_dpgan._utils import validate
 from keras_dpgan.privacy import rdp
 from keras_dpgan.privacy.composition import compose
 
-# How much above what was declared a trial's divergence may lie: rounding.
+# By how much a trial's divergence may exceed what was declared, for rounding.
 _TOLERANCE = 1e-9
 
 
 @dataclasses.dataclass(frozen=True)
 class SearchResult:
     """The best trial of a `search`: all of it that may be published.
+
+    Example:
+        >>> entry = dpgan.privacy.HistoryEntry(
+        ...     mechanism="gaussian",
+        ...     noise_multiplier=1.0,
+        ...     sampling_probability=0.01,
+        ...     count=500,
+        ... )
+        >>> history = dpgan.privacy.PrivacyHistory([entry])
+        >>> found = dpgan.privacy.search(
+        ...     lambda rng: (rng.random(), "model"), history, mean_trials=2, delta=1e-5
+        ... )
+        >>> found.best
+        'model'
 
     Attributes:
         best: What that trial gave.
@@ -41,17 +55,21 @@ def search(trial, history, *, mean_trials, delta) -> SearchResult:
     "Hyperparameter Tuning with Renyi Differential Privacy", theorem 2 for a
     geometric number of trials.
 
-    ```python
-    def trial(rng):
-        gan = make_gan(l2_norm_clip=rng.choice([0.3, 1.0, 3.0]))
-        gan.fit(x, y, batch_size=256, epochs=20)
-        samples, labels = gan.sample(10_000)
-        return score_on_public_data(samples, labels), gan
-
-    found = dpgan.privacy.search(
-        trial, history_of_one_run, mean_trials=10, delta=1e-5)
-    found.best.export("export/generator")
-    ```
+    Example:
+        >>> entry = dpgan.privacy.HistoryEntry(
+        ...     mechanism="gaussian",
+        ...     noise_multiplier=1.0,
+        ...     sampling_probability=0.01,
+        ...     count=500,
+        ... )
+        >>> history = dpgan.privacy.PrivacyHistory([entry])
+        >>> def trial(rng):
+        ...     learning_rate = rng.choice([1e-4, 1e-3])
+        ...     # Train a model and score it on public data here.
+        ...     return -learning_rate, f"model trained at {learning_rate}"
+        >>> found = dpgan.privacy.search(trial, history, mean_trials=2, delta=1e-5)
+        >>> round(found.epsilon, 2)
+        2.37
 
     Args:
         trial: Callable of a `numpy.random.Generator`, from which it draws its
@@ -78,7 +96,8 @@ def search(trial, history, *, mean_trials, delta) -> SearchResult:
         score = float(score)
         if math.isnan(score):
             raise ValueError(
-                "A trial's score must be a number: give -inf to what went wrong. "
+                "A trial's score must be a number: return -inf for a trial that "
+                "failed. "
                 f"Received: score={score}"
             )
         _check_cost(result, history)
@@ -89,6 +108,17 @@ def search(trial, history, *, mean_trials, delta) -> SearchResult:
 
 def search_epsilon(history, *, mean_trials, delta) -> float:
     """The privacy loss of a `search`, before it is made.
+
+    Example:
+        >>> entry = dpgan.privacy.HistoryEntry(
+        ...     mechanism="gaussian",
+        ...     noise_multiplier=1.0,
+        ...     sampling_probability=0.01,
+        ...     count=500,
+        ... )
+        >>> history = dpgan.privacy.PrivacyHistory([entry])
+        >>> round(dpgan.privacy.search_epsilon(history, mean_trials=10, delta=1e-5), 2)
+        3.22
 
     Args:
         history: As in `search`.
@@ -118,6 +148,7 @@ def _check_cost(result, history):
     allowed = rdp.composition_rdp(compose(history))
     if np.any(rdp.composition_rdp(compose(made)) > allowed * (1 + _TOLERANCE)):
         raise ValueError(
-            "`history` must be the most that a trial costs, but one has cost more: "
-            f"its updates are {[entry.to_dict() for entry in made.entries]}"
+            "`history` must be at least what each trial costs, but one trial cost "
+            f"more. Received: a trial with the updates "
+            f"{[entry.to_dict() for entry in made.entries]}"
         )

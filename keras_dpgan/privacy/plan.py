@@ -1,4 +1,4 @@
-"""A privacy budget before training: any one figure from the others."""
+"""Plans a privacy budget before training: computes one figure from the others."""
 
 import dataclasses
 
@@ -14,6 +14,17 @@ _UNKNOWNS = ("expected_batch_size", "epochs", "epsilon", "noise_multiplier")
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Plan:
     """Figures of a private training run that fit together; made by `plan`.
+
+    Example:
+        >>> budget = dpgan.privacy.plan(
+        ...     60_000, expected_batch_size=256, epochs=100, epsilon=10, delta=1e-5,
+        ...     accountant="rdp",
+        ... )
+        >>> budget.num_discriminator_updates
+        23400
+        >>> print(budget)
+        noise_multiplier=0.68656 gives epsilon=9.998 at delta=1e-05 (RDP)
+        100 epochs = 23,400 discriminator updates, ...
 
     Attributes:
         num_examples: Int, the rows of the private data.
@@ -126,18 +137,20 @@ def plan(
     whole epochs or the largest batch within the budget, or as the epsilon that
     is spent. Takes about two seconds.
 
-    ```python
-    budget = dpgan.privacy.plan(
-        60000, expected_batch_size=256, epochs=100, epsilon=10, delta=1e-5)
-    print(budget)
-    optimizer = dpgan.optimizers.DPKerasAdamOptimizer(
-        l2_norm_clip=1.0, noise_multiplier=budget.noise_multiplier)
-    ```
+    Instead of `epsilon`, the budget can be given as a risk. For example,
+    `attack_tpr=0.05, attack_fpr=0.01` asks that an attacker who wrongly accuses at
+    most one in a hundred outsiders recognizes at most five in a hundred members. The
+    plan says which epsilon that is.
 
-    In the place of `epsilon` the budget can be said as the risk that is taken: that
-    someone who may accuse one in a hundred outsiders wrongly recognizes five in a
-    hundred members at most is `attack_tpr=0.05, attack_fpr=0.01`. The plan says what
-    epsilon it comes to.
+    Example:
+        >>> budget = dpgan.privacy.plan(
+        ...     60_000, expected_batch_size=256, epochs=100, epsilon=10, delta=1e-5
+        ... )
+        >>> round(budget.noise_multiplier, 2)
+        0.67
+        >>> optimizer = dpgan.optimizers.DPKerasAdamOptimizer(
+        ...     l2_norm_clip=1.0, noise_multiplier=budget.noise_multiplier
+        ... )
 
     Args:
         num_examples: Positive int, the rows of the private data.
@@ -203,9 +216,9 @@ def plan(
     budget = solver.attack_budget
     if budget == 0:
         raise ValueError(
-            "`attack_tpr` must be above `attack_fpr` by more than `delta`, or no noise "
-            f"is enough. Received: attack_tpr={attack_tpr}, attack_fpr={attack_fpr}, "
-            f"delta={delta}."
+            "`attack_tpr` must be above `attack_fpr` by more than `delta`: otherwise "
+            f"no amount of noise is enough. Received: attack_tpr={attack_tpr}, "
+            f"attack_fpr={attack_fpr}, delta={delta}."
         )
     solved = solver.solve(missing[0], epsilon=budget, **given)
     del solved["epsilon"]  # The search's own scale.

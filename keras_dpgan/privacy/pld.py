@@ -51,7 +51,7 @@ def pld_epsilon(composition: Composition, delta, group_size=1):
         ten million.
     """
     num_updates = composition.num_sampled_updates
-    # What the transforms may lose is taken from delta.
+    # The probability that the transforms may lose is taken from delta.
     safe_delta = delta - num_updates * _ROUND_OFF
     expected = group_size * rdp.to_epsilon(rdp.composition_rdp(composition), delta)
     if safe_delta < delta / 2 or expected > _MAX_EPSILON or num_updates > _MAX_UPDATES:
@@ -105,7 +105,7 @@ def pld_curve(composition: Composition, group_size=1):
 
 
 def _largest_laplace_loss(composition):
-    """Without any delta: what the largest losses add up to."""
+    """Epsilon at a delta of zero: the sum of the largest losses."""
     return sum(count / scale for scale, count in composition.laplace)
 
 
@@ -176,7 +176,7 @@ def _gaussian_part(composition, interval):
 
 
 def _interval(composition, group_size):
-    """The grid of privacy losses: every one is safe, a finer one is tighter.
+    """The grid of privacy losses. Any grid is safe, and a finer one is tighter.
 
     It is refined where one update's losses would all but vanish in it, and made
     coarser where it would have too many points.

@@ -1,4 +1,4 @@
-"""What a model has spent, carried by its weights."""
+"""What a model has spent, kept with its weights."""
 
 import dataclasses
 import hashlib
@@ -141,19 +141,19 @@ class PrivacyRecord(keras.layers.Layer):
             self._initial = hashes
 
     def note(self):
-        """Makes the weights, as they are now, known to be this model's."""
+        """Remembers that the present weights were made by this model."""
         self._noted = self._total_updates()
         if self._read_weights is not None and self._noted:
             hashes = origins.digests(self._read_weights()) - self._initial
             origins.remember(hashes, self._origin())
 
     def note_if_trained(self):
-        """Does as `note` does, if updates were made since."""
+        """Calls `note` if updates were made since the last call."""
         if self._total_updates() != self._noted:
             self.note()
 
     def absorb(self, origin):
-        """Counts what was spent elsewhere, as far as it is not counted yet.
+        """Counts what was spent elsewhere, if it is not counted yet.
 
         Args:
             origin: An `origins.Origin`.
@@ -216,7 +216,7 @@ class PrivacyRecord(keras.layers.Layer):
         return {**self._clock, **own}
 
     def _ticks(self):
-        """What this record has counted itself, and never less than it was."""
+        """The number that this record has counted itself, which never falls."""
         return self._earlier_ticks + self._total_updates() - self._num_foreign
 
     def _total_updates(self):
@@ -224,7 +224,7 @@ class PrivacyRecord(keras.layers.Layer):
         return self._closed.total_updates + count
 
     def follow_chief(self):
-        """Tells that the file that is read next is of the run that goes on."""
+        """Says that the next file to be read belongs to the run that continues."""
         self._replaces = True
 
     def add(self, entry):
@@ -293,11 +293,11 @@ class PrivacyRecord(keras.layers.Layer):
             or count < 0
         ):
             raise ValueError(
-                "The model's update counters do not belong to its privacy history: "
-                f"{closed + count} updates are counted, and the history of "
-                f"{self._closed.total_updates} closed ones with the entry "
-                f"{self._entry} does not explain them. `set_weights` and "
-                "`get_weights` carry counters without their history: use `save` and "
+                "The model's update counters do not belong to its privacy history. The "
+                f"counters say {closed + count} updates. The history has "
+                f"{self._closed.total_updates} updates of earlier settings, and the "
+                f"present settings are {self._entry}. `get_weights` and "
+                "`set_weights` copy the counters without the history: use `save` and "
                 "`load_model`, or `save_weights` and `load_weights`."
             )
 
@@ -321,7 +321,7 @@ class PrivacyRecord(keras.layers.Layer):
     def load_own_variables(self, store):
         values = {key: store[key] for key in store.keys()}
         if "history" not in values:
-            # Keras looks for a layer in several places and shows the last refusal.
+            # Keras looks for a layer in several places and shows the last error.
             refusal, self._refusal = self._refusal, None
             raise ValueError(
                 refusal
@@ -337,7 +337,7 @@ class PrivacyRecord(keras.layers.Layer):
         clock = content.pop("clock")
         before, ticks = self._origin(), self._ticks()
         if not self._replaces and origins.covers(before.clock, clock) and clock:
-            # An earlier state of this model: what was made since stays made.
+            # An earlier state of this model: updates made since then still count.
             return
         super().load_own_variables(values)
         for name, value in content.items():

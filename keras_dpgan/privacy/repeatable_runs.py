@@ -12,7 +12,7 @@ from keras_dpgan._utils.layer_seeds import replaced_seeds
 
 @contextlib.contextmanager
 def repeatable(model):
-    """Fixes what layers draw, and gives the variables back their values."""
+    """A scope that fixes what layers draw, and restores the variables afterwards."""
     with _fixed_seeds(), restored(model):
         yield
 

@@ -1,8 +1,8 @@
-"""Searches that ask a slow, monotone function as seldom as they can."""
+"""Searches that call a slow, monotone function as rarely as possible."""
 
 import math
 
-# Secants settle in five steps; what takes longer is no smooth function.
+# Secants need five steps for a smooth function. Longer means it is not smooth.
 _MAX_SECANTS = 10
 
 

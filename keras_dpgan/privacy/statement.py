@@ -51,6 +51,20 @@ class PrivacyStatement:
 
     `str()` gives it in words, what weakens it first; `to_dict()` as JSON values.
 
+    Example:
+        >>> entry = dpgan.privacy.HistoryEntry(
+        ...     mechanism="gaussian",
+        ...     noise_multiplier=1.0,
+        ...     sampling_probability=0.01,
+        ...     count=500,
+        ... )
+        >>> history = dpgan.privacy.PrivacyHistory([entry])
+        >>> statement = dpgan.privacy.privacy_statement(history, delta=1e-5)
+        >>> statement.has_guarantee
+        True
+        >>> round(statement.epsilon, 2)
+        1.33
+
     Attributes:
         epsilon: Float, infinite where there is no guarantee.
         delta: Float.
@@ -161,6 +175,20 @@ def privacy_statement(
     notes=(),
 ) -> PrivacyStatement:
     """States what a history guarantees.
+
+    Example:
+        >>> entry = dpgan.privacy.HistoryEntry(
+        ...     mechanism="gaussian",
+        ...     noise_multiplier=1.0,
+        ...     sampling_probability=0.01,
+        ...     count=500,
+        ... )
+        >>> history = dpgan.privacy.PrivacyHistory([entry])
+        >>> statement = dpgan.privacy.privacy_statement(
+        ...     history, delta=1e-5, num_examples=10_000
+        ... )
+        >>> print(str(statement).splitlines()[0])
+        Differentially private with epsilon = 1.327 at delta = 1e-05, by privacy loss
 
     Args:
         history: `PrivacyHistory` of all updates made with the private data.

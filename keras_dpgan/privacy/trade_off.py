@@ -30,14 +30,21 @@ class TradeOff:
     those that were, a share is recognized (true positives). Differential privacy
     bounds the second by the first. Made by `trade_off`.
 
-    ```python
-    curve = dpgan.privacy.trade_off(gan.privacy_history)
-    curve.true_positive_rate(0.01)
-    ```
-
     All figures are upper bounds: no attack does better. They hold for a client
     where that is the unit. Source: Dong, Roth and Su 2022, "Gaussian Differential
     Privacy", proposition 2.5.
+
+    Example:
+        >>> entry = dpgan.privacy.HistoryEntry(
+        ...     mechanism="gaussian",
+        ...     noise_multiplier=1.0,
+        ...     sampling_probability=0.01,
+        ...     count=500,
+        ... )
+        >>> history = dpgan.privacy.PrivacyHistory([entry])
+        >>> curve = dpgan.privacy.trade_off(history)
+        >>> round(curve.true_positive_rate(0.01), 3)
+        0.022
 
     Args:
         epsilons: Float64 array of shape `(n,)`, not negative.
@@ -131,6 +138,17 @@ class TradeOff:
 
 def trade_off(history, accountant="pld", group_size=1) -> TradeOff:
     """What an attacker can tell at most of a history.
+
+    Example:
+        >>> entry = dpgan.privacy.HistoryEntry(
+        ...     mechanism="gaussian",
+        ...     noise_multiplier=1.0,
+        ...     sampling_probability=0.01,
+        ...     count=500,
+        ... )
+        >>> history = dpgan.privacy.PrivacyHistory([entry])
+        >>> round(dpgan.privacy.trade_off(history).advantage, 3)
+        0.114
 
     Args:
         history: A `PrivacyHistory`.

@@ -12,6 +12,15 @@ from keras_dpgan.privacy import row_probe
 class Violation:
     """A layer that must not be trained privately.
 
+    Example:
+        >>> import keras
+        >>> model = keras.Sequential(
+        ...     [keras.Input((4,)), keras.layers.BatchNormalization(name="norm")]
+        ... )
+        >>> violation = dpgan.privacy.validation.validate(model)[0]
+        >>> violation.layer
+        'norm'
+
     Attributes:
         layer: The layer's name.
         reason: Why it breaks the guarantee.
@@ -33,6 +42,11 @@ def validate(model, inputs=None):
     what no list knows (see `keras_dpgan.privacy.row_probe`). What it cannot know
     is where constants came from: a scaling that was fitted to the private data
     and written down as numbers is for the user to avoid.
+
+    Example:
+        >>> discriminator = dpgan.models.vector_discriminator(4, hidden=(8,))
+        >>> dpgan.privacy.validation.validate(discriminator)
+        []
 
     Args:
         model: A built `keras.Model`.
@@ -63,12 +77,24 @@ def _violations(model, findings):
 
 
 def check(model, inputs=None) -> None:
-    """Raises a `ValueError` that lists each violation, if there is any."""
+    """Raises a `ValueError` that lists each violation, if there is any.
+
+    Example:
+        >>> discriminator = dpgan.models.vector_discriminator(4, hidden=(8,))
+        >>> dpgan.privacy.validation.check(discriminator)
+    """
     _refuse(validate(model, inputs))
 
 
 def check_few_rows(model, inputs) -> None:
-    """As `check`, without batches of other sizes than four."""
+    """As `check`, without batches of other sizes than four.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> discriminator = dpgan.models.vector_discriminator(4, hidden=(8,))
+        >>> rows = tf.random.normal((4, 4))
+        >>> dpgan.privacy.validation.check_few_rows(discriminator, rows)
+    """
     _refuse(_violations(model, row_probe.probe_few_rows(model, inputs)))
 
 
@@ -87,6 +113,19 @@ def fix(model) -> keras.Model:
 
     BatchNormalization becomes GroupNormalization. The other layers keep their
     weights; the new ones start afresh.
+
+    Example:
+        >>> import keras
+        >>> model = keras.Sequential(
+        ...     [
+        ...         keras.Input((4,)),
+        ...         keras.layers.Dense(8),
+        ...         keras.layers.BatchNormalization(),
+        ...     ]
+        ... )
+        >>> fixed = dpgan.privacy.validation.fix(model)
+        >>> [type(layer).__name__ for layer in fixed.layers]
+        ['Dense', 'GroupNormalization']
 
     Args:
         model: A functional or sequential `keras.Model`.

@@ -45,6 +45,19 @@ def best(
 
     The mixture is released by this call: each further call spends as much again.
 
+    Example:
+        >>> import numpy as np
+        >>> rng = np.random.default_rng(0)
+        >>> x = rng.uniform(-1, 1, (60, 8, 8, 1)).astype("float32")
+        >>> y = np.arange(60) % 3
+        >>> recipe = dpgan.recipes.best(
+        ...     x, y, 3, epsilon=10.0, delta=1e-3, rank=4, width=4
+        ... )
+        >>> recipe.updates
+        0
+        >>> recipe.gan.sample(5)[0].shape
+        (5, 8, 8, 1)
+
     Args:
         x: Float images of shape `(n, height, width, channels)` in `pixel_range`,
             with sides divisible by 4.

@@ -33,6 +33,13 @@ def dpgan(
     clipped to 1. Source: Xie et al. 2018, "Differentially Private Generative
     Adversarial Network".
 
+    Example:
+        >>> recipe = dpgan.recipes.dpgan(
+        ...     (8, 8, 1), 10, 1_000, epsilon=10.0, delta=1e-5, updates=10, width=4
+        ... )
+        >>> recipe.batch_size, recipe.updates
+        (64, 10)
+
     Args:
         shape: Tuple `(height, width, channels)`.
         num_classes: Int, or `None` for an unconditional GAN.
@@ -78,6 +85,13 @@ def dp_cgan(
     to the fakes' part, and has dense networks. Source: Torkzadehmahani, Kairouz and
     Paten 2019, "DP-CGAN".
 
+    Example:
+        >>> recipe = dpgan.recipes.dp_cgan(
+        ...     (8, 8, 1), 10, 1_000, epsilon=10.0, delta=1e-5, updates=10, width=4
+        ... )
+        >>> recipe.batch_size, recipe.updates
+        (600, 10)
+
     Args:
         shape: As in `dpgan`.
         num_classes: As in `dpgan`.
@@ -120,6 +134,13 @@ def dp_wgan_gp(
     original groups its clips, adapts them on public rows and starts from public
     data; this does not. Source: Zhang, Ji and Wang 2018, "Differentially Private
     Releasing via Deep Generative Model".
+
+    Example:
+        >>> recipe = dpgan.recipes.dp_wgan_gp(
+        ...     (8, 8, 1), 10, 1_000, epsilon=10.0, delta=1e-5, updates=10, width=4
+        ... )
+        >>> recipe.batch_size, recipe.updates
+        (64, 10)
 
     Args:
         shape: As in `dpgan`.
@@ -164,6 +185,13 @@ def revisited(
     Both Adams at 2e-4 with beta_1 0.5. The original has networks of 1.7 and 2.3
     million weights, and took eight hours on a large GPU. Source: Bie, Kamath and
     Zhang 2023, "Private GANs, Revisited".
+
+    Example:
+        >>> recipe = dpgan.recipes.revisited(
+        ...     (8, 8, 1), 10, 1_000, epsilon=10.0, delta=1e-5, updates=10, width=4
+        ... )
+        >>> recipe.batch_size, recipe.updates
+        (128, 10)
 
     Args:
         shape: As in `dpgan`.
@@ -210,6 +238,13 @@ def large_batch(
     Hinge loss, Adam at 5e-4 and 2e-4 with beta_1 0, a clip of 0.001, five updates
     per generator step, an average at 0.999: the DP-GAN of DPImageBench, which has
     BigGAN's networks. Source: Gong et al. 2025, "DPImageBench".
+
+    Example:
+        >>> recipe = dpgan.recipes.large_batch(
+        ...     (8, 8, 1), 10, 10_000, epsilon=10.0, delta=1e-5, updates=10, width=4
+        ... )
+        >>> recipe.batch_size, recipe.updates
+        (4096, 10)
 
     Args:
         shape: As in `dpgan`.

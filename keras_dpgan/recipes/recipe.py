@@ -11,11 +11,16 @@ from keras_dpgan.privacy import calibration
 class Recipe:
     """A GAN, not yet compiled, and how it is to be trained.
 
-    ```python
-    recipe = dpgan.recipes.revisited(
-        (28, 28, 1), 10, len(x), epsilon=10.0, delta=1e-5)
-    gan = recipe.fit(x, y)
-    ```
+    Example:
+        >>> recipe = dpgan.recipes.dp_cgan(
+        ...     (8, 8, 1), 10, num_examples=1_000, epsilon=10.0, delta=1e-5, updates=10
+        ... )
+        >>> recipe.batch_size, recipe.updates
+        (600, 10)
+        >>> recipe.compile_arguments["loss"]
+        'non_saturating'
+
+        `gan = recipe.fit(x, y)` then compiles the model and trains it.
 
     Attributes:
         gan: A `DPGAN`.

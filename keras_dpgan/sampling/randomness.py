@@ -68,10 +68,11 @@ class PublicDraws(Draws):
 class SecretDraws(Draws):
     """What belongs to a record: which fake it meets, how it is mixed, dropout.
 
-    A record has these by its place in the batch, which depends on the other
-    records. To who could repeat the draws, one record more would give every later
-    one another fake, and so move the clipped sum by far more than the clip. To
-    who cannot they are independent of everything, as the proof needs them.
+    A record receives its draws by its place in the batch, and that place depends on
+    the other records. If an attacker could reproduce these draws, adding one record
+    would change the fake of every later record, and the clipped sum could change by
+    more than the clip. Because nobody can reproduce them, they are independent of
+    everything else, which the proof needs.
 
     Args:
         stream: A `NoiseStream`.

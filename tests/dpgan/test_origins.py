@@ -234,7 +234,7 @@ def test_a_ledger_that_has_the_updates_counts_them_once(tmp_path):
         first = fit(helpers.make_gan(), ledger=ledger)
         second = compiled(first.discriminator, helpers.make_generator())
         assert total(second) == 10
-        with pytest.raises(ValueError, match="kept in a ledger"):
+        with pytest.raises(ValueError, match="counted in a ledger"):
             fit(second)
         fit(second, ledger=ledger)
         assert total(second) == 20 == ledger.total_updates

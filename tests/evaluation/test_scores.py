@@ -164,7 +164,7 @@ def test_says_what_is_wrong_with_samples(halves):
         scores(halves, (fresh, np.where(labels == 3, 17, labels)))
     with pytest.raises(ValueError, match="must be rows, or the pair"):
         scores(halves, (fresh, labels, labels))
-    with pytest.raises(ValueError, match="labels with both"):
+    with pytest.raises(ValueError, match="must both have labels"):
         evaluation.evaluate(fresh, (x, y), test[0])
     with pytest.raises(ValueError, match="`real_test` must have at least 10 rows"):
         evaluation.evaluate(fresh, x, test[0][:5])

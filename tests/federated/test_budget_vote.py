@@ -179,7 +179,7 @@ def test_votes_of_a_few_are_not_counted(tmp_path):
         )
         for key in federation.keys[:2]
     }
-    with pytest.raises(key_holder.RefusedError, match="fewer than 3"):
+    with pytest.raises(key_holder.RefusedError, match="and 3 are needed"):
         count(federation.counter, sent)
 
 

@@ -22,7 +22,7 @@ def update(scale=1.0, seed=0):
 
 
 def noise_alone(mechanism):
-    parts = mechanism.privatise([np.zeros(s, np.float32) for s in SHAPES])
+    parts = mechanism.privatize([np.zeros(s, np.float32) for s in SHAPES])
     return np.concatenate([np.ravel(p) for p in parts])
 
 
@@ -69,7 +69,7 @@ def test_discrete_laplace_numbers_have_their_probabilities():
 
 def tiny_noise(mechanism, arrays):
     """What is clipped, with noise that cannot be seen."""
-    parts = mechanism.privatise(arrays)
+    parts = mechanism.privatize(arrays)
     return np.concatenate([np.ravel(p).astype(np.float64) for p in parts])
 
 

@@ -247,7 +247,7 @@ def test_local_client_updates():
         def answer(action, content):
             del action
             d_weights, _, facts = local_records.read_weights(content)
-            update = mechanism.privatise([np.zeros_like(w) for w in d_weights])
+            update = mechanism.privatize([np.zeros_like(w) for w in d_weights])
             return messages.write(
                 update, round=facts["round"], model_hash=facts["model_hash"]
             )

@@ -105,7 +105,7 @@ def answers(monkeypatch, tmp_path, held_out, offers):
     # All randomness of an answer, which is secret otherwise.
     monkeypatch.setattr(secrets, "randbelow", lambda limit: 7)
     mechanism = GaussianUpdate(0.5, 1.0)
-    monkeypatch.setattr(GaussianUpdate, "privatise", lambda self, arrays: arrays)
+    monkeypatch.setattr(GaussianUpdate, "privatize", lambda self, arrays: arrays)
     x, y = helpers.make_data(20)
     # Each record in every batch.
     training = LocalTraining(make_gan(), x, y, expected_batch_size=20, updates=2)

@@ -67,7 +67,7 @@ def test_shrinking_a_long_sum_takes_no_two_farther_apart():
 def test_the_shares_of_the_honest_alone_have_the_noise_that_is_charged():
     mechanism = record_noise()
     zeros = [np.zeros(SIZE)]
-    shares = [mechanism.privatise(zeros) for _ in range(COHORT.num_honest)]
+    shares = [mechanism.privatize(zeros) for _ in range(COHORT.num_honest)]
     noise = np.std(mechanism.open(sum(shares), zeros)[0])
     assert noise == pytest.approx(mechanism.sensitivity * mechanism.step, rel=0.08)
     assert mechanism.sensitivity * mechanism.step > mechanism.l2_norm_clip

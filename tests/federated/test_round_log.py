@@ -77,7 +77,7 @@ def test_a_killed_server_goes_on_and_under_reports_nothing(tmp_path):
 def test_a_log_of_another_run_is_refused(tmp_path):
     with RoundLog(tmp_path / "rounds", ENTRY) as log:
         assert (log.begin(), log.begin(), log.begun) == (0, 1, 2)
-    with pytest.raises(ValueError, match="not of this run"):
+    with pytest.raises(ValueError, match="of another run"):
         RoundLog(tmp_path / "rounds", ENTRY.with_count(4))
     with RoundLog(tmp_path / "rounds", ENTRY) as log:
         assert log.begin() == 2

@@ -371,7 +371,7 @@ def test_a_server_that_would_open_a_round_twice_is_refused_by_the_clients(
     weights = [v.numpy() for v in gan.discriminator.trainable_variables]
     source.next_weights(0, weights, gan.generator.get_weights())
     again = messages.write([np.array([0, 1, 2], np.int64)], round=0)
-    with pytest.raises(ValueError, match="opened once"):
+    with pytest.raises(ValueError, match="opened only once"):
         grid.nodes[100](masked_sums.REVEAL, again)
 
 

@@ -26,7 +26,7 @@ def updates(number, scale=0.02):
 
 
 def total_of(mechanism, parts):
-    return sum(mechanism.privatise(arrays) for arrays in parts) % mechanism.modulus
+    return sum(mechanism.privatize(arrays) for arrays in parts) % mechanism.modulus
 
 
 def noise_of(mechanism, number):

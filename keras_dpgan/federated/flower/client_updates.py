@@ -74,5 +74,5 @@ def answer_client_update(content, training, mechanism, budget=None):
     check_mechanism(facts, mechanism)
     if budget is not None and not budget.pay():
         return messages.abstention()
-    update = mechanism.privatise(update_of(training, d_weights, g_weights))
+    update = mechanism.privatize(update_of(training, d_weights, g_weights))
     return messages.write(update, round=facts["round"], model_hash=facts["model_hash"])

@@ -127,7 +127,7 @@ def answer_encrypted_update(
     own = contribution(arrays, facts)
     if budget is not None and not budget.pay():
         own = [np.zeros_like(array) for array in own]
-    ciphertexts = encryption.encrypt(context, mechanism.privatise(own))
+    ciphertexts = encryption.encrypt(context, mechanism.privatize(own))
     run, number = facts["run"], facts["round"]
     signature = key_holder.sign(signing_key, run, number, ciphertexts)
     return signed.write(

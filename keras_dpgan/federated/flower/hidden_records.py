@@ -16,9 +16,9 @@ class HiddenRecords(RemoteRecords):
     print(gan.privacy_statement())
     ```
 
-    The server need not be trusted with more than following the protocol. An
-    update whose sum is not opened is made without records and charged: clients
-    have answered.
+    The server is trusted to follow the protocol, and with nothing else. If the sum of
+    an update cannot be opened, the update uses noise only. It still counts against the
+    budget, because clients have already replied.
 
     Args:
         gan: A `DPGAN` whose `d_optimizer` has the clip of `mechanism` and a

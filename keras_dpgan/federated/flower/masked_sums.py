@@ -184,7 +184,7 @@ class MaskedSumClient:
         client = self._load_round(facts)
         if budget is not None and not budget.pay():
             return messages.abstention()
-        vector = self._mechanism.privatise(contribution(arrays, facts))
+        vector = self._mechanism.privatize(contribution(arrays, facts))
         masked = client.mask(
             {
                 int(number): parcel.tobytes()

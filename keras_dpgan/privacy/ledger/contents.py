@@ -1,4 +1,4 @@
-"""What a ledger says."""
+"""The contents of a ledger file."""
 
 import dataclasses
 
@@ -17,7 +17,17 @@ FORMAT = Format("ledger", version=2, required=("data_name", "id"))
 
 @dataclasses.dataclass(frozen=True)
 class LedgerRun:
-    """Equal uses of the data, one after the other.
+    """Uses of the data that are alike, one after the other.
+
+    Example:
+        >>> entry = dpgan.privacy.HistoryEntry(
+        ...     mechanism="gaussian", noise_multiplier=5.0
+        ... )
+        >>> with dpgan.privacy.Ledger("hospital.ledger", "hospital 2026") as ledger:
+        ...     ledger.spend(entry.with_count(1), purpose="histogram")
+        >>> run = dpgan.privacy.Ledger.read("hospital.ledger").runs[0]
+        >>> run.purpose, run.entry.count
+        ('histogram', 1)
 
     Attributes:
         purpose: What for: `"training"`, or what `Ledger.spend` was told.
@@ -38,6 +48,16 @@ class LedgerRun:
 
 class LedgerContents:
     """Everything that was spent on one private data set.
+
+    Example:
+        >>> entry = dpgan.privacy.HistoryEntry(
+        ...     mechanism="gaussian", noise_multiplier=5.0
+        ... )
+        >>> with dpgan.privacy.Ledger("hospital.ledger", "hospital 2026") as ledger:
+        ...     ledger.spend(entry.with_count(1), purpose="histogram")
+        >>> contents = dpgan.privacy.Ledger.read("hospital.ledger")
+        >>> contents.data_name, round(contents.epsilon(delta=1e-5), 2)
+        ('hospital 2026', 0.73)
 
     Args:
         path: The file, for messages.
@@ -77,7 +97,7 @@ class LedgerContents:
         return cls(path, lines, heads)
 
     def _follow(self, line):
-        """Takes one line in."""
+        """Adds one line of the file to the contents."""
         values = dict(line)
         kind = values.pop("kind")
         if (kind == "ledger") != (self.data_name is None):
@@ -91,7 +111,7 @@ class LedgerContents:
     def _add_run(self, run, purpose, started, relation, entry):
         entry = HistoryEntry.from_dict(entry)
         if run != len(self._runs) + 1 or entry.relation != relation or entry.count:
-            raise ValueError("a run that does not fit those before it")
+            raise ValueError("the run does not fit the runs before it")
         check_unit([other.entry for other in self._runs], entry)
         _checked_text("purpose", purpose)
         _checked_text("started", started)
@@ -175,14 +195,14 @@ class LedgerContents:
             raise ValueError(
                 f"The ledger `{self.path}` has {len(self._heads)} lines, but had "
                 f"{number} when these weights were saved, unless they belong to "
-                "another ledger. What it has lost would not be counted: bring the "
-                "file back from a copy."
+                "another ledger. The updates of the missing lines would not be "
+                "counted. Restore the file from a backup."
             )
         if number < 1 or self._heads[number - 1] != checksum:
             raise ValueError(
                 f"These weights were made under another ledger than `{self.path}` "
-                f"of {self.data_name!r}. Give `fit` theirs. For other data start anew, "
-                "with networks that were not trained."
+                f"of {self.data_name!r}. Give `fit` the ledger of the weights. For "
+                "other data, start again with networks that were not trained."
             )
 
     def has_grown_from(self, head):
@@ -202,10 +222,11 @@ class LedgerContents:
 
 
 def _checked_text(name, value):
-    # A report is shown in terminals, which obey what is not printable.
+    # A report is shown in terminals, which obey control characters.
     if not isinstance(value, str) or not value.strip() or not value.isprintable():
         raise ValueError(
-            f"`{name}` must be a name, in printable words. Received: {name}={value!r}"
+            f"`{name}` must be a text of printable characters, and not empty. "
+            f"Received: {name}={value!r}"
         )
     return value
 

@@ -54,7 +54,7 @@ class LedgerFile:
         except BlockingIOError as error:
             raise RuntimeError(
                 f"The ledger `{self.path}` is in use by another process, or by "
-                "another `Ledger` of this one. One at a time may write: share the "
+                "another `Ledger` of this one. Only one may write: share the "
                 "object, or `close()` it first."
             ) from error
 
@@ -76,10 +76,10 @@ class LedgerFile:
 
         Raises:
             OSError: If the disk takes no more. The file is closed then, since
-                nobody knows what of the line is there.
+                the line may have been written in part.
         """
         if self._descriptor is None:
-            raise RuntimeError(f"The ledger `{self.path}` is closed: open it anew.")
+            raise RuntimeError(f"The ledger `{self.path}` is closed: open it again.")
         previous = self.heads[-1] if self.heads else ""
         checksum = _checksum(previous, entry)
         try:
@@ -101,7 +101,7 @@ class LedgerFile:
         os.fsync(self._descriptor)
 
     def close(self):
-        """Gives the file free. Closing it twice is no error."""
+        """Releases the file. Closing it twice is not an error."""
         if self._descriptor is not None:
             descriptor, self._descriptor = self._descriptor, None
             os.close(descriptor)
@@ -153,7 +153,7 @@ def _parse(content, path):
 
 
 def _is_whole(tail):
-    """Whether what follows the last line feed was not cut short."""
+    """Whether the text after the last line feed is a complete line."""
     try:
         json.JSONDecoder().raw_decode(tail.decode(errors="replace"))
     except (ValueError, RecursionError):
@@ -172,9 +172,9 @@ def _checked(line, number, previous, path):
         pass
     raise ValueError(
         f"The ledger `{os.fspath(path)}` is damaged in line {number + 1}: it does "
-        "not fit its checksum and the lines before it. Nothing in it can be relied "
-        "on from there. Bring the file back from a copy; to mend or shorten it by "
-        "hand would hide what was spent."
+        "not fit its checksum and the lines before it. Nothing from that line on "
+        "can be relied on. Restore the file from a backup. Do not repair or shorten it "
+        "by hand: that would hide what was spent."
     )
 
 

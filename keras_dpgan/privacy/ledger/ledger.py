@@ -21,14 +21,6 @@ class Ledger(LedgerContents):
     One ledger is for one data set, and for all that is done with it: every model
     of a search for hyper-parameters, every restart.
 
-    ```python
-    with dpgan.privacy.Ledger("hospital.ledger", "hospital 2026") as ledger:
-        for learning_rate in (1e-4, 5e-4):
-            gan = make_gan(learning_rate)
-            gan.fit(x, y, epochs=10, ledger=ledger)
-    print(dpgan.privacy.Ledger.read("hospital.ledger"))
-    ```
-
     After `fit` a model's own history holds the whole ledger: to publish the best
     of several models costs what all of them cost.
 
@@ -36,6 +28,17 @@ class Ledger(LedgerContents):
     that would confirm who is in it. It detects accidents (a line cut short, a
     damaged or a missing one), not forgery. It holds nothing but the public facts
     of the runs, and may be published.
+
+    Example:
+        >>> entry = dpgan.privacy.HistoryEntry(
+        ...     mechanism="gaussian", noise_multiplier=5.0
+        ... )
+        >>> with dpgan.privacy.Ledger("hospital.ledger", "hospital 2026") as ledger:
+        ...     ledger.spend(entry.with_count(1), purpose="histogram")
+        >>> dpgan.privacy.Ledger.read("hospital.ledger").total_updates
+        1
+
+        `gan.fit(x, y, ledger=ledger)` enters the updates of a training run.
 
     Args:
         path: The file; begun where there is none. Its folder must exist.
@@ -127,17 +130,17 @@ class Ledger(LedgerContents):
         self._append("reserved", run=run, updates=updates)
 
     def release(self, run, updates):
-        """Takes back reserved updates that were never made, nor ever will be."""
+        """Takes back reserved updates that were not made and never will be."""
         self._append("released", run=run, updates=updates)
 
     def _append(self, kind, **values):
         line = {"kind": kind, **values}
-        # First: a line that does not fit must not reach the file.
+        # This comes first: a line that does not fit must not reach the file.
         self._follow(line)
         self._file.append(line)
 
     def close(self) -> None:
-        """Gives the file free for others."""
+        """Releases the file for other processes."""
         self._file.close()
 
     def __enter__(self) -> "Ledger":
