@@ -30,6 +30,19 @@ def total_variation(synthetic, real, schema: TableSchema, order: int = 2) -> flo
 
     Raises:
         ValueError: If an argument does not fit.
+
+    Example:
+        >>> import pandas as pd
+        >>> schema = dpgan.tables.TableSchema(
+        ...     {
+        ...         "smoker": dpgan.tables.Boolean(),
+        ...         "age": dpgan.tables.Numeric(0, 100, bins=4, integer=True),
+        ...     }
+        ... )
+        >>> real = pd.DataFrame({"smoker": [True, False], "age": [30, 60]})
+        >>> other = pd.DataFrame({"smoker": [True, True], "age": [30, 60]})
+        >>> dpgan.evaluation.total_variation(other, real, schema, order=1)
+        0.25
     """
     validate.check_int("order", order, minimum=1, maximum=len(schema.names))
     both = [_encoded(frame, schema) for frame in (synthetic, real)]
@@ -72,6 +85,20 @@ def train_on_synthetic(
 
     Raises:
         ValueError: If there is no such column.
+
+    Example:
+        >>> import pandas as pd
+        >>> schema = dpgan.tables.TableSchema(
+        ...     {
+        ...         "smoker": dpgan.tables.Boolean(),
+        ...         "age": dpgan.tables.Numeric(0, 100, bins=4, integer=True),
+        ...     }
+        ... )
+        >>> ages = list(range(20, 80)) * 2
+        >>> rows = pd.DataFrame({"smoker": [a < 50 for a in ages], "age": ages})
+        >>> scores = dpgan.evaluation.train_on_synthetic(rows, rows, schema, "smoker")
+        >>> sorted(scores)
+        ['boosting', 'linear']
     """
     place = schema.index(target)
     numeric = isinstance(schema.columns[target], column_kinds.Numeric)
@@ -91,6 +118,19 @@ def coverage(synthetic, real, schema: TableSchema) -> float:
 
     Returns:
         Float in [0, 1], the mean of the columns.
+
+    Example:
+        >>> import pandas as pd
+        >>> schema = dpgan.tables.TableSchema(
+        ...     {
+        ...         "smoker": dpgan.tables.Boolean(),
+        ...         "age": dpgan.tables.Numeric(0, 100, bins=4, integer=True),
+        ...     }
+        ... )
+        >>> real = pd.DataFrame({"smoker": [True, False], "age": [30, 60]})
+        >>> other = pd.DataFrame({"smoker": [True, True], "age": [30, 60]})
+        >>> dpgan.evaluation.coverage(other, real, schema)
+        0.75
     """
     made, there = (_encoded(frame, schema) for frame in (synthetic, real))
     shares = []
@@ -127,6 +167,22 @@ def evaluate_table(
         `"coverage"`, `"constraint_violations"` (share of rows) and, with a target,
         `"prediction"`; each a dict of `"synthetic"` and `"real"`. None of it is
         private.
+
+    Example:
+        >>> import pandas as pd
+        >>> schema = dpgan.tables.TableSchema(
+        ...     {
+        ...         "smoker": dpgan.tables.Boolean(),
+        ...         "age": dpgan.tables.Numeric(0, 100, bins=4, integer=True),
+        ...     }
+        ... )
+        >>> ages = list(range(20, 80)) * 2
+        >>> rows = pd.DataFrame({"smoker": [a < 50 for a in ages], "age": ages})
+        >>> scores = dpgan.evaluation.evaluate_table(
+        ...     rows, train=rows, test=rows, schema=schema, target="smoker"
+        ... )
+        >>> sorted(scores)[:3]
+        ['constraint_violations', 'coverage', 'prediction']
     """
     scores = {}
     for order in range(1, min(3, len(schema.names)) + 1):

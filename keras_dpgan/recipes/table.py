@@ -43,9 +43,16 @@ def table(
     protected together.
 
     ```python
+    import pandas as pd
+
+    schema = dpgan.tables.TableSchema({
+        "smoker": dpgan.tables.Boolean(),
+        "age": dpgan.tables.Numeric(0, 120, bins=6, integer=True),
+    })
+    private = pd.DataFrame({"smoker": [True, False] * 20, "age": [31, 64] * 20})
     generator = dpgan.recipes.table(
-        "private.csv", schema, target="income", epsilon=1.0, delta=1e-5)
-    rows = generator.sample()
+        private, schema, target="smoker", epsilon=1.0, delta=1e-3, components=20)
+    rows = generator.sample(10)
     ```
 
     Every call spends the budget anew.

@@ -33,10 +33,15 @@ def private_bounds(
     the ends of the cells that have more rows than noise alone would show. A few rows
     far out are not seen, and will be clipped: this is what protects them.
 
-    ```python
-    low, high, entry = dpgan.tables.private_bounds(
-        "private.csv", "salary", epsilon=0.1, delta=1e-5)
-    ```
+    Example:
+        >>> import numpy as np
+        >>> import pandas as pd
+        >>> private = pd.DataFrame({"salary": np.linspace(1100, 3000, 500)})
+        >>> low, high, entry = dpgan.tables.private_bounds(
+        ...     private, "salary", epsilon=1.0, delta=1e-5
+        ... )
+        >>> low, high
+        (1024.0, 4096.0)
 
     Give the entry to `recipes.table(released=[entry])`, which keeps the budget for both
     together.

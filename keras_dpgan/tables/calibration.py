@@ -27,6 +27,10 @@ def table_noise(
 
     Raises:
         ValueError: If an argument does not fit, or what was released leaves nothing.
+
+    Example:
+        >>> round(dpgan.recipes.table_noise(epsilon=1.0, delta=1e-5), 3)
+        3.732
     """
     epsilon = validate.check_positive("epsilon", epsilon)
     delta = validate.check_delta(delta)

@@ -219,6 +219,12 @@ class Boolean(_Nullable):
             counted nowhere.
         dtype: String, the pandas dtype of generated values. Defaults to `None`:
             `bool`, or `boolean` where there are gaps.
+
+    Example:
+        >>> import pandas as pd
+        >>> smoker = dpgan.tables.Boolean(nullable=True)
+        >>> smoker.encode(pd.Series([True, False, None]))
+        array([1, 0, 2])
     """
 
     def __post_init__(self):

@@ -43,6 +43,13 @@ def draft_schema(frame) -> tuple[TableSchema, tuple]:
 
     Raises:
         ValueError: If no column is left.
+
+    Example:
+        >>> import pandas as pd
+        >>> public = pd.DataFrame({"age": [30, 45, 60], "smoker": [True, False, False]})
+        >>> schema, left_out = dpgan.tables.draft_schema(public)
+        >>> schema.names, left_out
+        (('age', 'smoker'), ())
     """
     columns, left_out = {}, []
     for name in frame.columns:

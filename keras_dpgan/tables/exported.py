@@ -11,7 +11,19 @@ from keras_dpgan.tables.generator import TableGenerator
 
 
 class ExportedTable(TableGenerator):
-    """A `TableGenerator` from an export, with the privacy card."""
+    """A `TableGenerator` from an export, with the privacy card.
+
+    `export.load` makes it.
+
+    Example:
+        >>> import pandas as pd
+        >>> schema = dpgan.tables.TableSchema({"smoker": dpgan.tables.Boolean()})
+        >>> rows = pd.DataFrame({"smoker": [True, False, False] * 10})
+        >>> generator = dpgan.recipes.table(rows, schema, epsilon=1.0, delta=1e-3)
+        >>> generator.export("smokers")
+        >>> dpgan.export.load("smokers").sample(4).shape
+        (4, 1)
+    """
 
     def privacy_card(self) -> dict:
         """The privacy card, a dict; see `export.read_card`."""

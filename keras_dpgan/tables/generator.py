@@ -46,6 +46,15 @@ class TableGenerator(keras.Model):
         max_records_per_person: Positive int: rows that statements protect together.
             Defaults to 1.
         num_rows: Int, how many rows `sample` draws by default. Defaults to 1000.
+
+    Example:
+        >>> import pandas as pd
+        >>> schema = dpgan.tables.TableSchema({"smoker": dpgan.tables.Boolean()})
+        >>> rows = pd.DataFrame({"smoker": [True, False, False] * 10})
+        >>> generator = dpgan.recipes.table(rows, schema, epsilon=1.0, delta=1e-3)
+        >>> generator.sample(5).shape
+        (5, 1)
+        >>> generator.save("smokers.keras")
     """
 
     def __init__(
