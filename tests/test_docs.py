@@ -16,6 +16,7 @@ pytestmark = [
 NEEDS = {
     "docs/how_to/tools.md": ("keras_tuner", "tensorboard"),
     "docs/how_to/export.md": ("tensorflow_hub",),
+    "docs/how_to/tables.md": ("pandas",),
     "docs/privacy.md": ("cryptography",),
 }
 # A page that goes on from another one runs after it.

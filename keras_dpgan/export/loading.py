@@ -136,7 +136,7 @@ def latent_shape(facts):
     return tuple(latent_dim) if isinstance(latent_dim, list) else (latent_dim,)
 
 
-def load(path):
+def load(path) -> ExportedGenerator:
     """Opens an export.
 
     Args:
