@@ -29,6 +29,7 @@ READERS_OWN = {
     "discriminator",
     "interpolates",
     "schema",
+    "generator",
 }
 # `import tensorflow as tf`, `import keras_dpgan as dpgan`.
 IMPORTED = {"keras": keras, "tf": None, "dpgan": dpgan}

@@ -34,6 +34,9 @@ def read_idx(path) -> np.ndarray:
     Nothing beyond what the header claims is ever held in memory, so that a
     compressed file cannot unfold without bound.
 
+    Source: LeCun, Cortes and Burges, "The MNIST Database of Handwritten Digits", for
+    the format.
+
     Example:
         >>> import numpy as np
         >>> import struct

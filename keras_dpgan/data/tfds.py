@@ -26,6 +26,8 @@ def load_tfds(
     which then draws from more rows than memory holds and shuffles no buffer. Any
     other format is read into memory.
 
+    Source: TensorFlow Datasets, `tfds.load`.
+
     Example:
         >>> # Stored here first, so that nothing has to be downloaded.
         >>> gan = dpgan.DPGAN(

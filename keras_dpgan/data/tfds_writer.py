@@ -26,6 +26,8 @@ def write_tfds(gan_or_export, name, n, data_dir=None) -> pathlib.Path:
 
     Rows are drawn and stored in chunks: memory does not grow with `n`.
 
+    Source: TensorFlow Datasets, whose file format it writes.
+
     Example:
         >>> gan = dpgan.DPGAN(
         ...     dpgan.models.vector_discriminator(2, hidden=(8,)),

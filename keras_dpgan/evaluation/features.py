@@ -171,6 +171,9 @@ def inception_features(shape, pixel_range=(-1.0, 1.0), weights=None) -> keras.Mo
     with a network `keras.applications.InceptionV3(include_top=False)` puts the
     file in its place; elsewhere copy it there by hand.
 
+    Source: Szegedy et al. 2016, "Rethinking the Inception Architecture for Computer
+    Vision"; `keras.applications`.
+
     Example:
         >>> features = dpgan.evaluation.inception_features((28, 28, 1))
         >>> features.output_shape

@@ -18,6 +18,9 @@ class GaussianUpdate:
     half its multiplier. Update and noise lie on a grid; see
     `keras_dpgan.mechanisms.secure_noise`.
 
+    Source: Dwork and Roth 2014, "The Algorithmic Foundations of Differential Privacy",
+    appendix A.
+
     Example:
         >>> import numpy as np
         >>> mechanism = dpgan.federated.GaussianUpdate(1.0, noise_multiplier=10.0)

@@ -21,6 +21,9 @@ class LocalTraining:
     is left from one round to the next: what a client sends is a function of what
     it got, of its records and of fresh randomness.
 
+    Source: McMahan et al. 2017, "Communication-Efficient Learning of Deep Networks from
+    Decentralized Data".
+
     Example:
         >>> import numpy as np
 

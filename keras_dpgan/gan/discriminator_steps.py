@@ -14,8 +14,8 @@ class AdaptiveDiscriminatorSteps(keras.layers.Layer):
     recognizes as generated enters a moving average, which begins at one. When the
     average is at or below `threshold`, the next number in `options` is used. Noise
     slows the discriminator down as the generator gets better, and this makes up for
-    it. It is computed from generated rows alone, so it costs no privacy. Source: Bie,
-    Kamath and Zhang 2023, "Private GANs, Revisited".
+    it. It is computed from generated rows alone, so it costs no privacy. Source:
+    Bie, Kamath and Zhang 2023, "Private GANs, Revisited".
 
     Example:
         >>> gan = dpgan.DPGAN(

@@ -7,6 +7,9 @@ from keras_dpgan.mechanisms.gaussian import GaussianMechanism
 def gaussian(l2_norm_clip, noise_multiplier):
     """The Gaussian mechanism: TensorFlow Privacy's, where it is installed.
 
+    Source: Dwork and Roth 2014, "The Algorithmic Foundations of Differential Privacy",
+    appendix A; TensorFlow Privacy, `GaussianSumQuery`.
+
     Example:
         >>> mechanism = dpgan.mechanisms.gaussian(
         ...     l2_norm_clip=1.0, noise_multiplier=0.6

@@ -25,6 +25,9 @@ def epsilon(history, delta, accountant="pld") -> float:
     opposite does not hold: without a row, sampling that is not Poisson moves
     others to other batches.
 
+    Source: dp_accounting; Doroshenko et al. 2022, "Connect the Dots", for `"pld"`;
+    Mironov 2017, "Renyi Differential Privacy", for `"rdp"`.
+
     Example:
         >>> entry = dpgan.privacy.HistoryEntry(
         ...     mechanism="gaussian",

@@ -115,6 +115,9 @@ def audit(
     The `num_guesses / 2` highest scores are guessed to be in, and as many of the
     lowest to be out.
 
+    Source: Steinke, Nasr and Jagielski 2023, "Privacy Auditing with One (1) Training
+    Run".
+
     Example:
         >>> included = dpgan.privacy.audit.flip_coins(100)
         >>> scores = 1.0 * included  # A model that tells everything.
@@ -182,6 +185,9 @@ def audit(
 
 def epsilon_lower_bound(num_canaries, num_guesses, num_correct, delta, confidence):
     """The largest epsilon that so many right guesses refute.
+
+    Source: Steinke, Nasr and Jagielski 2023, "Privacy Auditing with One (1) Training
+    Run", theorem 5.2.
 
     Example:
         >>> bound = dpgan.privacy.audit.epsilon_lower_bound(

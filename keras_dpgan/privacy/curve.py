@@ -18,6 +18,10 @@ class EpsilonCurve:
     or 0 where that is negative. Its value is that of dp_accounting's
     `RdpAccountant`.
 
+    Source: Mironov 2017, "Renyi Differential Privacy"; Canonne, Kamath and Steinke
+    2020, "The Discrete Gaussian for Differential Privacy", proposition 12, for the
+    offset.
+
     Example:
         >>> entry = dpgan.privacy.HistoryEntry(
         ...     mechanism="gaussian",

@@ -109,6 +109,9 @@ def search(trial, history, *, mean_trials, delta) -> SearchResult:
 def search_epsilon(history, *, mean_trials, delta) -> float:
     """The privacy loss of a `search`, before it is made.
 
+    Source: Papernot and Steinke 2022, "Hyperparameter Tuning with Renyi Differential
+    Privacy", theorem 2.
+
     Example:
         >>> entry = dpgan.privacy.HistoryEntry(
         ...     mechanism="gaussian",

@@ -139,6 +139,8 @@ class TradeOff:
 def trade_off(history, accountant="pld", group_size=1) -> TradeOff:
     """What an attacker can tell at most of a history.
 
+    Source: Dong, Roth and Su 2022, "Gaussian Differential Privacy", proposition 2.5.
+
     Example:
         >>> entry = dpgan.privacy.HistoryEntry(
         ...     mechanism="gaussian",

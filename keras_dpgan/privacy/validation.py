@@ -114,6 +114,8 @@ def fix(model) -> keras.Model:
     BatchNormalization becomes GroupNormalization. The other layers keep their
     weights; the new ones start afresh.
 
+    Source: Opacus, `ModuleValidator.fix`, for the idea.
+
     Example:
         >>> import keras
         >>> model = keras.Sequential(
