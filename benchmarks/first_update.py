@@ -1,7 +1,7 @@
-"""What the first update of a recurrent discriminator costs: `python first_update.py`.
+"""What the first update of a recurrent discriminator costs, since it is traced then.
 
-It is traced then. The figures are seconds of processor time from `fit` to the end of
-one update, and those of the same GAN with `private=False`, which takes Keras' own step.
+The figures are seconds of processor time from `fit` to the end of one update, and those
+of the same GAN with `private=False`, whose discriminator is updated as Keras does it.
 """
 
 import time

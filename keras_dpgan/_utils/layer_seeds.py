@@ -7,10 +7,9 @@ import threading
 import keras
 import tensorflow as tf
 
+from keras_dpgan._utils.shared_patch import SharedPatch
+
 _active = threading.local()
-_patch_lock = threading.Lock()
-_patch_count = 0
-_original_next = None
 
 
 @contextlib.contextmanager
@@ -34,7 +33,7 @@ def replaced_seeds(make_seed):
         return tf.cast(make_seed(calls[0]), generator.state.dtype)
 
     before = getattr(_active, "draw", None)
-    with _patched_next():
+    with _patched_next:
         _active.draw = draw
         try:
             yield calls
@@ -51,24 +50,6 @@ def seeds_from(seed):
     return replaced_seeds(lambda number: seed + [number, 0])
 
 
-@contextlib.contextmanager
-def _patched_next():
-    """Replaces `SeedGenerator.next` while at least one thread is inside."""
-    global _patch_count, _original_next
-    with _patch_lock:
-        if _patch_count == 0:
-            _original_next = keras.random.SeedGenerator.next
-            keras.random.SeedGenerator.next = _next_of_thread(_original_next)
-        _patch_count += 1
-    try:
-        yield
-    finally:
-        with _patch_lock:
-            _patch_count -= 1
-            if _patch_count == 0:
-                keras.random.SeedGenerator.next = _original_next
-
-
 def _next_of_thread(original):
     @functools.wraps(original)
     def next_seed(generator, ordered=True):
@@ -76,3 +57,6 @@ def _next_of_thread(original):
         return original(generator, ordered) if draw is None else draw(generator)
 
     return next_seed
+
+
+_patched_next = SharedPatch(keras.random.SeedGenerator, "next", _next_of_thread)

@@ -299,6 +299,8 @@ def _stacked(parts, stacks):
     for part in parts:
         kinds = part.inputs.dtype, part.gradients.dtype
         key = id(part.term), part.blocks, part.shapes, kinds
+        if not part.term.is_of_steps:
+            key = id(part)
         alike.setdefault(key, []).append(part)
 
     def stack(tensors):

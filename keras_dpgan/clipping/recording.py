@@ -11,6 +11,7 @@ import tensorflow as tf
 from keras_dpgan._utils import keras_internals
 from keras_dpgan._utils import tensorflow_internals
 from keras_dpgan._utils.layer_seeds import seeds_from
+from keras_dpgan._utils.shared_patch import SharedPatch
 from keras_dpgan.clipping import layer_alone
 from keras_dpgan.clipping import recurrent_rules as recurrent_rules
 from keras_dpgan.clipping.contract import as_tensor
@@ -19,9 +20,6 @@ from keras_dpgan.clipping.layer_rules import replaced_attributes
 from keras_dpgan.clipping.rule_registry import find_layer_rule
 
 _active = threading.local()
-_patch_lock = threading.Lock()
-_patch_count = 0
-_original_call = None
 
 
 @dataclasses.dataclass(eq=False)
@@ -357,7 +355,7 @@ def _attribute(target, name, value):
 @contextlib.contextmanager
 def _recorded_layer_calls(recorder):
     """A scope in which this thread's layer calls go through `recorder`."""
-    with _patched_layer_call(), _attribute_of_thread(recorder):
+    with _patched_layer_call, _attribute_of_thread(recorder):
         yield
 
 
@@ -371,24 +369,6 @@ def _attribute_of_thread(recorder):
         _active.recorder = before
 
 
-@contextlib.contextmanager
-def _patched_layer_call():
-    """Replaces `Layer.__call__` while at least one thread records."""
-    global _patch_count, _original_call
-    with _patch_lock:
-        if _patch_count == 0:
-            _original_call = keras.layers.Layer.__call__
-            keras.layers.Layer.__call__ = _recording_call(_original_call)
-        _patch_count += 1
-    try:
-        yield
-    finally:
-        with _patch_lock:
-            _patch_count -= 1
-            if _patch_count == 0:
-                keras.layers.Layer.__call__ = _original_call
-
-
 def _recording_call(original_call):
     @functools.wraps(original_call)
     def call(layer, *args, **kwargs):
@@ -398,3 +378,6 @@ def _recording_call(original_call):
         return recorder.call_layer(layer, original_call, args, kwargs)
 
     return call
+
+
+_patched_layer_call = SharedPatch(keras.layers.Layer, "__call__", _recording_call)

@@ -140,6 +140,8 @@ def _is_plain(layer):
 class _ColumnsOf(MatrixTerm):
     """Some columns of a matrix that multiplies the last axis."""
 
+    is_of_steps = True
+
     def __init__(self, variable, start, stop):
         super().__init__(variable)
         self._start, self._stop = start, stop
@@ -160,6 +162,8 @@ class _ColumnsOf(MatrixTerm):
 
 class _BiasOf(BiasTerm):
     """A bias, or one row of a bias that has two."""
+
+    is_of_steps = True
 
     def __init__(self, variable, row):
         super().__init__(variable)

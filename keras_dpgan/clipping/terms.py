@@ -25,9 +25,13 @@ class Term:
     Attributes:
         uses_inputs: Whether the gradient depends on the layer's inputs. If not,
             as for a bias, the weight has no part in the backward pass.
+        is_of_steps: Whether all uses of this very term may be worked on together, put
+            beside each other along a new axis after that of the rows. A term that says
+            so takes inputs and gradients with such an axis.
     """
 
     uses_inputs = True
+    is_of_steps = False
 
     def __init__(self, variable):
         self.variable = variable

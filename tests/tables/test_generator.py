@@ -221,3 +221,32 @@ def test_without_pandas_the_error_says_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(ImportError, match=r"keras-dpgan\[tables\]"):
         dpgan.tables.Datetime("2020-01-01", "2021-01-01")
+
+
+def test_a_csv_of_persons_with_ids_of_text_and_gaps(few_steps, schema, tmp_path):
+    table = make_table(300)
+    table["person"] = [f"p{i}" if i % 7 else None for i in table["person"]]
+    table.to_csv(tmp_path / "rows.csv", index=False)
+    generator = dpgan.recipes.table(
+        tmp_path / "rows.csv",
+        schema,
+        epsilon=50,
+        delta=1e-5,
+        components=5,
+        id_column="person",
+        max_records_per_person=2,
+    )
+    # Of a hundred persons of three rows a seventh has no id.
+    assert generator.num_rows == pytest.approx(170, abs=15)
+
+
+@pytest.mark.parametrize("limit", [None, 2])
+def test_a_csv_of_a_header_alone_gives_noise_and_no_error(
+    few_steps, schema, tmp_path, limit
+):
+    make_table(300).iloc[:0].to_csv(tmp_path / "rows.csv", index=False)
+    persons = {"id_column": "person", "max_records_per_person": 2} if limit else {}
+    generator = dpgan.recipes.table(
+        tmp_path / "rows.csv", schema, epsilon=1, delta=1e-5, components=5, **persons
+    )
+    assert len(generator.sample(5)) == 5

@@ -1,4 +1,4 @@
-"""What one row, or one person, can move: all that a table's generator is made from."""
+"""What one row, or one person, can move of all that a generator is made from."""
 
 import dataclasses
 
