@@ -14,6 +14,9 @@ make bench-peers   # installs Opacus and JAX, each in its own environment; optio
 make bench         # writes this page and results.json
 make bench-check   # holds the ratios against thresholds.json
 ```
+
+`python benchmarks/first_update.py` measures the first update of recurrent discriminators,
+which is traced then: [figures](first_update.md).
 """
 
 

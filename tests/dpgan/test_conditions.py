@@ -11,6 +11,7 @@ from keras_dpgan import DPGAN
 from keras_dpgan import GradientPenalty
 from keras_dpgan import export
 from keras_dpgan.cli import sample
+from keras_dpgan.data.remote import RemoteRecords
 from keras_dpgan.evaluation.samples import draw_samples
 
 CLIP = 0.8
@@ -264,3 +265,15 @@ def test_a_subclassed_model_is_told_its_condition():
     gan.compile(**helpers.compile_defaults(), condition_prior=make_prior())
     gan.fit(*make_data(), batch_size=40, epochs=1, verbose=0)
     assert gan.sample(4)[1].shape == (4, DIM)
+
+
+def test_records_that_stay_with_their_owners_have_no_vectors():
+    class Owners(RemoteRecords):
+        def clipped_sums(self, number, weights, pool, l2_norm_clip):
+            raise AssertionError("No owner is asked.")
+
+    records = Owners(helpers.SHAPE, None, 100, 0.1)
+    gan = make_gan()
+    with pytest.raises(ValueError, match=r"one label each, or none.*shape \(2,\)"):
+        gan.fit(records, verbose=0)
+    assert gan.num_discriminator_updates == 0
