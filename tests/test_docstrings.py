@@ -5,7 +5,6 @@ import doctest
 import importlib
 import inspect
 import pathlib
-import re
 import types
 
 import pytest
@@ -15,7 +14,6 @@ from keras_dpgan.data import fashion_mnist
 from keras_dpgan.evaluation import features
 
 PACKAGE = pathlib.Path(dpgan.__file__).parent
-BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
 PARSER = doctest.DocTestParser()
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
@@ -80,14 +78,11 @@ FILES = {
 
 
 def run(name, text):
-    """Runs what a docstring shows: its fenced programs, then its `>>>` lines.
+    """Runs the `>>>` lines of a docstring.
 
     Only `dpgan` is there; what else an example uses, it imports or makes itself.
     """
-    names = {"dpgan": dpgan}
-    for block in BLOCK.findall(text):
-        exec(compile(block, name, "exec"), names)
-    test = PARSER.get_doctest(BLOCK.sub("", text), names, name, None, 0)
+    test = PARSER.get_doctest(text, {"dpgan": dpgan}, name, None, 0)
     try:
         doctest.DebugRunner(optionflags=OPTIONS).run(test)
     except doctest.UnexpectedException as error:
@@ -108,9 +103,7 @@ def test_the_example_of_a_public_name_runs_as_it_is_written(
     name, tmp_path, monkeypatch
 ):
     text = docstring(name)
-    assert BLOCK.search(text) or PARSER.get_examples(text), (
-        f"`{name}` has no example in its docstring."
-    )
+    assert PARSER.get_examples(text), f"`{name}` has no example in its docstring."
     files = FILES.get(name)
     if files is not None and not files.expanduser().exists():
         pytest.skip(f"needs {files}")

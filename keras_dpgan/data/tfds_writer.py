@@ -22,7 +22,7 @@ def write_tfds(gan_or_export, name, n, data_dir=None) -> pathlib.Path:
     `tfds.load(name, data_dir=data_dir)` reads it back: one split, `train`, with
     `image` (a lossless PNG) or, where rows are no images in a known range, `x`
     (float32), and with `label` if the generator is conditional. The privacy card
-    is in the metadata:
+    is in the metadata.
 
     Rows are drawn and stored in chunks: memory does not grow with `n`.
 

@@ -34,8 +34,8 @@ class DPGAN(read_only.ReadOnly, PrivacyMethods, KerasMethods):
     """A GAN whose generator may be published.
 
     The discriminator learns from private records through clipped and noised
-    gradients; the generator learns from the discriminator alone. It is used as
-    any Keras model:
+    gradients; the generator learns from the discriminator alone. It is used like
+    any Keras model.
 
     The unit of privacy is one row of the data. Source of the training step: Abadi
     et al. 2016 for the discriminator; Bie et al. 2023, "Private GANs, Revisited",
