@@ -4,6 +4,8 @@
 release that moves one shows here and nowhere else.
 """
 
+import typing
+
 import keras
 
 _RESHAPING = (
@@ -134,6 +136,8 @@ class BuiltTrainer(keras.Model):
     its shapes: it fails where these differ, and shows records of one worker to
     the others.
     """
+
+    train_function: typing.Any
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         del iterator, data_batch

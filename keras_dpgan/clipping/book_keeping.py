@@ -1,6 +1,7 @@
 """Norms and weighted sums from what one backward pass has left at each layer."""
 
 import math
+import typing
 
 import keras
 import tensorflow as tf
@@ -39,7 +40,7 @@ class BookKeeping:
         self._kept = {}
         # Of each record: what its products come to before they cancel, those of
         # gradients that are not kept.
-        self._magnitudes = None
+        self._magnitudes: typing.Any = None
 
     def norms(self):
         """An upper bound of each record's norm, no looser than rounding makes it.
@@ -99,7 +100,7 @@ class BookKeeping:
             recorded.second_gradients,
             strict=True,
         )
-        found = {}
+        found: dict = {}
         for use, gradients, second in everything:
             if use.variables is None:
                 continue
@@ -188,7 +189,7 @@ class BookKeeping:
 
     def _jobs(self):
         """Lists of parts that share inputs and gradients, where none are kept."""
-        jobs = {}
+        jobs: dict = {}
         for weight in self._weights:
             if not weight.keeps_gradients:
                 for part in weight.parts:
@@ -263,7 +264,8 @@ def _times_rows(tensor, factors, part):
 
 def _weight_gradients(recorded):
     """A `WeightGradient` for each variable that a rule accounts for."""
-    variables, parts = {}, {}
+    variables: dict = {}
+    parts: dict = {}
     everything = zip(
         recorded.uses, recorded.output_gradients, recorded.second_gradients, strict=True
     )

@@ -10,6 +10,7 @@ import tensorflow as tf
 from keras_dpgan.clipping.rule_registry import register_layer_rule
 from keras_dpgan.clipping.terms import BiasTerm
 from keras_dpgan.clipping.terms import MatrixTerm
+from keras_dpgan.clipping.terms import Term
 
 # Each step is traced by itself.
 _MOST_STEPS = 40
@@ -84,8 +85,8 @@ def _unrolled(layer, inputs, record, step, num_states):
         z = keras.ops.matmul(h, cell.recurrent_kernel)
         return z + recurrent_bias.value() if num_biases == 2 else z
 
-    terms = [MatrixTerm(cell.kernel), *([bias] if num_biases else [])]
-    recurrent_terms = [MatrixTerm(cell.recurrent_kernel)]
+    terms: list[Term] = [MatrixTerm(cell.kernel), *([bias] if num_biases else [])]
+    recurrent_terms: list[Term] = [MatrixTerm(cell.recurrent_kernel)]
     recurrent_terms += [recurrent_bias] if num_biases == 2 else []
     z = tf.unstack(record(times_kernel, inputs, terms), axis=1)
     zero = tf.zeros((tf.shape(inputs)[0], layer.units), z[0].dtype)

@@ -4,6 +4,7 @@ import dataclasses
 import math
 
 import numpy as np
+import numpy.typing as npt
 
 from keras_dpgan._utils import validate
 from keras_dpgan.evaluation import neighbours
@@ -56,7 +57,12 @@ class Memorisation:
     memorised: bool
 
 
-def memorisation(samples, real_train, real_test, seed=0) -> Memorisation:
+def memorisation(
+    samples: npt.ArrayLike,
+    real_train: npt.ArrayLike,
+    real_test: npt.ArrayLike,
+    seed: int = 0,
+) -> Memorisation:
     """Looks for training rows among samples, beside the same for real test rows.
 
     Two tests, each of which a generator that never saw a training row passes.
@@ -85,8 +91,8 @@ def memorisation(samples, real_train, real_test, seed=0) -> Memorisation:
             in any of the sets.
     """
     validate.check_int("seed", seed, minimum=0)
-    sets = {"samples": samples, "real_train": real_train, "real_test": real_test}
-    sets = {name: row_checks.check_rows(name, x, 10) for name, x in sets.items()}
+    given = {"samples": samples, "real_train": real_train, "real_test": real_test}
+    sets = {name: row_checks.check_rows(name, x, 10) for name, x in given.items()}
     for name, x in sets.items():
         row_checks.check_same_shape(name, x, "real_train", sets["real_train"])
     samples, real_train, real_test = (x.astype(np.float32) for x in sets.values())

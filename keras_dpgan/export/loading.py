@@ -1,10 +1,14 @@
 """Drawing from an export, without the code that trained it."""
 
+import collections.abc
 import copy
+import os
 import pathlib
 import secrets
+import typing
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from keras_dpgan._utils import validate
@@ -32,7 +36,7 @@ class ExportedGenerator:
         ValueError: If its card is damaged or belongs to another SavedModel.
     """
 
-    def __init__(self, path) -> None:
+    def __init__(self, path: str | os.PathLike[str]) -> None:
         self._card = read_card(path)
         self._model = tf.saved_model.load(str(pathlib.Path(path)))
         facts = self._card["generator"]
@@ -56,7 +60,7 @@ class ExportedGenerator:
         return copy.deepcopy(self._card)
 
     def sample(
-        self, n, labels=None, seed=None
+        self, n: int, labels: npt.ArrayLike | None = None, seed: int | None = None
     ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
         """Draws rows, those that `DPGAN.sample` draws from the same seed.
 
@@ -82,7 +86,9 @@ class ExportedGenerator:
         rows, labels = zip(*chunks, strict=True)
         return np.concatenate(rows), np.concatenate(labels)
 
-    def batches(self, n, labels=None, seed=None):
+    def batches(
+        self, n: int, labels: npt.ArrayLike | None = None, seed: int | None = None
+    ) -> collections.abc.Iterator[typing.Any]:
         """Draws rows in chunks, so that any number of them fits in memory.
 
         Args:
@@ -117,6 +123,6 @@ def latent_shape(facts):
     return tuple(latent_dim) if isinstance(latent_dim, list) else (latent_dim,)
 
 
-def load(path) -> ExportedGenerator:
+def load(path: str | os.PathLike[str]) -> ExportedGenerator:
     """Opens an export; see `ExportedGenerator`."""
     return ExportedGenerator(path)

@@ -1,6 +1,9 @@
 """Client-level local privacy by the Gaussian mechanism."""
 
+import collections.abc
 import dataclasses
+
+import numpy as np
 
 from keras_dpgan._utils import validate
 from keras_dpgan.federated import vectors
@@ -32,7 +35,7 @@ class GaussianUpdate:
         secure_noise.check_installed()
 
     @property
-    def entry(self):
+    def entry(self) -> HistoryEntry:
         """One round as a `privacy.HistoryEntry`, for replacing a client's data."""
         return HistoryEntry(
             mechanism="gaussian",
@@ -41,7 +44,9 @@ class GaussianUpdate:
             count=1,
         )
 
-    def privatise(self, arrays):
+    def privatise(
+        self, arrays: collections.abc.Sequence[np.ndarray]
+    ) -> list[np.ndarray]:
         """What may leave the client instead of an update.
 
         Args:

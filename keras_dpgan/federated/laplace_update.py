@@ -1,5 +1,6 @@
 """Client-level local privacy by the Laplace mechanism."""
 
+import collections.abc
 import dataclasses
 import math
 
@@ -39,7 +40,7 @@ class LaplaceUpdate:
         secure_noise.check_installed()
 
     @property
-    def entry(self):
+    def entry(self) -> HistoryEntry:
         """One round as a `privacy.HistoryEntry`, for replacing a client's data."""
         return HistoryEntry(
             mechanism="laplace",
@@ -48,7 +49,9 @@ class LaplaceUpdate:
             count=1,
         )
 
-    def privatise(self, arrays):
+    def privatise(
+        self, arrays: collections.abc.Sequence[np.ndarray]
+    ) -> list[np.ndarray]:
         """What may leave the client instead of an update.
 
         Args:

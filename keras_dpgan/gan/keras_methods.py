@@ -1,9 +1,15 @@
 """What the methods of `keras.Model` mean for a GAN, and why some have no meaning."""
 
+import collections.abc
+import os
+import typing
+
+import keras
 import tensorflow as tf
 
 from keras_dpgan._utils import keras_internals
 from keras_dpgan._utils import validate
+from keras_dpgan.privacy.privacy_record import PrivacyRecord
 
 
 class KerasMethods(keras_internals.BuiltTrainer):
@@ -13,11 +19,22 @@ class KerasMethods(keras_internals.BuiltTrainer):
     the reason and what to use instead.
     """
 
-    def compute_output_shape(self, input_shape):
+    # What `DPGAN` has.
+    num_discriminator_updates: typing.Any
+    generator: keras.Model
+    privacy_record: PrivacyRecord
+
+    def compute_output_shape(self, input_shape: typing.Any) -> typing.Any:
         """The shape of what the generator makes of latents, or latents and labels."""
         return self.generator.compute_output_shape(input_shape)
 
-    def save(self, filepath, overwrite=True, zipped=None, **kwargs):
+    def save(
+        self,
+        filepath: str | os.PathLike[str],
+        overwrite: bool = True,
+        zipped: bool | None = None,
+        **kwargs: typing.Any,
+    ) -> None:
         """Saves the model as a `.keras` file; see `keras.Model.save`.
 
         Raises:
@@ -36,16 +53,16 @@ class KerasMethods(keras_internals.BuiltTrainer):
 
     def evaluate(
         self,
-        x=None,
-        y=None,
-        batch_size=None,
-        verbose="auto",
-        sample_weight=None,
-        steps=None,
-        callbacks=None,
-        return_dict=False,
-        **kwargs,
-    ):
+        x: typing.Any = None,
+        y: typing.Any = None,
+        batch_size: int | None = None,
+        verbose: str | int = "auto",
+        sample_weight: typing.Any = None,
+        steps: int | None = None,
+        callbacks: typing.Any = None,
+        return_dict: bool = False,
+        **kwargs: typing.Any,
+    ) -> typing.Any:
         """Losses on fresh generated rows: numbers that may be published.
 
         Nothing is computed on `x`, `y` and `sample_weight`; they are taken so that
@@ -83,7 +100,7 @@ class KerasMethods(keras_internals.BuiltTrainer):
             **kwargs,
         )
 
-    def set_weights(self, weights):
+    def set_weights(self, weights: collections.abc.Sequence[typing.Any]) -> None:
         """Sets weights; the count of updates never goes down by it.
 
         Updates that were made stay made, also where `EarlyStopping` restores the
@@ -93,7 +110,7 @@ class KerasMethods(keras_internals.BuiltTrainer):
         super().set_weights(weights)
         self._count_at_least(made)
 
-    def set_state_tree(self, state_tree):
+    def set_state_tree(self, state_tree: dict[str, typing.Any]) -> None:
         """Sets weights and optimizers; the count of updates never goes down by it."""
         made = self.num_discriminator_updates
         super().set_state_tree(state_tree)
@@ -103,7 +120,7 @@ class KerasMethods(keras_internals.BuiltTrainer):
         counter = self.privacy_record.num_discriminator_updates
         counter.assign(max(made, int(counter.numpy())))
 
-    def add_loss(self, loss):
+    def add_loss(self, loss: typing.Any) -> typing.NoReturn:
         """Refused: a loss beside the records' losses would not be clipped."""
         raise _refusal(
             "add_loss",
@@ -113,41 +130,60 @@ class KerasMethods(keras_internals.BuiltTrainer):
         )
 
     def compute_loss(
-        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
-    ):
+        self,
+        x: typing.Any = None,
+        y: typing.Any = None,
+        y_pred: typing.Any = None,
+        sample_weight: typing.Any = None,
+        training: bool = True,
+    ) -> typing.NoReturn:
         """Refused: a GAN has two losses, and targets for neither."""
         raise _refusal("compute_loss", _TWO_LOSSES)
 
-    def stateless_compute_loss(self, *args, **kwargs):
+    def stateless_compute_loss(
+        self, *args: typing.Any, **kwargs: typing.Any
+    ) -> typing.NoReturn:
         """Refused, as `compute_loss`."""
         raise _refusal("stateless_compute_loss", _TWO_LOSSES)
 
-    def compiled_loss(self, *args, **kwargs):
+    def compiled_loss(self, *args: typing.Any, **kwargs: typing.Any) -> typing.NoReturn:
         """Refused, as `compute_loss`."""
         raise _refusal("compiled_loss", _TWO_LOSSES)
 
-    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+    def compute_metrics(
+        self,
+        x: typing.Any,
+        y: typing.Any,
+        y_pred: typing.Any,
+        sample_weight: typing.Any = None,
+    ) -> typing.NoReturn:
         """Refused: a metric of real rows is private."""
         raise _refusal("compute_metrics", _PRIVATE_METRICS)
 
     @property
-    def compiled_metrics(self):
+    def compiled_metrics(self) -> typing.NoReturn:
         """Refused, as `compute_metrics`."""
         raise _refusal("compiled_metrics", _PRIVATE_METRICS)
 
-    def quantize(self, *args, **kwargs):
+    def quantize(self, *args: typing.Any, **kwargs: typing.Any) -> typing.NoReturn:
         """Refused: only a generator that is no longer trained can be quantized."""
         raise _refusal("quantize", _QUANTIZE)
 
-    def quantized_build(self, *args, **kwargs):
+    def quantized_build(
+        self, *args: typing.Any, **kwargs: typing.Any
+    ) -> typing.NoReturn:
         """Refused, as `quantize`."""
         raise _refusal("quantized_build", _QUANTIZE)
 
-    def quantized_call(self, *args, **kwargs):
+    def quantized_call(
+        self, *args: typing.Any, **kwargs: typing.Any
+    ) -> typing.NoReturn:
         """Refused, as `quantize`."""
         raise _refusal("quantized_call", _QUANTIZE)
 
-    def train_on_batch(self, *args, **kwargs):
+    def train_on_batch(
+        self, *args: typing.Any, **kwargs: typing.Any
+    ) -> typing.NoReturn:
         """Refused: how such a batch was drawn, nobody has said.
 
         Counted as one more draw of the last `fit`, a batch that was chosen or

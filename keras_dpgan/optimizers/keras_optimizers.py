@@ -1,5 +1,7 @@
 """DP versions of Keras optimizers, with TensorFlow Privacy's names."""
 
+import typing
+
 import keras
 
 from keras_dpgan.optimizers.dp_optimizer import DPOptimizer
@@ -21,19 +23,19 @@ _OWN_ARGUMENTS = """
 class _FlatDPOptimizer(DPOptimizer):
     """A `DPOptimizer` whose inner optimizer's arguments are its own."""
 
-    inner_class = None
+    inner_class: typing.Any = None
 
     def __init__(
         self,
-        l2_norm_clip=None,
-        noise_multiplier=None,
-        num_microbatches=None,
-        dp_sum_query=None,
-        noise_source="default",
-        insecure_noise_seed=None,
-        name=None,
-        **kwargs,
-    ):
+        l2_norm_clip: float | None = None,
+        noise_multiplier: float | None = None,
+        num_microbatches: int | None = None,
+        dp_sum_query: typing.Any = None,
+        noise_source: str = "default",
+        insecure_noise_seed: int | None = None,
+        name: str | None = None,
+        **kwargs: typing.Any,
+    ) -> None:
         super().__init__(
             self.inner_class(**kwargs),
             l2_norm_clip=l2_norm_clip,
@@ -45,13 +47,17 @@ class _FlatDPOptimizer(DPOptimizer):
             name=name,
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, typing.Any]:
         inner = self.inner_optimizer.get_config()
         del inner["name"]
         return {"name": self.name, **inner, **self._mechanism_config()}
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(
+        cls,
+        config: dict[str, typing.Any],
+        custom_objects: dict[str, typing.Any] | None = None,
+    ) -> typing.Self:
         config = dict(config)
         if isinstance(config.get("learning_rate"), dict):
             config["learning_rate"] = keras.saving.deserialize_keras_object(

@@ -1,6 +1,7 @@
 """Which layers of a discriminator would break the guarantee, and why."""
 
 import dataclasses
+import typing
 
 import keras
 
@@ -104,7 +105,7 @@ def fix(model) -> keras.Model:
     )
     originals = {layer.name: layer for layer in keras_internals.all_layers(model)}
     for layer in keras_internals.all_layers(clone):
-        original = originals.get(layer.name)
+        original: typing.Any = originals.get(layer.name)
         if type(original) is type(layer) and not isinstance(layer, keras.Model):
             layer.set_weights(original.get_weights())
     check(clone)

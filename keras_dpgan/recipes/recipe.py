@@ -1,9 +1,13 @@
 """What a recipe gives: a model and how to train it."""
 
 import dataclasses
+import typing
 
 from keras_dpgan import privacy
 from keras_dpgan.gan.dpgan import DPGAN
+
+if typing.TYPE_CHECKING:
+    from keras_dpgan.data.records import IndexedRows
 
 # How much more noise than needed is good enough, as a share.
 _NOISE_TOLERANCE = 2e-3
@@ -33,7 +37,13 @@ class Recipe:
     updates: int
     noise_multiplier: float
 
-    def fit(self, x, y, epochs=1, **kwargs):
+    def fit(
+        self,
+        x: "IndexedRows",
+        y: "IndexedRows | None",
+        epochs: int = 1,
+        **kwargs: typing.Any,
+    ) -> DPGAN:
         """Compiles the model and makes all updates.
 
         Args:
