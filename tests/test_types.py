@@ -24,7 +24,8 @@ dpgan.privacy.plan(1000, noise=1.0)  # error: call-arg
 x, y = dpgan.data.load_fashion_mnist()
 x.shape  # error: attr-defined
 dpgan.data.write_tfds("export", "name").rows  # error: call-arg,attr-defined
-dpgan.recipes.best(x, y, 10, epsilon=1.0, delta=1e-5).train()  # error: arg-type,attr-defined
+recipe = dpgan.recipes.best(x, y, 10, epsilon=1.0, delta=1e-5)  # error: arg-type
+recipe.train()  # error: attr-defined
 dpgan.callbacks.ResumableFit()  # error: call-arg
 dpgan.export.load("export").draw(3)  # error: attr-defined
 history = dpgan.privacy.PrivacyHistory()

@@ -25,6 +25,12 @@ class _FlatDPOptimizer(DPOptimizer):
 
     inner_class: typing.Any = None
 
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        if "inner_class" in vars(cls):
+            arguments = _OWN_ARGUMENTS.replace("{inner}", cls.inner_class.__name__)
+            cls.__doc__ = f"{cls.__doc__}\n{arguments}"
+
     def __init__(
         self,
         l2_norm_clip: float | None = None,
@@ -66,23 +72,29 @@ class _FlatDPOptimizer(DPOptimizer):
         return cls(**config)
 
 
-def _dp_version_of(inner, name):
-    """Makes and registers the DP class of a Keras optimizer class."""
-    doc = f"`keras.optimizers.{inner.__name__}` on a clipped and noised sum.\n"
-    arguments = _OWN_ARGUMENTS.replace("{inner}", inner.__name__)
-    cls = type(
-        name,
-        (_FlatDPOptimizer,),
-        {"__doc__": doc + arguments, "__module__": __name__, "inner_class": inner},
-    )
-    return keras.saving.register_keras_serializable(package="keras_dpgan")(cls)
+@keras.saving.register_keras_serializable(package="keras_dpgan")
+class DPKerasSGDOptimizer(_FlatDPOptimizer):
+    """`keras.optimizers.SGD` on a clipped and noised sum."""
+
+    inner_class = keras.optimizers.SGD
 
 
-DPKerasSGDOptimizer = _dp_version_of(keras.optimizers.SGD, "DPKerasSGDOptimizer")
-DPKerasAdamOptimizer = _dp_version_of(keras.optimizers.Adam, "DPKerasAdamOptimizer")
-DPKerasAdagradOptimizer = _dp_version_of(
-    keras.optimizers.Adagrad, "DPKerasAdagradOptimizer"
-)
-DPKerasRMSpropOptimizer = _dp_version_of(
-    keras.optimizers.RMSprop, "DPKerasRMSpropOptimizer"
-)
+@keras.saving.register_keras_serializable(package="keras_dpgan")
+class DPKerasAdamOptimizer(_FlatDPOptimizer):
+    """`keras.optimizers.Adam` on a clipped and noised sum."""
+
+    inner_class = keras.optimizers.Adam
+
+
+@keras.saving.register_keras_serializable(package="keras_dpgan")
+class DPKerasAdagradOptimizer(_FlatDPOptimizer):
+    """`keras.optimizers.Adagrad` on a clipped and noised sum."""
+
+    inner_class = keras.optimizers.Adagrad
+
+
+@keras.saving.register_keras_serializable(package="keras_dpgan")
+class DPKerasRMSpropOptimizer(_FlatDPOptimizer):
+    """`keras.optimizers.RMSprop` on a clipped and noised sum."""
+
+    inner_class = keras.optimizers.RMSprop
