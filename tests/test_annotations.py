@@ -1,18 +1,34 @@
 """Every argument of a public function says its type: a user's editor knows it."""
 
+import ast
 import importlib
 import inspect
 import pkgutil
 
 import keras_dpgan
 
-# Modules that run when they are imported, and those that need an extra.
+# These rooms are for the others: users meet none of their names.
+INNER = ("_utils", "cli", "gan", "sampling")
 ROOMS = [keras_dpgan]
 ROOMS += [
     importlib.import_module(f"keras_dpgan.{module.name}")
     for module in pkgutil.iter_modules(keras_dpgan.__path__)
-    if module.ispkg and module.name not in ("_utils", "cli", "gan", "sampling")
+    if module.ispkg and module.name not in INNER
 ]
+
+
+def modules_of(room):
+    """The modules that a room's `__init__` gives to users."""
+    tree = ast.parse(inspect.getsource(room))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module == room.__name__:
+            for alias in node.names:
+                try:
+                    module = importlib.import_module(f"{room.__name__}.{alias.name}")
+                except ImportError:
+                    continue  # An extra that is not installed.
+                if alias.asname and module not in ROOMS:
+                    yield module
 
 
 def of_ours(thing):
@@ -39,7 +55,8 @@ def functions_of(name, public):
 
 def public_functions():
     found = {}
-    for room in ROOMS:
+    modules = [module for room in ROOMS[1:] for module in modules_of(room)]
+    for room in ROOMS + modules:
         for name, public in vars(room).items():
             if not name.startswith("_") and of_ours(public):
                 found.update(functions_of(f"{room.__name__}.{name}", public))

@@ -46,7 +46,7 @@ class LocalTraining:
         gan: "DPGAN",
         x: "IndexedRows",
         y: "IndexedRows | None",
-        expected_batch_size: int,
+        expected_batch_size: float,
         updates: int,
     ) -> None:
         self._gan = gan

@@ -27,7 +27,7 @@ class Violation:
         return f"layer {self.layer!r} {self.reason}. Remedy: {self.remedy}"
 
 
-def validate(model, inputs=None):
+def validate(model: keras.Model, inputs: typing.Any = None) -> list["Violation"]:
     """Lists what in a discriminator would break the guarantee.
 
     Layers known to break it are listed first; then a numeric probe looks for
@@ -63,12 +63,12 @@ def _violations(model, findings):
     return known + found
 
 
-def check(model, inputs=None) -> None:
+def check(model: keras.Model, inputs: typing.Any = None) -> None:
     """Raises a `ValueError` that lists each violation, if there is any."""
     _refuse(validate(model, inputs))
 
 
-def check_few_rows(model, inputs) -> None:
+def check_few_rows(model: keras.Model, inputs: typing.Any) -> None:
     """As `check`, without batches of other sizes than four."""
     _refuse(_violations(model, row_probe.probe_few_rows(model, inputs)))
 
@@ -83,7 +83,7 @@ def _refuse(violations):
         )
 
 
-def fix(model) -> keras.Model:
+def fix(model: keras.Model) -> keras.Model:
     """A copy of a model in which private layers stand for the others.
 
     BatchNormalization becomes GroupNormalization. The other layers keep their
