@@ -24,11 +24,50 @@ dpgan.privacy.plan(1000, noise=1.0)  # error: call-arg
 x, y = dpgan.data.load_fashion_mnist()
 x.shape  # error: attr-defined
 dpgan.data.write_tfds("export", "name").rows  # error: call-arg,attr-defined
-dpgan.recipes.best(x, y, 10, epsilon=1.0, delta=1e-5).train()  # error: attr-defined
+recipe = dpgan.recipes.best(x, y, 10, epsilon=1.0, delta=1e-5)  # error: arg-type
+recipe.train()  # error: attr-defined
 dpgan.callbacks.ResumableFit()  # error: call-arg
 dpgan.export.load("export").draw(3)  # error: attr-defined
 history = dpgan.privacy.PrivacyHistory()
 number: str = dpgan.privacy.epsilon(history, 1e-5)  # error: assignment
+dpgan.privacy.plan("many", epsilon=1.0, delta=1e-5)  # error: arg-type
+dpgan.privacy.plan(1000, epsilon="1", delta=1e-5)  # error: arg-type
+dpgan.privacy.plan(1000, expected_batch_size=[64])  # error: arg-type
+dpgan.privacy.epsilon([], 1e-5)  # error: arg-type
+batches = dpgan.data.PoissonDataset(1000, expected_batch_size=64)  # error: arg-type
+dpgan.data.PoissonDataset(x, y, expected_batch_size="64")  # error: arg-type
+dpgan.data.PoissonDataset(x, y, sampling_probability=None, seed=0.5)  # error: arg-type
+dpgan.data.PoissonDataset(x, y, batch_size=64)  # error: call-arg
+dpgan.data.PoissonDataset(x, y, 64, transform=1)  # error: arg-type
+dpgan.DPGAN(networks=[])  # error: call-arg
+gan = dpgan.DPGAN(None, None, latent_dim="16")  # error: arg-type
+gan.compile("sgd")  # error: call-arg
+gan.compile("sgd", "sgd", loss=3)  # error: arg-type
+gan.compile("sgd", "sgd", gradient_penalty="10")  # error: arg-type
+gan.compile("sgd", "sgd", weight_clip="0.01")  # error: arg-type
+gan.compile("sgd", "sgd", discriminator_steps=1.5)  # error: arg-type
+gan.compile("sgd", "sgd", engine=None)  # error: arg-type
+gan.compile("sgd", "sgd", private="no")  # error: arg-type
+gan.compile("sgd", "sgd", physical_batch_size=0.5)  # error: arg-type
+gan.fit(1000)  # error: arg-type
+gan.fit(x, 3)  # error: arg-type
+gan.fit(x, y, "64")  # error: arg-type
+gan.fit(x, y, epochs=2.5)  # error: arg-type
+gan.fit(x, y, callbacks=3)  # error: arg-type
+gan.fit(x, y, class_weight={0: 2.0})  # error: arg-type
+gan.fit(x, y, sample_weight=y)  # error: arg-type
+gan.fit(x, y, ledger="ledger")  # error: arg-type
+gan.fit(x, y, batches=3)  # error: call-arg
+gan.sample("3")  # error: arg-type
+gan.evaluate(batch_size="3")  # error: arg-type
+gan.epsilon("1e-5")  # error: arg-type
+gan.privacy_statement(accountant=0)  # error: arg-type
+gan.export(3)  # error: arg-type
+gan.delta = "1e-5"  # error: assignment
+dpgan.optimizers.DPKerasAdamOptimizer(l2_norm_clip="1.0")  # error: arg-type
+dpgan.GradientPenalty("10")  # error: arg-type
+dpgan.callbacks.EpsilonTracker(delta="1e-5")  # error: arg-type
+dpgan.callbacks.SampleLogger("samples", seed=None)  # error: arg-type
 """
 
 

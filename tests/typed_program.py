@@ -8,6 +8,7 @@ from typing import assert_type
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 import keras_dpgan as dpgan
 
@@ -54,6 +55,32 @@ def train(folder: pathlib.Path) -> dpgan.DPGAN:
             ],
         )
     return gan
+
+
+def train_on_other_data(
+    gan: dpgan.DPGAN, rows: list[np.ndarray], labels: list[int], data: tf.data.Dataset
+) -> None:
+    batches = dpgan.data.PoissonDataset(rows, labels, expected_batch_size=2.5)
+    gan.fit(batches, callbacks=(dpgan.callbacks.EpsilonTracker(),))
+    gan.fit(data, expected_batch_size=64, max_participations=1)
+    gan.fit((row for row in rows), expected_batch_size=64)
+    assert_type(gan.epsilon(delta=1e-5), float)
+    assert_type(gan.num_discriminator_updates, int)
+    assert_type(gan.num_examples, int | None)
+    assert_type(gan.privacy_history, dpgan.privacy.PrivacyHistory)
+    gan.export("export", overwrite=True)
+
+
+class MeanSquares(dpgan.losses.AdversarialLoss):
+    def on_real(self, scores: tf.Tensor) -> tf.Tensor:
+        return tf.square(scores - 1.0)
+
+
+def compile_with_own_loss(gan: dpgan.DPGAN) -> None:
+    optimizer: dpgan.optimizers.DPKerasSGDOptimizer
+    optimizer = dpgan.optimizers.DPKerasSGDOptimizer(1.0, 0.5, learning_rate=0.1)
+    steps = dpgan.AdaptiveDiscriminatorSteps(threshold=0.7)
+    gan.compile(optimizer, "adam", MeanSquares(), discriminator_steps=steps)
 
 
 def spent(history: dpgan.privacy.PrivacyHistory) -> float:

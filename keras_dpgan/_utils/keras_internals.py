@@ -5,6 +5,7 @@ release that moves one shows here and nowhere else.
 """
 
 import functools
+import typing
 
 import keras
 from keras.src.legacy.saving import legacy_h5_format
@@ -157,6 +158,8 @@ class BuiltTrainer(keras.Model):
     its shapes: it fails where these differ, and shows records of one worker to
     the others.
     """
+
+    train_function: typing.Any
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         del iterator, data_batch

@@ -53,7 +53,8 @@ class OldPaths(importlib.abc.MetaPathFinder, importlib.abc.Loader):
             return None
         if name in COMMANDS:
             command = importlib.util.find_spec(f"{PACKAGE}.{COMMANDS[name]}")
-            return importlib.util.spec_from_file_location(fullname, command.origin)
+            origin = None if command is None else command.origin
+            return importlib.util.spec_from_file_location(fullname, origin)
         if name in MOVED:
             return importlib.machinery.ModuleSpec(fullname, self)
         return None

@@ -13,7 +13,7 @@ class ReadOnly:
         _read_only: Dict of the names to the remedy, a sentence.
     """
 
-    _read_only = {}
+    _read_only: dict[str, str] = {}
 
     def __setattr__(self, name, value):
         remedy = self._read_only.get(name)

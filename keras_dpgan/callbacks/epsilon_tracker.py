@@ -1,5 +1,7 @@
 """Epsilon while training, and a budget that is kept."""
 
+import typing
+
 import keras
 
 from keras_dpgan import privacy
@@ -51,7 +53,11 @@ class EpsilonTracker(keras.callbacks.Callback):
     """
 
     def __init__(
-        self, delta=None, target_epsilon=None, on_exceed="refuse", accountant="pld"
+        self,
+        delta: float | None = None,
+        target_epsilon: float | None = None,
+        on_exceed: str = "refuse",
+        accountant: str = "pld",
     ) -> None:
         super().__init__()
         if delta is not None:
@@ -61,13 +67,13 @@ class EpsilonTracker(keras.callbacks.Callback):
         validate.check_choice("on_exceed", on_exceed, ("refuse", "stop"))
         validate.check_choice("accountant", accountant, ("pld", "rdp"))
         self.delta = delta
-        self.target_epsilon = target_epsilon
+        self.target_epsilon: typing.Any = target_epsilon
         self.on_exceed = on_exceed
         self.accountant = accountant
         self._budget_is_set = False
         self._own_limit = None
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, typing.Any] | None = None) -> None:
         if not getattr(self.model, "private", False):
             raise ValueError(
                 "`EpsilonTracker` needs a `DPGAN` that is compiled with a DP "
@@ -79,7 +85,9 @@ class EpsilonTracker(keras.callbacks.Callback):
         self._own_limit = self.model.max_discriminator_updates
         self._budget_is_set = self.target_epsilon is None
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(
+        self, epoch: int, logs: dict[str, typing.Any] | None = None
+    ) -> None:
         # Not sooner: other callbacks may restore a history while `fit` begins.
         if not self._budget_is_set:
             self._keep_budget()
@@ -131,12 +139,14 @@ class EpsilonTracker(keras.callbacks.Callback):
             "`noise_multiplier` (see `keras_dpgan.privacy.plan`)."
         )
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(
+        self, batch: int, logs: dict[str, typing.Any] | None = None
+    ) -> None:
         limit = self.model.max_discriminator_updates
         if limit is not None and self.model.num_discriminator_updates >= limit:
             self.model.stop_training = True
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, typing.Any] | None = None) -> None:
         # The budget is that of this `fit`: another may have another, or none.
         self.model.max_discriminator_updates = self._own_limit
         if self.params.get("verbose"):
@@ -151,6 +161,8 @@ class EpsilonTracker(keras.callbacks.Callback):
             f"{attack_line(curve)}"
         )
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(
+        self, epoch: int, logs: dict[str, typing.Any] | None = None
+    ) -> None:
         if logs is not None:
             logs["epsilon"] = self.model.epsilon(accountant=self.accountant)

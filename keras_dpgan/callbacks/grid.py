@@ -1,9 +1,16 @@
 """Images side by side, a row for each label."""
 
+import collections.abc
+import typing
+
 import numpy as np
+import numpy.typing as npt
 
 from keras_dpgan._utils import validate
 from keras_dpgan.data.scaling import to_uint8
+
+if typing.TYPE_CHECKING:
+    import PIL.Image
 
 _PAPER = 255
 _INK = 0
@@ -12,8 +19,12 @@ _SMALLEST_CELL = 32
 
 
 def sample_grid(
-    images, labels=None, pixel_range=(-1.0, 1.0), label_names=None, columns=10
-):
+    images: npt.ArrayLike,
+    labels: npt.ArrayLike | None = None,
+    pixel_range: collections.abc.Sequence[float] = (-1.0, 1.0),
+    label_names: collections.abc.Sequence[str] | None = None,
+    columns: int = 10,
+) -> "PIL.Image.Image":
     """Draws images in a grid: a named row for each label, a column per sample.
 
     Small images are enlarged by a whole factor, so that pixels stay pixels.
@@ -50,7 +61,8 @@ def sample_grid(
     images = to_uint8(_check_images(images), pixel_range)
     validate.check_int("columns", columns, minimum=1)
     if labels is None:
-        rows = [range(i, len(images))[:columns] for i in range(0, len(images), columns)]
+        every = np.arange(len(images))
+        rows = [every[i : i + columns] for i in range(0, len(images), columns)]
         names = [""] * len(rows)
     else:
         labels = _check_labels(labels, len(images), label_names)

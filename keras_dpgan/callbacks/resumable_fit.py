@@ -1,6 +1,7 @@
 """A `fit` that goes on where it was killed."""
 
 import os
+import typing
 
 import keras
 
@@ -58,7 +59,7 @@ class ResumableFit(keras.callbacks.Callback):
             each run.
     """
 
-    def __init__(self, directory) -> None:
+    def __init__(self, directory: str | os.PathLike[str]) -> None:
         super().__init__()
         self.path = os.path.join(directory, "checkpoint.weights.h5")
         self._facts = None
@@ -70,7 +71,7 @@ class ResumableFit(keras.callbacks.Callback):
     def _is_idle(self):
         return not workers.is_chief(self.model.distribute_strategy)
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, typing.Any] | None = None) -> None:
         if self._is_idle:
             return
         if getattr(self.model, "ledger", None) is None:
@@ -89,19 +90,25 @@ class ResumableFit(keras.callbacks.Callback):
         else:
             os.makedirs(os.path.dirname(self.path), exist_ok=True)
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(
+        self, epoch: int, logs: dict[str, typing.Any] | None = None
+    ) -> None:
         self._epoch, self._step = epoch, 0
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(
+        self, batch: int, logs: dict[str, typing.Any] | None = None
+    ) -> None:
         # The last execution of an epoch may have fewer steps than Keras says.
         self._step = min(batch + 1, self.params["steps"] or batch + 1)
         if self.model.session.needs_reservation:
             self._save()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(
+        self, epoch: int, logs: dict[str, typing.Any] | None = None
+    ) -> None:
         self._epoch, self._step = epoch + 1, 0
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, typing.Any] | None = None) -> None:
         if self._is_idle:
             return
         self._saved_count = None

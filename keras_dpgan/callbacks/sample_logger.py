@@ -1,6 +1,9 @@
 """What the generator makes, epoch by epoch."""
 
+import collections.abc
+import os
 import pathlib
+import typing
 
 import keras
 import numpy as np
@@ -68,12 +71,12 @@ class SampleLogger(keras.callbacks.Callback):
 
     def __init__(
         self,
-        directory,
-        samples_per_label=10,
-        label_names=None,
-        pixel_range=None,
-        seed=0,
-        log_dir=None,
+        directory: str | os.PathLike[str],
+        samples_per_label: int = 10,
+        label_names: collections.abc.Sequence[str] | None = None,
+        pixel_range: collections.abc.Sequence[float] | None = None,
+        seed: int = 0,
+        log_dir: str | os.PathLike[str] | None = None,
     ) -> None:
         super().__init__()
         import_pillow()
@@ -89,16 +92,18 @@ class SampleLogger(keras.callbacks.Callback):
         self.pixel_range = pixel_range
         self.seed = validate.check_int("seed", seed, minimum=0)
         self.log_dir = log_dir
-        self._writer = None
-        self._last_epoch = None
+        self._writer: typing.Any = None
+        self._last_epoch: typing.Any = None
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, typing.Any] | None = None) -> None:
         check_drawable("The rows of the model", self.model.row_shape)
         self._range()
         self._check_label_names()
         self._last_epoch = None
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(
+        self, epoch: int, logs: dict[str, typing.Any] | None = None
+    ) -> None:
         grid = self._grid()
         with complete_file(self._path(epoch)) as path:
             grid.save(path)
@@ -106,7 +111,7 @@ class SampleLogger(keras.callbacks.Callback):
         if self.log_dir is not None:
             self._write_summary(np.asarray(grid), epoch)
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, typing.Any] | None = None) -> None:
         if self._writer is not None:
             self._writer.close()
             self._writer = None

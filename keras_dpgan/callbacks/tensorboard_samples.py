@@ -1,7 +1,9 @@
 """Samples and the privacy statement, in TensorBoard."""
 
 import importlib.util
+import os
 import pathlib
+import typing
 
 import keras
 import numpy as np
@@ -48,14 +50,16 @@ class TensorBoardSamples(keras.callbacks.Callback):
         ValueError: If an argument does not fit.
     """
 
-    def __init__(self, log_dir, num_samples=500, seed=0) -> None:
+    def __init__(
+        self, log_dir: str | os.PathLike[str], num_samples: int = 500, seed: int = 0
+    ) -> None:
         super().__init__()
         check_tensorboard("TensorBoardSamples")
         self.log_dir = pathlib.Path(log_dir)
         self.num_samples = validate.check_int("num_samples", num_samples, minimum=1)
         self.seed = validate.check_int("seed", seed, minimum=0)
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, typing.Any] | None = None) -> None:
         self.log_dir.mkdir(parents=True, exist_ok=True)
         self._write_statement()
         self._write_embedding()

@@ -104,9 +104,13 @@ def main(argv):
     logging.set_verbosity(logging.INFO)
     try:
         generator = open_path(argv[1])
+        real, real_test = load_dataset(
+            given.dataset, given.data_dir, _pixel_range(generator)
+        )
         scores = evaluation.report(
             generator,
-            *load_dataset(given.dataset, given.data_dir, _pixel_range(generator)),
+            real,
+            real_test,
             given.out,
             num_samples=given.num_samples,
             classifiers=given.classifiers,

@@ -1,5 +1,7 @@
 """Per-record gradients, clipped and summed."""
 
+import collections.abc
+
 from keras_dpgan.clipping.chunked import chunked
 from keras_dpgan.clipping.contract import ClippedSum as ClippedSum
 from keras_dpgan.clipping.ghost import ghost as ghost
@@ -17,7 +19,9 @@ _ENGINES = {
 }
 
 
-def get_engine(name, physical_batch_size=None, jit_compile=False):
+def get_engine(
+    name: str, physical_batch_size: int | None = None, jit_compile: bool = False
+) -> collections.abc.Callable[..., ClippedSum]:
     """The clipping engine of a name.
 
     Example:
@@ -54,7 +58,9 @@ def get_engine(name, physical_batch_size=None, jit_compile=False):
     return _in_parts(_ENGINES[name], physical_batch_size)
 
 
-def get_engines_by_record(physical_batch_size=None):
+def get_engines_by_record(
+    physical_batch_size: int | None = None,
+) -> list[collections.abc.Callable[..., ClippedSum]]:
     """The engines that compute each record's gradient by itself, the faster first.
 
     Example:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import typing
 
 import keras
 import tensorflow as tf
@@ -40,7 +41,7 @@ class BookKeeping:
         self._kept = {}
         # Of each record: what its products come to before they cancel, those of
         # gradients that are not kept.
-        self._magnitudes = None
+        self._magnitudes: typing.Any = None
 
     def norms(self):
         """An upper bound of each record's norm, as tight as rounding allows.
@@ -100,7 +101,7 @@ class BookKeeping:
             recorded.second_gradients,
             strict=True,
         )
-        found = {}
+        found: dict = {}
         for use, gradients, second in everything:
             if use.variables is None:
                 continue
@@ -189,7 +190,7 @@ class BookKeeping:
 
     def _jobs(self):
         """Lists of parts that share inputs and gradients, where none are kept."""
-        jobs = {}
+        jobs: dict = {}
         for weight in self._weights:
             if not weight.keeps_gradients:
                 for part in weight.parts:
@@ -264,7 +265,8 @@ def _times_rows(tensor, factors, part):
 
 def _weight_gradients(recorded):
     """A `WeightGradient` for each variable that a rule accounts for."""
-    variables, parts = {}, {}
+    variables: dict = {}
+    parts: dict = {}
     everything = zip(
         recorded.uses, recorded.output_gradients, recorded.second_gradients, strict=True
     )
@@ -277,7 +279,7 @@ def _weight_gradients(recorded):
             for backward, (second, *_) in zip(use.backward, seconds, strict=True):
                 if second is not None and term.uses_inputs:
                     found.append(_part(use, term, second, backward.arrived[0]))
-    stacks = {}
+    stacks: dict[tuple, tf.Tensor] = {}
     return [
         WeightGradient(variables[key], _stacked(found, stacks))
         for key, found in parts.items()
@@ -295,7 +297,7 @@ def _stacked(parts, stacks):
         parts: List of `Part`.
         stacks: Dict: the tensors that were stacked before, also for other weights.
     """
-    alike = {}
+    alike: dict[tuple, list] = {}
     for part in parts:
         kinds = part.inputs.dtype, part.gradients.dtype
         key = id(part.term), part.blocks, part.shapes, kinds

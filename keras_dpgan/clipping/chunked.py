@@ -1,11 +1,19 @@
 """Batches that are larger than memory, in parts."""
 
+import collections.abc
+import typing
+
 import tensorflow as tf
 
 from keras_dpgan.clipping import contract
 
+if typing.TYPE_CHECKING:
+    from keras_dpgan.clipping.contract import ClippedSum
 
-def chunked(engine, physical_batch_size):
+
+def chunked(
+    engine: "collections.abc.Callable[..., ClippedSum]", physical_batch_size: int
+) -> "collections.abc.Callable[..., ClippedSum]":
     """An engine that gives another one a limited number of records at a time.
 
     The clipped sums of the parts are added before any noise. So only the use
@@ -35,8 +43,8 @@ def chunked(engine, physical_batch_size):
                 None if seeds is None else seeds[part],
             )
             sums = [a + b for a, b in zip(sums, total.sums, strict=True)]
-            counts = [a + b for a, b in zip(counts, total[1:], strict=True)]
-            return start + physical_batch_size, sums, *counts
+            added = [a + b for a, b in zip(counts, total[1:], strict=True)]
+            return start + physical_batch_size, sums, *added
 
         nothing = contract.empty_sum([contract.as_tensor(v) for v in variables])
         _, *total = tf.while_loop(

@@ -1,7 +1,10 @@
 """Clipped sums without per-record gradients."""
 
+import collections.abc
+import typing
 import warnings
 
+import keras
 import tensorflow as tf
 
 from keras_dpgan.clipping import contract
@@ -9,8 +12,18 @@ from keras_dpgan.clipping.book_keeping import BookKeeping
 from keras_dpgan.clipping.recorded_pass import RecordedPass
 from keras_dpgan.clipping.vectorized import vectorized
 
+if typing.TYPE_CHECKING:
+    from keras_dpgan.clipping.contract import ClippedSum
 
-def ghost(loss_fn, variables, records, l2_norm_clip, mask=None, seeds=None):
+
+def ghost(
+    loss_fn: collections.abc.Callable[..., typing.Any],
+    variables: collections.abc.Sequence[keras.Variable],
+    records: typing.Any,
+    l2_norm_clip: float | tf.Tensor,
+    mask: tf.Tensor | None = None,
+    seeds: tf.Tensor | None = None,
+) -> "ClippedSum":
     """Clips and sums the records' gradients without computing each one.
 
     One forward and one backward pass of the whole batch, to the layers' outputs

@@ -82,8 +82,8 @@ class RecordedPass:
             for use, gradients in zip(self.uses, self.output_gradients, strict=True)
             if not use.backward and all(g is None for g in gradients)
         ]
-        variables = {id(v): v for use in unreached for v in use.all_variables()}
-        variables = list(variables.values())
+        by_id = {id(v): v for use in unreached for v in use.all_variables()}
+        variables = list(by_id.values())
         if not variables or not _depends(loss_fn, variables, records, seed):
             return None
         names = sorted({use.layer.name for use in unreached})
@@ -130,7 +130,7 @@ def _mixed_problem(uses):
 
 def _depends(loss_fn, variables, records, seed):
     """Whether the losses depend on any of the variables, as a plain tape sees it."""
-    found = []
+    found: list = []
 
     def traced(records):
         tensors = [as_tensor(v) for v in variables]

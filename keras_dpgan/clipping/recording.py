@@ -1,9 +1,11 @@
 """Records, while a loss is traced, what each weight is applied to."""
 
+import collections.abc
 import contextlib
 import dataclasses
 import functools
 import threading
+import typing
 
 import keras
 import tensorflow as tf
@@ -43,12 +45,12 @@ class Use:
     """
 
     layer: keras.layers.Layer
-    operation: object
+    operation: collections.abc.Callable
     terms: list
     inputs: list
-    outputs: list
-    blocks: int = None
-    variables: list = None
+    outputs: typing.Any
+    blocks: int | None = None
+    variables: list | None = None
     changes_state: bool = False
     draws: bool = False
     backward: list = dataclasses.field(default_factory=list)

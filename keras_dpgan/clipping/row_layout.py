@@ -400,8 +400,8 @@ def _of_plain_operation(operation, states):
         sizes = SHARED if operation.type in row_operations.MAKING_ROWS else COUNT
         plain = {sizes if isinstance(s, Sizes) else s for s in states}
         return row_operations.made_of_shared(operation, stronger(plain))
-    sizes = row_operations.SIZES.get(operation.type, ())
-    if any(isinstance(s, Sizes) and i not in sizes for i, s in enumerate(states)):
+    places = row_operations.SIZES.get(operation.type, ())
+    if any(isinstance(s, Sizes) and i not in places for i, s in enumerate(states)):
         return None
     if COUNT in states:
         return None

@@ -5,6 +5,7 @@ So an operation that is new in TensorFlow, or missing here, costs speed and neve
 guarantee. Each entry has a test in `tests/clipping/test_row_operations.py`.
 """
 
+import collections.abc
 import math
 
 import numpy as np
@@ -153,7 +154,7 @@ SIZES |= dict.fromkeys(DRAWING, {0})
 # Operations that make rows from sizes, a value and a seed alone.
 MAKING_ROWS = FILLING | DRAWING | {"Tile"}
 
-_HANDLERS = {}
+_HANDLERS: dict[str, collections.abc.Callable] = {}
 
 
 def handler_of(kind):
@@ -237,7 +238,7 @@ def _part(_, values, begin, size):
 
 
 # What layers and gradients compute from shapes, which TensorFlow does not tell.
-_COMPUTED = {
+_COMPUTED: dict[str, collections.abc.Callable] = {
     "AddV2": lambda _, a, b: [np.add(a, b)],
     "BroadcastGradientArgs": _reduced_axes,
     "ConcatOffset": _concat_offsets,
@@ -535,7 +536,7 @@ def _strided_slice(operation, states):
     shape = shape_of(operation.outputs[0])
     if part is None or shape is None or None in shape:
         return None
-    outer = _outer_of_part(place, *part, rows.shape)
+    outer = _outer_of_part(place, part[0], part[1], rows.shape)
     axis = spec.output_axis(place.axis)
     return None if outer is None else place.rows(shape, axis, outer)
 
@@ -583,7 +584,7 @@ class _SliceSpec:
         elided = rank - len(consuming)
         # Per axis of the input: its place in the spec, or `None` if it is kept whole,
         # and its axis in the output, or `None` if it is dropped.
-        self._axes = []
+        self._axes: list[tuple[int | None, int | None]] = []
         output = 0
         for i in range(count):
             if bit("ellipsis", i):

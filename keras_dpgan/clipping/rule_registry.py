@@ -1,9 +1,18 @@
 """Which layers can be recorded, and how."""
 
-_RULES = {}
+import collections.abc
+import typing
+
+import keras
+
+_Rule = typing.TypeVar("_Rule", bound=collections.abc.Callable[..., typing.Any])
+
+_RULES: dict[type[keras.layers.Layer], collections.abc.Callable[..., typing.Any]] = {}
 
 
-def register_layer_rule(layer_class):
+def register_layer_rule(
+    layer_class: type[keras.layers.Layer],
+) -> collections.abc.Callable[[_Rule], _Rule]:
     """Registers how the `ghost` engine records the layers of a class.
 
     The decorated function `rule(layer, inputs, record)` runs the layer and

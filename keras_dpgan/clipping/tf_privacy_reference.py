@@ -1,5 +1,9 @@
 """TensorFlow Privacy's own per-record clipping: slow, and what ours must equal."""
 
+import collections.abc
+import typing
+
+import keras
 import tensorflow as tf
 
 from keras_dpgan._utils.layer_seeds import seeds_from
@@ -8,10 +12,18 @@ from keras_dpgan.clipping.row_layout import losses_problem
 from keras_dpgan.clipping.vectorized import vectorized
 from keras_dpgan.mechanisms import tf_privacy
 
+if typing.TYPE_CHECKING:
+    from keras_dpgan.clipping.contract import ClippedSum
+
 
 def tf_privacy_reference(
-    loss_fn, variables, records, l2_norm_clip, mask=None, seeds=None
-):
+    loss_fn: collections.abc.Callable[..., typing.Any],
+    variables: collections.abc.Sequence[keras.Variable],
+    records: typing.Any,
+    l2_norm_clip: float | tf.Tensor,
+    mask: tf.Tensor | None = None,
+    seeds: tf.Tensor | None = None,
+) -> "ClippedSum":
     """Clips and sums by TensorFlow Privacy's vectorized optimizer.
 
     It takes the Jacobian of the losses, which costs dozens of plain updates, and

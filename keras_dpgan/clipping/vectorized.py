@@ -1,15 +1,28 @@
 """Per-record gradients by `tf.vectorized_map`: any model, more memory."""
 
+import collections.abc
+import typing
 import warnings
 
+import keras
 import tensorflow as tf
 
 from keras_dpgan._utils.layer_seeds import seeds_from
 from keras_dpgan.clipping import contract
 from keras_dpgan.clipping import norms
 
+if typing.TYPE_CHECKING:
+    from keras_dpgan.clipping.contract import ClippedSum
 
-def vectorized(loss_fn, variables, records, l2_norm_clip, mask=None, seeds=None):
+
+def vectorized(
+    loss_fn: collections.abc.Callable[..., typing.Any],
+    variables: collections.abc.Sequence[keras.Variable],
+    records: typing.Any,
+    l2_norm_clip: float | tf.Tensor,
+    mask: tf.Tensor | None = None,
+    seeds: tf.Tensor | None = None,
+) -> "ClippedSum":
     """Clips and sums the records' gradients, each computed on its own.
 
     It holds every record's gradient at once, `n` times the weights in memory. The loss
@@ -45,7 +58,14 @@ def vectorized(loss_fn, variables, records, l2_norm_clip, mask=None, seeds=None)
     )
 
 
-def one_by_one(loss_fn, variables, records, l2_norm_clip, mask=None, seeds=None):
+def one_by_one(
+    loss_fn: collections.abc.Callable[..., typing.Any],
+    variables: collections.abc.Sequence[keras.Variable],
+    records: typing.Any,
+    l2_norm_clip: float | tf.Tensor,
+    mask: tf.Tensor | None = None,
+    seeds: tf.Tensor | None = None,
+) -> "ClippedSum":
     """As `vectorized`, but one record after the other: slow, for any model.
 
     Args:

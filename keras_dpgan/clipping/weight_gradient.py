@@ -2,12 +2,14 @@
 
 import dataclasses
 import math
+import typing
 
 import tensorflow as tf
 
 from keras_dpgan.clipping import norms
 from keras_dpgan.clipping.contract import at_least_float32
 from keras_dpgan.clipping.convolution_terms import ConvolutionTerm
+from keras_dpgan.clipping.recording import Use
 from keras_dpgan.clipping.terms import ProductTerm
 
 # What moving one number through memory costs, in multiplications. Measured on
@@ -37,8 +39,8 @@ class Part:
         gradients: Tensor of shape `(blocks * n, ...)`.
     """
 
-    use: object
-    term: object
+    use: Use
+    term: typing.Any
     inputs: tf.Tensor
     gradients: tf.Tensor
 
@@ -126,7 +128,7 @@ class WeightGradient:
             costs["gram"] = self._gram_cost()
         if self._plan is not None:
             costs["patch_gram"] = self._patch_gram_cost()
-        self.form = min(costs, key=costs.get)
+        self.form = min(costs, key=lambda form: costs[form])
         size = math.prod(variable.shape)
         activations = sum(_row_numbers(p) * p.blocks for p in parts)
         # Gradients that are no larger than what the backward pass holds anyway

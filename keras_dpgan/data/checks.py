@@ -3,14 +3,20 @@
 A message may quote a record's values: it is for whoever holds the data.
 """
 
+import collections.abc
 import math
 import numbers
+import typing
 
 import numpy as np
 
 from keras_dpgan.data import kinds
 from keras_dpgan.data.poisson import PoissonDataset
 from keras_dpgan.data.records import Records
+
+if typing.TYPE_CHECKING:
+    from keras_dpgan.data.records import IndexedRows
+    from keras_dpgan.sampling.conditions import VectorCondition
 
 _CHUNK_BYTES = 64 * 2**20
 
@@ -19,7 +25,12 @@ _TOLERANCE = 1e-5
 
 
 def check_records(
-    x, y=None, shape=None, num_classes=None, value_range=None, condition=None
+    x: "IndexedRows | PoissonDataset",
+    y: "IndexedRows | None" = None,
+    shape: tuple[int | None, ...] | None = None,
+    num_classes: int | None = None,
+    value_range: collections.abc.Sequence[float] | None = None,
+    condition: "VectorCondition | None" = None,
 ) -> None:
     """Raises unless the records and labels are what a discriminator takes.
 

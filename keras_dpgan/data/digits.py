@@ -1,5 +1,7 @@
 """The 8x8 digits that ship with scikit-learn: real data, nothing to download."""
 
+import collections.abc
+
 import numpy as np
 
 from keras_dpgan.data.scaling import check_pixel_range
@@ -10,7 +12,7 @@ _MAX_PIXEL = 16
 
 
 def load_digits(
-    pixel_range=(-1.0, 1.0),
+    pixel_range: collections.abc.Sequence[float] = (-1.0, 1.0),
 ) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """Loads 1,797 handwritten digits as a training and a test set.
 

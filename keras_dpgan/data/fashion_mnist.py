@@ -1,5 +1,7 @@
 """Fashion-MNIST from IDX files, from Debian's package, or from TFDS."""
 
+import collections.abc
+import os
 import pathlib
 
 import numpy as np
@@ -14,7 +16,8 @@ DEBIAN_DIR = pathlib.Path("/usr/share/datasets/fashion-mnist")
 
 
 def load_fashion_mnist(
-    data_dir=None, pixel_range=(-1.0, 1.0)
+    data_dir: str | os.PathLike[str] | None = None,
+    pixel_range: collections.abc.Sequence[float] = (-1.0, 1.0),
 ) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """Loads 70,000 images of clothes in ten classes.
 

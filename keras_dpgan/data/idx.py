@@ -28,7 +28,7 @@ _MAX_DIMENSIONS = 8
 _READ_BYTES = 2**20
 
 
-def read_idx(path) -> np.ndarray:
+def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
     """Reads an IDX file, raw or compressed by gzip.
 
     Nothing beyond what the header claims is ever held in memory, so that a

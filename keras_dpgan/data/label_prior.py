@@ -1,8 +1,10 @@
 """How often each label occurs, paid for from the privacy budget."""
 
 import os
+import typing
 
 import numpy as np
+import numpy.typing as npt
 
 from keras_dpgan._utils import validate
 from keras_dpgan.mechanisms import secure_noise
@@ -11,9 +13,17 @@ from keras_dpgan.privacy import origins
 from keras_dpgan.privacy.history import PrivacyHistory
 from keras_dpgan.privacy.history_entry import HistoryEntry
 
+if typing.TYPE_CHECKING:
+    from keras_dpgan.privacy.ledger.ledger import Ledger
+
 
 def private_label_prior(
-    labels, num_classes, *, epsilon, delta, ledger=None
+    labels: npt.ArrayLike,
+    num_classes: int,
+    *,
+    epsilon: float,
+    delta: float,
+    ledger: "Ledger | None" = None,
 ) -> tuple[np.ndarray, HistoryEntry]:
     """Estimates the labels' probabilities from a noisy histogram.
 

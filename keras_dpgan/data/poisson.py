@@ -1,10 +1,16 @@
 """Poisson batches: each record by its own coin, anew for every update."""
 
+import collections.abc
+import typing
+
 import keras
 import numpy as np
 
 from keras_dpgan._utils import validate
 from keras_dpgan.data.records import Records
+
+if typing.TYPE_CHECKING:
+    from keras_dpgan.data.records import IndexedRows
 
 
 class PoissonDataset(keras.utils.PyDataset):
@@ -70,17 +76,17 @@ class PoissonDataset(keras.utils.PyDataset):
 
     def __init__(
         self,
-        x,
-        y=None,
-        expected_batch_size=None,
-        sampling_probability=None,
+        x: "IndexedRows",
+        y: "IndexedRows | None" = None,
+        expected_batch_size: float | None = None,
+        sampling_probability: float | None = None,
         *,
-        transform=None,
-        steps_per_epoch=None,
-        seed=None,
-        workers=1,
-        use_multiprocessing=False,
-        max_queue_size=10,
+        transform: collections.abc.Callable[..., typing.Any] | None = None,
+        steps_per_epoch: int | None = None,
+        seed: int | None = None,
+        workers: int = 1,
+        use_multiprocessing: bool = False,
+        max_queue_size: int = 10,
     ) -> None:
         super().__init__(workers, use_multiprocessing, max_queue_size)
         self.records = Records(x, y, transform)
@@ -114,7 +120,7 @@ class PoissonDataset(keras.utils.PyDataset):
         return self._seed is not None
 
     @property
-    def element_shapes(self):
+    def element_shapes(self) -> tuple[tuple[int, ...], ...]:
         """Tuple of the shapes of one record and, if there is one, of its label."""
         return self.records.shapes
 
@@ -138,7 +144,9 @@ class PoissonDataset(keras.utils.PyDataset):
             )
         return self.draw_shard(0, int(index), 0, 1)
 
-    def draw_shard(self, epoch, index, shard, num_shards):
+    def draw_shard(
+        self, epoch: int, index: int, shard: int, num_shards: int
+    ) -> tuple[np.ndarray, ...]:
         """Draws a batch from one of several disjoint parts of the records.
 
         At the common q, so that the batches of all parts are together a batch of
@@ -171,7 +179,7 @@ class PoissonDataset(keras.utils.PyDataset):
         # In the order of storage, which disks and caches like.
         return np.sort(places) * num_shards + shard
 
-    def on_epoch_end(self):
+    def on_epoch_end(self) -> None:
         """Moves on to the next epoch of the seeded draws; Keras calls it."""
         self.epoch += 1
 

@@ -1,10 +1,20 @@
 """Rows read by index, whatever they are stored in."""
 
+import typing
+
 import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_dpgan.data import kinds
+
+
+class IndexedRows(typing.Protocol):
+    """What has a length and gives rows by index: arrays, lists, data sources."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: typing.Any, /) -> typing.Any: ...
 
 
 class Records:

@@ -36,7 +36,7 @@ class RemoteRecords(keras.utils.PyDataset, abc.ABC):
 
     entry = None
     seeded = False
-    statement_notes = ()
+    statement_notes: tuple[str, ...] = ()
 
     def __init__(
         self,

@@ -1,6 +1,9 @@
 """Pixels to the generator's range and back, by public constants alone."""
 
+import collections.abc
+
 import numpy as np
+import numpy.typing as npt
 
 
 def check_pixel_range(pixel_range):
@@ -30,7 +33,11 @@ def check_pixel_range(pixel_range):
     return low, high
 
 
-def scale_to_range(images, pixel_range=(-1.0, 1.0), source_range=None) -> np.ndarray:
+def scale_to_range(
+    images: npt.ArrayLike,
+    pixel_range: collections.abc.Sequence[float] = (-1.0, 1.0),
+    source_range: collections.abc.Sequence[float] | None = None,
+) -> np.ndarray:
     """Scales pixels to the range of the generator's output.
 
     The scale is a public constant. One fitted to the data (their minimum, their
@@ -83,7 +90,9 @@ def scale_to_range(images, pixel_range=(-1.0, 1.0), source_range=None) -> np.nda
     return scaled
 
 
-def to_uint8(images, pixel_range=(-1.0, 1.0)) -> np.ndarray:
+def to_uint8(
+    images: npt.ArrayLike, pixel_range: collections.abc.Sequence[float] = (-1.0, 1.0)
+) -> np.ndarray:
     """Turns images in the generator's range into bytes that can be shown.
 
     Example:

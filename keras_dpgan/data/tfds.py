@@ -1,5 +1,9 @@
 """Image data sets of TensorFlow Datasets."""
 
+import collections.abc
+import os
+import typing
+
 import numpy as np
 
 from keras_dpgan._utils import validate
@@ -12,13 +16,13 @@ _READ_ROWS = 1024
 
 
 def load_tfds(
-    name,
-    split="train",
-    data_dir=None,
-    pixel_range=(-1.0, 1.0),
-    download=True,
-    image_size=None,
-):
+    name: str,
+    split: str = "train",
+    data_dir: str | os.PathLike[str] | None = None,
+    pixel_range: collections.abc.Sequence[float] = (-1.0, 1.0),
+    download: bool = True,
+    image_size: tuple[int, int] | None = None,
+) -> tuple[typing.Any, typing.Any]:
     """Loads one split of an image data set by its TFDS name.
 
     A data set that was prepared with `file_format="array_record"` is read by

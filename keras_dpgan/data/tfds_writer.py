@@ -1,8 +1,11 @@
 """Generated data as a TFDS data set, with its privacy card."""
 
+import os
 import pathlib
 import re
+import typing
 
+import keras
 import numpy as np
 
 from keras_dpgan._utils import validate
@@ -12,11 +15,19 @@ from keras_dpgan.data.scaling import to_uint8
 from keras_dpgan.data.tfds import import_tfds
 from keras_dpgan.export import load
 
+if typing.TYPE_CHECKING:
+    from keras_dpgan.export.loading import ExportedGenerator
+
 _CHUNK = 1024
 _VERSION = "1.0.0"
 
 
-def write_tfds(gan_or_export, name, n, data_dir=None) -> pathlib.Path:
+def write_tfds(
+    gan_or_export: "keras.Model | ExportedGenerator | str | os.PathLike[str]",
+    name: str,
+    n: int,
+    data_dir: str | os.PathLike[str] | None = None,
+) -> pathlib.Path:
     """Draws data and stores it as a TFDS data set.
 
     `tfds.load(name, data_dir=data_dir)` reads it back: one split, `train`, with
@@ -65,7 +76,7 @@ def write_tfds(gan_or_export, name, n, data_dir=None) -> pathlib.Path:
             f"first. Received: name={name!r}"
         )
     tfds = import_tfds("write_tfds")
-    source = gan_or_export
+    source: typing.Any = gan_or_export
     if isinstance(source, str | pathlib.Path):
         source = load(source)
     card = source.privacy_card()
@@ -83,7 +94,9 @@ def _builder(tfds, name, data_dir, card, examples):
     features = _features(tfds, card["generator"])
     keys = tuple(features)
 
-    class Builder(tfds.dataset_builders.AdhocBuilder, skip_registration=True):
+    base: typing.Any = tfds.dataset_builders.AdhocBuilder
+
+    class Builder(base, skip_registration=True):  # type: ignore[call-arg]
         """What TFDS stores: its own builder takes no metadata."""
 
         def _info(self):

@@ -64,7 +64,7 @@ def num_local_replicas(strategy):
     return len(strategy.extended.worker_devices)
 
 
-def is_chief(strategy=None):
+def is_chief(strategy: tf.distribute.Strategy | None = None) -> bool:
     """Whether this process is the one that writes ledger, samples and export.
 
     Example:

@@ -6,7 +6,9 @@ how well scores tell members from others; where coins decided who is a member,
 `keras_dpgan.privacy.audit` says what they show about epsilon.
 """
 
+import keras
 import numpy as np
+import numpy.typing as npt
 
 from keras_dpgan.evaluation import neighbours
 from keras_dpgan.evaluation import rows as row_checks
@@ -17,7 +19,9 @@ _BATCH = 256
 _BANDWIDTH = 0.25
 
 
-def discriminator_scores(discriminator, rows, labels=None) -> np.ndarray:
+def discriminator_scores(
+    discriminator: keras.Model, rows: np.ndarray, labels: np.ndarray | None = None
+) -> np.ndarray:
     """The discriminator's scores: it was trained to know real rows.
 
     Source: Hayes et al. 2019, "LOGAN: Membership Inference Attacks Against
@@ -47,7 +51,7 @@ def discriminator_scores(discriminator, rows, labels=None) -> np.ndarray:
     return np.concatenate(scores)
 
 
-def nearness_scores(samples, rows) -> np.ndarray:
+def nearness_scores(samples: npt.ArrayLike, rows: npt.ArrayLike) -> np.ndarray:
     """How near the nearest sample comes to each row.
 
     Source: Chen et al. 2020, "GAN-Leaks: A Taxonomy of Membership Inference
@@ -70,7 +74,7 @@ def nearness_scores(samples, rows) -> np.ndarray:
     return -distances[:, 0]
 
 
-def density_scores(samples, rows) -> np.ndarray:
+def density_scores(samples: npt.ArrayLike, rows: npt.ArrayLike) -> np.ndarray:
     """How densely samples lie around each row.
 
     The logarithm of a Gaussian kernel density. Its bandwidth is a quarter of the
@@ -114,7 +118,7 @@ def density_scores(samples, rows) -> np.ndarray:
     )
 
 
-def _check_samples(samples, rows):
+def _check_samples(samples, rows) -> tuple[np.ndarray, np.ndarray]:
     samples = row_checks.check_rows("samples", samples, 1)
     rows = row_checks.check_rows("rows", rows, 1)
     row_checks.check_same_shape("rows", rows, "samples", samples)

@@ -1,10 +1,13 @@
 """Train on synthetic rows, test on real ones: are samples of use in their place."""
 
+import collections.abc
 import math
+import typing
 import warnings
 
 import keras
 import numpy as np
+import numpy.typing as npt
 
 from keras_dpgan._utils import validate
 from keras_dpgan.evaluation import rows as row_checks
@@ -20,14 +23,14 @@ _SMALLEST_SIDE = 6
 
 
 def classifier_accuracy(
-    x_train,
-    y_train,
-    x_test,
-    y_test,
-    classifier="cnn",
-    epochs=None,
-    seed=0,
-    pixel_range=None,
+    x_train: npt.ArrayLike,
+    y_train: npt.ArrayLike,
+    x_test: npt.ArrayLike,
+    y_test: npt.ArrayLike,
+    classifier: str = "cnn",
+    epochs: int | None = None,
+    seed: int = 0,
+    pixel_range: collections.abc.Sequence[float] | None = None,
 ) -> float:
     """Accuracy on real rows of a classifier trained on generated rows alone.
 
@@ -85,7 +88,14 @@ def classifier_accuracy(
     return float(np.mean(model.predict(x_test) == y_test))
 
 
-def train_classifier(x, y, classifier="cnn", epochs=None, seed=0, pixel_range=None):
+def train_classifier(
+    x: npt.ArrayLike,
+    y: npt.ArrayLike,
+    classifier: str = "cnn",
+    epochs: int | None = None,
+    seed: int = 0,
+    pixel_range: collections.abc.Sequence[float] | None = None,
+) -> typing.Any:
     """Trains one of the classifiers that generators are judged by.
 
     Example:

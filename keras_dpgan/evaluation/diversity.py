@@ -3,6 +3,7 @@
 import typing
 
 import numpy as np
+import numpy.typing as npt
 
 from keras_dpgan.evaluation import rows as row_checks
 from keras_dpgan.evaluation.classifiers import batched
@@ -30,7 +31,9 @@ class WithinClassDiversity(typing.NamedTuple):
     per_class: dict[int, float]
 
 
-def label_accuracy(classifier, samples, labels) -> float:
+def label_accuracy(
+    classifier: typing.Any, samples: npt.ArrayLike, labels: npt.ArrayLike
+) -> float:
     """Share of conditional samples that a classifier gives the label asked for.
 
     Example:
@@ -76,7 +79,10 @@ def predicted_labels(classifier, rows):
 
 
 def within_class_diversity(
-    real, real_labels, generated, labels
+    real: npt.ArrayLike,
+    real_labels: npt.ArrayLike,
+    generated: npt.ArrayLike,
+    labels: npt.ArrayLike,
 ) -> WithinClassDiversity:
     """Compares the spread of samples within a class to that of real rows.
 

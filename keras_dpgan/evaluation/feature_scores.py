@@ -32,13 +32,13 @@ def judge_and_features(real, features, conditional, pixel_range):
     if conditional:
         logging.info("Training a classifier on real rows, to judge samples by.")
         if image:
-            judge = feature_models.feature_classifier(*real, pixel_range)
+            judge = feature_models.feature_classifier(real.x, real.y, pixel_range)
         else:
-            judge = classifier_metrics.train_classifier(*real, "mlp")
+            judge = classifier_metrics.train_classifier(real.x, real.y, "mlp")
     if features is None and image and judge is not None:
         features = feature_models.features_of(judge)
     elif features is None:
-        features = feature_models.default_features(*real, pixel_range)
+        features = feature_models.default_features(real.x, real.y, pixel_range)
     return judge, features
 
 

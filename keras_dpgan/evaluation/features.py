@@ -1,9 +1,12 @@
 """Features in which distances between rows mean something."""
 
+import collections.abc
+import os
 import pathlib
 
 import keras
 import numpy as np
+import numpy.typing as npt
 
 from keras_dpgan.evaluation import rows as row_checks
 from keras_dpgan.evaluation.classifiers import batched
@@ -23,7 +26,7 @@ _SEED = 0
 _INCEPTION_SIDE = 299
 
 
-def extract_features(model, rows) -> np.ndarray:
+def extract_features(model: keras.Model, rows: npt.ArrayLike) -> np.ndarray:
     """Runs a feature model on rows.
 
     Example:
@@ -57,7 +60,11 @@ def extract_features(model, rows) -> np.ndarray:
     return features.astype(np.float32)
 
 
-def default_features(x, y=None, pixel_range=None) -> keras.Model:
+def default_features(
+    x: npt.ArrayLike,
+    y: npt.ArrayLike | None = None,
+    pixel_range: collections.abc.Sequence[float] | None = None,
+) -> keras.Model:
     """The features that rows are compared by unless others are given.
 
     For images with labels: the 64 activations below the logits of
@@ -101,7 +108,11 @@ def default_features(x, y=None, pixel_range=None) -> keras.Model:
     )
 
 
-def feature_classifier(x, y, pixel_range=None) -> keras.Model:
+def feature_classifier(
+    x: npt.ArrayLike,
+    y: npt.ArrayLike,
+    pixel_range: collections.abc.Sequence[float] | None = None,
+) -> keras.Model:
     """Trains the small classifier of real images whose features are used.
 
     Strided 3x3 convolutions of 32, 64 and then 128 filters down to a side of 8
@@ -146,7 +157,7 @@ def feature_classifier(x, y, pixel_range=None) -> keras.Model:
     return model
 
 
-def features_of(classifier) -> keras.Model:
+def features_of(classifier: keras.Model) -> keras.Model:
     """The part of a classifier below its logits, as a `keras.Model`.
 
     Example:
@@ -162,7 +173,11 @@ def features_of(classifier) -> keras.Model:
     )
 
 
-def inception_features(shape, pixel_range=(-1.0, 1.0), weights=None) -> keras.Model:
+def inception_features(
+    shape: tuple[int, ...],
+    pixel_range: collections.abc.Sequence[float] = (-1.0, 1.0),
+    weights: str | os.PathLike[str] | None = None,
+) -> keras.Model:
     """The 2,048 features of Inception v3, on which FID is defined.
 
     These are the weights of `keras.applications`, trained on ImageNet by the same

@@ -1,6 +1,7 @@
 """The Frechet distance between real and generated features."""
 
 import numpy as np
+import numpy.typing as npt
 
 from keras_dpgan._utils import validate
 from keras_dpgan.evaluation import rows as row_checks
@@ -12,7 +13,7 @@ _NUM_POINTS = 15
 _SMALLEST_SHARE = 0.25
 
 
-def frechet_distance(real, generated) -> float:
+def frechet_distance(real: npt.ArrayLike, generated: npt.ArrayLike) -> float:
     """Squared Frechet distance between Gaussians fitted to two sets of features.
 
     `|m1 - m2|^2 + trace(C1 + C2 - 2 (C1 C2)^(1/2))` in float64, with unbiased
@@ -44,7 +45,9 @@ def frechet_distance(real, generated) -> float:
     return _distance(_Gaussian(real), generated)
 
 
-def frechet_distance_infinity(real, generated, seed=0) -> float:
+def frechet_distance_infinity(
+    real: npt.ArrayLike, generated: npt.ArrayLike, seed: int = 0
+) -> float:
     """Frechet distance extrapolated to infinitely many generated rows.
 
     The distance is computed on 15 sizes of random subsets of `generated`; it is
@@ -94,7 +97,7 @@ def frechet_distance_infinity(real, generated, seed=0) -> float:
     return float(intercept)
 
 
-def _checked_pair(real, generated):
+def _checked_pair(real, generated) -> tuple[np.ndarray, np.ndarray]:
     num_features = np.shape(real)[1] if np.ndim(real) == 2 else 0
     return row_checks.check_features(
         real, generated, num_features + 1, "a covariance of full rank"

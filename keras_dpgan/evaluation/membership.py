@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+import numpy.typing as npt
 
 _SIGNIFICANCE = 1e-3
 _LOW_RATE = 0.01
@@ -50,7 +51,9 @@ class MembershipInference:
         )
 
 
-def membership_inference(scores, members) -> MembershipInference:
+def membership_inference(
+    scores: npt.ArrayLike, members: npt.ArrayLike
+) -> MembershipInference:
     """Measures how well scores tell members from others.
 
     The threshold attack of Yeom et al. 2018, "Privacy Risk in Machine Learning",
@@ -110,7 +113,7 @@ def _standard_error(scores, members):
     return np.sqrt(sum(np.var(share, ddof=1) / len(share) for share in shares))
 
 
-def _check_scores(scores, members):
+def _check_scores(scores, members) -> tuple[np.ndarray, np.ndarray]:
     scores, members = np.asarray(scores, np.float64), np.asarray(members)
     if scores.ndim != 1 or not np.isfinite(scores).all():
         raise ValueError(

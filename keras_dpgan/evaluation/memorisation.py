@@ -4,6 +4,7 @@ import dataclasses
 import math
 
 import numpy as np
+import numpy.typing as npt
 
 from keras_dpgan._utils import old_names
 from keras_dpgan._utils import validate
@@ -69,7 +70,12 @@ class Memorization:
     neighbours = old_names.attribute("neighbours", "neighbors")
 
 
-def memorization(samples, real_train, real_test, seed=0) -> Memorization:
+def memorization(
+    samples: npt.ArrayLike,
+    real_train: npt.ArrayLike,
+    real_test: npt.ArrayLike,
+    seed: int = 0,
+) -> Memorization:
     """Looks for training rows among samples, beside the same for real test rows.
 
     Two tests, each of which a generator that never saw a training row passes.
@@ -108,8 +114,8 @@ def memorization(samples, real_train, real_test, seed=0) -> Memorization:
             in any of the sets.
     """
     validate.check_int("seed", seed, minimum=0)
-    sets = {"samples": samples, "real_train": real_train, "real_test": real_test}
-    sets = {name: row_checks.check_rows(name, x, 10) for name, x in sets.items()}
+    given = {"samples": samples, "real_train": real_train, "real_test": real_test}
+    sets = {name: row_checks.check_rows(name, x, 10) for name, x in given.items()}
     for name, x in sets.items():
         row_checks.check_same_shape(name, x, "real_train", sets["real_train"])
     samples, real_train, real_test = (x.astype(np.float32) for x in sets.values())

@@ -3,6 +3,7 @@
 import typing
 
 import numpy as np
+import numpy.typing as npt
 
 from keras_dpgan._utils import validate
 from keras_dpgan.evaluation import neighbours
@@ -34,7 +35,9 @@ class PRDC(typing.NamedTuple):
     coverage: float
 
 
-def precision_recall_density_coverage(real, generated, nearest_k=5) -> PRDC:
+def precision_recall_density_coverage(
+    real: npt.ArrayLike, generated: npt.ArrayLike, nearest_k: int = 5
+) -> PRDC:
     """Measures fidelity and variety apart, by neighbourhoods in feature space.
 
     The neighbourhood of a row reaches to its `nearest_k`-th nearest other row of
@@ -72,12 +75,12 @@ def precision_recall_density_coverage(real, generated, nearest_k=5) -> PRDC:
     )
     # Near the origin less is lost when squares are subtracted.
     centre = real.mean(axis=0)
-    real, generated = real - centre, generated - centre
+    real, generated = np.asarray(real - centre), np.asarray(generated - centre)
     real_radii = _squared_radii(real, nearest_k)
     generated_radii = _squared_radii(generated, nearest_k)
     num_containing = np.zeros(len(generated))
-    recalled = np.zeros(len(real), bool)
-    covered = np.zeros(len(real), bool)
+    recalled = np.zeros(len(real), np.bool_)
+    covered = np.zeros(len(real), np.bool_)
     for chunk in neighbours.chunks(len(real), 8 * len(generated)):
         squares = neighbours.squared_distances(real[chunk], generated)
         inside_real = squares < real_radii[chunk, None]

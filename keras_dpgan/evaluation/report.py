@@ -1,9 +1,11 @@
 """One page, one picture and one file of numbers about a generator."""
 
+import collections.abc
 import io
 import json
 import os
 import pathlib
+import typing
 
 import numpy as np
 
@@ -25,16 +27,16 @@ _FORMAT = Format("evaluation_report", version=2, required=())
 
 
 def report(
-    generator,
-    real,
-    real_test,
-    path,
-    statement=None,
-    history=None,
-    label_names=None,
-    include_real_records=False,
-    title="Generated data, measured against real data",
-    **evaluate_arguments,
+    generator: typing.Any,
+    real: typing.Any,
+    real_test: typing.Any,
+    path: str | os.PathLike[str],
+    statement: typing.Any = None,
+    history: typing.Any = None,
+    label_names: collections.abc.Sequence[str] | None = None,
+    include_real_records: bool = False,
+    title: str = "Generated data, measured against real data",
+    **evaluate_arguments: typing.Any,
 ) -> dict:
     """Evaluates generated rows and writes a report that anyone can open.
 

@@ -49,7 +49,7 @@ def rows_and_labels(name, given):
     return Rows(*given)
 
 
-def check_rows(name, rows, minimum=1):
+def check_rows(name, rows, minimum=1) -> np.ndarray:
     """Returns rows as an array of numbers.
 
     Args:
@@ -93,7 +93,7 @@ def check_rows(name, rows, minimum=1):
     return rows
 
 
-def check_labels(name, labels, num_rows):
+def check_labels(name, labels, num_rows) -> np.ndarray:
     """Returns labels as int32.
 
     Args:
@@ -198,7 +198,7 @@ def _in_smaller_range(lowest, highest, found):
     return found == (0.0, 255.0) and 0.0 < highest <= 1.0
 
 
-def as_bytes(images, pixel_range):
+def as_bytes(images, pixel_range) -> np.ndarray:
     """Images as bytes, the form in which they would be stored.
 
     Args:
@@ -213,7 +213,7 @@ def as_bytes(images, pixel_range):
     return to_uint8(images, pixel_range)
 
 
-def check_features(real, generated, minimum, reason):
+def check_features(real, generated, minimum, reason) -> tuple[np.ndarray, np.ndarray]:
     """Returns two sets of features as float64.
 
     Args:

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import typing
 
 import keras
 import numpy as np
@@ -13,7 +14,9 @@ from keras_dpgan.gan import network_inputs
 from keras_dpgan.gan.generation import PublicGeneration
 
 
-def draw_samples(source, n, seed=0):
+def draw_samples(
+    source: typing.Any, n: int, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray | None]:
     """Draws rows, and labels if there are any, from a generator of any kind.
 
     Example:

@@ -1,8 +1,11 @@
 """Every metric at once, beside what real training rows would score."""
 
+import collections.abc
 import dataclasses
 import time
+import typing
 
+import keras
 import numpy as np
 from absl import logging
 
@@ -51,7 +54,7 @@ class Evaluation:
 
     scores: dict
     samples: Rows
-    pixel_range: tuple[float, float] | None
+    pixel_range: collections.abc.Sequence[float] | None
     memorization: Memorization
 
     # The name of 0.1.
@@ -59,15 +62,15 @@ class Evaluation:
 
 
 def evaluate(
-    generator,
-    real,
-    real_test,
-    num_samples=None,
-    classifiers=None,
-    features=None,
-    compare_with_real=True,
-    seed=0,
-    pixel_range=None,
+    generator: typing.Any,
+    real: typing.Any,
+    real_test: typing.Any,
+    num_samples: int | None = None,
+    classifiers: collections.abc.Sequence[str] | None = None,
+    features: keras.Model | None = None,
+    compare_with_real: bool = True,
+    seed: int = 0,
+    pixel_range: collections.abc.Sequence[float] | None = None,
 ) -> Evaluation:
     """Measures generated rows by every metric that fits them.
 
@@ -215,7 +218,13 @@ def _accuracy(name, samples, real, real_test, seed, pixel_range):
             return None
         logging.info("Training %s on %d %s.", name, len(rows.x), kind)
         return classifier_metrics.classifier_accuracy(
-            *rows, *real_test, name, seed=seed, pixel_range=pixel_range
+            rows.x,
+            rows.y,
+            real_test.x,
+            real_test.y,
+            name,
+            seed=seed,
+            pixel_range=pixel_range,
         )
 
     return {
@@ -237,7 +246,8 @@ def _memorization(samples, real, real_test, seed, pixel_range):
             feature_models.extract_features(model, rows.x)
             for rows in (samples, real, real_test)
         ]
-    return memorization(forms[0][:_MAX_COPY_CANDIDATES], *forms[1:], seed=seed)
+    candidates = forms[0][:_MAX_COPY_CANDIDATES]
+    return memorization(candidates, forms[1], forms[2], seed=seed)
 
 
 def _memorization_scores(found):

@@ -33,7 +33,7 @@ def draw(title, found, real_test, statement, history, label_names, pairs):
     image = row_checks.is_image(found.samples.x)
     if image and pairs is not None:
         left, below = left.subfigures(2, 1, height_ratios=(4, 1))
-        grid = figures.neighbour_pairs(*pairs, found.pixel_range)
+        grid = figures.neighbour_pairs(pairs[0], pairs[1], found.pixel_range)
         _show(below, grid, "REAL RECORDS: nearest training rows")
     if image:
         grid = figures.image_grid(found.samples, found.pixel_range, label_names)

@@ -1,11 +1,15 @@
 """The privacy card: what publishing a generator can reveal, for machines."""
 
+import collections.abc
 import dataclasses
 import importlib.metadata
 import json
 import math
+import os
 import pathlib
 import platform
+
+import keras
 
 from keras_dpgan._version import __version__
 from keras_dpgan.export.checksum import check_files
@@ -36,7 +40,7 @@ _DIFFERENCES = {
 }
 
 
-def read_card(path) -> dict:
+def read_card(path: str | os.PathLike[str]) -> dict:
     """Reads the privacy card of an export and checks it.
 
     The checksums show damage and mix-ups. They are no signature: who can change
@@ -85,12 +89,12 @@ def read_card(path) -> dict:
 
 
 def make_card(
-    gan,
-    pixel_range,
-    dataset_name=None,
-    include_num_examples=False,
-    preprocessing=None,
-    justification=None,
+    gan: keras.Model,
+    pixel_range: collections.abc.Sequence[float] | None,
+    dataset_name: str | None = None,
+    include_num_examples: bool = False,
+    preprocessing: str | None = None,
+    justification: str | None = None,
 ) -> dict:
     """The privacy card of a `DPGAN`, of no SavedModel in particular.
 

@@ -1,10 +1,14 @@
 """Drawing from an export, without the code that trained it."""
 
+import collections.abc
 import copy
+import os
 import pathlib
 import secrets
+import typing
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from keras_dpgan._utils import validate
@@ -15,10 +19,10 @@ from keras_dpgan.sampling.sampler import Sampler
 from keras_dpgan.sampling.sampler import check_seed
 
 # What opens exports of other kinds, by a file that these have among their assets.
-_LOADERS = {}
+_LOADERS: dict[str, collections.abc.Callable] = {}
 
 
-def register_loader(name, loader):
+def register_loader(name: str, loader: collections.abc.Callable) -> None:
     """Lets `load` open exports of another kind.
 
     Args:
@@ -51,7 +55,7 @@ class ExportedGenerator:
         ValueError: If its card is damaged or belongs to another SavedModel.
     """
 
-    def __init__(self, path) -> None:
+    def __init__(self, path: str | os.PathLike[str]) -> None:
         self._card = read_card(path)
         self._model = tf.saved_model.load(str(pathlib.Path(path)))
         facts = self._card["generator"]
@@ -75,7 +79,7 @@ class ExportedGenerator:
         return copy.deepcopy(self._card)
 
     def sample(
-        self, n, labels=None, seed=None
+        self, n: int, labels: npt.ArrayLike | None = None, seed: int | None = None
     ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
         """Draws rows, those that `DPGAN.sample` draws from the same seed.
 
@@ -101,7 +105,9 @@ class ExportedGenerator:
         rows, labels = zip(*chunks, strict=True)
         return np.concatenate(rows), np.concatenate(labels)
 
-    def batches(self, n, labels=None, seed=None):
+    def batches(
+        self, n: int, labels: npt.ArrayLike | None = None, seed: int | None = None
+    ) -> collections.abc.Iterator[typing.Any]:
         """Draws rows in chunks, so that any number of them fits in memory.
 
         Args:
@@ -136,7 +142,7 @@ def latent_shape(facts):
     return tuple(latent_dim) if isinstance(latent_dim, list) else (latent_dim,)
 
 
-def load(path) -> ExportedGenerator:
+def load(path: str | os.PathLike[str]) -> ExportedGenerator:
     """Opens an export.
 
     Args:

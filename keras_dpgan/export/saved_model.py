@@ -130,7 +130,7 @@ def _sampler(call, latent_shape, condition):
 
 def _kinds_of_labels(condition):
     """What `labels` may be, of any rank: one for all rows, or one each."""
-    dtypes = (tf.int32, tf.int64)
+    dtypes: tuple = (tf.int32, tf.int64)
     if condition is not None and condition.dtype == "float32":
         dtypes = (tf.float32,)
     return [None] + [tf.TensorSpec(None, dtype, name="labels") for dtype in dtypes]

@@ -1,5 +1,8 @@
 """A folder with a SavedModel, its privacy card and a text about both."""
 
+import os
+import typing
+
 from keras_dpgan.export.card import CARD_NAME
 from keras_dpgan.export.card import dump_card
 from keras_dpgan.export.checksum import checksums
@@ -9,7 +12,12 @@ from keras_dpgan.export.model_card import model_card
 from keras_dpgan.export.saved_model import save_generator
 
 
-def export_generator(generation, card, filepath, overwrite=False) -> None:
+def export_generator(
+    generation: typing.Any,
+    card: dict[str, typing.Any],
+    filepath: str | os.PathLike[str],
+    overwrite: bool = False,
+) -> None:
     """Exports a generator.
 
     Example:

@@ -1,9 +1,13 @@
 """A client's own limit, kept on its own disk."""
 
 import os
+import typing
 
 from keras_dpgan import privacy
 from keras_dpgan._utils import validate
+
+if typing.TYPE_CHECKING:
+    from keras_dpgan.privacy.history_entry import HistoryEntry
 
 
 class ClientBudget:
@@ -30,13 +34,15 @@ class ClientBudget:
         delta: Float in (0, 1).
     """
 
-    def __init__(self, path, data_name, epsilon, delta):
+    def __init__(
+        self, path: str | os.PathLike[str], data_name: str, epsilon: float, delta: float
+    ) -> None:
         self.path = os.fspath(path)
         self.data_name = data_name
         self.epsilon = validate.check_positive("epsilon", epsilon)
         self.delta = validate.check_delta(delta)
 
-    def pay(self, entry):
+    def pay(self, entry: "HistoryEntry") -> bool:
         """Enters updates that are about to be made, if the limit allows them.
 
         Args:

@@ -48,11 +48,11 @@ class Cohort:
             )
 
     @property
-    def threshold(self):
+    def threshold(self) -> int:
         """The clients without whom a round is not opened."""
         return self.num_clients - self.max_dropouts
 
     @property
-    def num_honest(self):
+    def num_honest(self) -> int:
         """The clients whose noise is sure to be in an opened sum, and secret."""
         return self.threshold - self.max_colluders

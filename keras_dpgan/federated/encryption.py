@@ -1,5 +1,8 @@
 """Integer vectors under homomorphic encryption: BFV, which is exact."""
 
+import collections.abc
+import typing
+
 import numpy as np
 
 from keras_dpgan.federated import tenseal_library
@@ -14,7 +17,7 @@ _RING = 4096
 MODULUS = 4294828033
 
 
-def new_context():
+def new_context() -> bytes:
     """A fresh pair of keys, with the secret one inside, as bytes."""
     context = ts.context(
         ts.SCHEME_TYPE.BFV, poly_modulus_degree=_RING, plain_modulus=MODULUS
@@ -22,7 +25,7 @@ def new_context():
     return _serialize(context, save_secret_key=True)
 
 
-def public_part(context):
+def public_part(context: bytes) -> bytes:
     """What clients and server may have of a context: the public key alone."""
     public = ts.context_from(context)
     public.make_context_public()
@@ -38,12 +41,12 @@ def _serialize(context, save_secret_key):
     )
 
 
-def read_context(context):
+def read_context(context: bytes) -> typing.Any:
     """The TenSEAL context that bytes stand for."""
     return ts.context_from(context)
 
 
-def encrypt(context, vector):
+def encrypt(context: bytes, vector: np.ndarray) -> list[bytes]:
     """Encrypts a vector.
 
     Args:
@@ -60,12 +63,12 @@ def encrypt(context, vector):
     ]
 
 
-def write(vector):
+def write(vector: list) -> list[bytes]:
     """Opposite of `read`."""
     return [part.serialize() for part in vector]
 
 
-def read(context, ciphertexts):
+def read(context: typing.Any, ciphertexts: collections.abc.Sequence[bytes]) -> list:
     """The encrypted vector that a list of bytes stands for.
 
     Args:
@@ -81,17 +84,17 @@ def read(context, ciphertexts):
     return [ts.bfv_vector_from(context, c) for c in ciphertexts]
 
 
-def size(vector):
+def size(vector: list) -> int:
     """The number of coordinates of an encrypted vector."""
     return sum(part.size() for part in vector)
 
 
-def add(vectors):
+def add(vectors: collections.abc.Sequence[list]) -> list:
     """The encrypted sum of encrypted vectors of one size."""
     return [sum(parts[1:], parts[0]) for parts in zip(*vectors, strict=True)]
 
 
-def decrypt(vector):
+def decrypt(vector: list) -> np.ndarray:
     """An encrypted vector modulo MODULUS, an int64 array; needs the secret key."""
     values = [part.decrypt() for part in vector]
     return np.concatenate(values).astype(np.int64) % MODULUS

@@ -1,6 +1,9 @@
 """Client-level local privacy by the Gaussian mechanism."""
 
+import collections.abc
 import dataclasses
+
+import numpy as np
 
 from keras_dpgan._utils import old_names
 from keras_dpgan._utils import validate
@@ -45,7 +48,7 @@ class GaussianUpdate:
         secure_noise.check_installed()
 
     @property
-    def entry(self):
+    def entry(self) -> HistoryEntry:
         """One round as a `privacy.HistoryEntry`, for replacing a client's data."""
         return HistoryEntry(
             mechanism="gaussian",
@@ -54,7 +57,9 @@ class GaussianUpdate:
             count=1,
         )
 
-    def privatize(self, arrays):
+    def privatize(
+        self, arrays: collections.abc.Sequence[np.ndarray]
+    ) -> list[np.ndarray]:
         """What may leave the client instead of an update.
 
         Args:

@@ -1,10 +1,17 @@
 """The shared model that a client keeps for itself, and makes its own."""
 
+import collections.abc
 import functools
 import math
 import os
+import typing
+
+import numpy as np
 
 from keras_dpgan.gan import checkpoint
+
+if typing.TYPE_CHECKING:
+    from keras_dpgan.gan.dpgan import DPGAN
 
 
 class KeptModel:
@@ -40,7 +47,12 @@ class KeptModel:
             is not a number is never kept.
     """
 
-    def __init__(self, gan, directory, score):
+    def __init__(
+        self,
+        gan: "DPGAN",
+        directory: str | os.PathLike[str],
+        score: "collections.abc.Callable[[DPGAN], float]",
+    ) -> None:
         self._gan, self._score = gan, score
         os.makedirs(directory, exist_ok=True)
         self._path = os.path.join(directory, "kept.weights.h5")
@@ -53,7 +65,11 @@ class KeptModel:
             return -math.inf
         return float(self._score(self.load()))
 
-    def offer(self, d_weights, g_weights):
+    def offer(
+        self,
+        d_weights: collections.abc.Sequence[np.ndarray],
+        g_weights: collections.abc.Sequence[np.ndarray],
+    ) -> bool:
         """Keeps a shared model if its score is better than that of what is kept.
 
         Args:
@@ -76,7 +92,7 @@ class KeptModel:
         self.best_score = score
         return True
 
-    def load(self):
+    def load(self) -> "DPGAN":
         """The `DPGAN` with the weights that are kept, to sample or to train further.
 
         Raises:

@@ -1,10 +1,14 @@
 """The one who can decrypt, and decrypts sums alone."""
 
+import collections.abc
 import contextlib
 import dataclasses
 import hashlib
 import json
+import os
+import typing
 
+import numpy as np
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -21,18 +25,24 @@ class RefusedError(ValueError):
     """The key holder does not decrypt; says why."""
 
 
-def new_signing_key():
+def new_signing_key() -> bytes:
     """A fresh private key for signatures, 32 bytes."""
     return Ed25519PrivateKey.generate().private_bytes_raw()
 
 
-def verifying_key(signing_key):
+def verifying_key(signing_key: bytes) -> bytes:
     """The public key that verifies the signatures of a private one, as bytes."""
     key = Ed25519PrivateKey.from_private_bytes(signing_key)
     return key.public_key().public_bytes_raw()
 
 
-def sign(signing_key, run, number, ciphertexts, purpose="update"):
+def sign(
+    signing_key: bytes,
+    run: str,
+    number: int,
+    ciphertexts: collections.abc.Sequence[bytes],
+    purpose: str = "update",
+) -> bytes:
     """Signs a client's ciphertexts for one round and one purpose, and no other.
 
     Args:
@@ -95,8 +105,14 @@ class KeyHolder:
     """
 
     def __init__(
-        self, context, verifying_keys, threshold, size, path, purpose="update"
-    ):
+        self,
+        context: bytes,
+        verifying_keys: dict[typing.Any, bytes],
+        threshold: int,
+        size: int,
+        path: str | os.PathLike[str],
+        purpose: str = "update",
+    ) -> None:
         self._context = encryption.read_context(context)
         self._verifying_keys = verifying_keys
         self._threshold = threshold
@@ -104,7 +120,11 @@ class KeyHolder:
         self.num_left_out = 0
         self._path, self._purpose = path, purpose
 
-    def add(self, total, sent):
+    def add(
+        self,
+        total: EncryptedTotal,
+        sent: dict[typing.Any, tuple[collections.abc.Sequence[bytes], bytes]],
+    ) -> EncryptedTotal:
         """Adds vectors to the sum of a round.
 
         Those that are not signed by a known client for this run, round and purpose,
@@ -135,7 +155,7 @@ class KeyHolder:
             total, clients=tuple(clients), ciphertexts=tuple(ciphertexts)
         )
 
-    def open(self, total):
+    def open(self, total: EncryptedTotal) -> np.ndarray:
         """Decrypts the sum of a round.
 
         Args:

@@ -5,6 +5,7 @@ its own and hands out the public part alone.
 """
 
 import argparse
+import collections.abc
 import datetime
 import hashlib
 import ipaddress
@@ -24,7 +25,12 @@ from keras_dpgan.federated import key_holder
 _VALID = datetime.timedelta(days=90)
 
 
-def make_keys(folder, num_clients, hosts=("localhost",), addresses=("127.0.0.1",)):
+def make_keys(
+    folder: str | os.PathLike[str],
+    num_clients: int,
+    hosts: collections.abc.Sequence[str] = ("localhost",),
+    addresses: collections.abc.Sequence[str] = ("127.0.0.1",),
+) -> None:
     """Makes an authority, a server's certificate and the keys of all clients.
 
     Args:
@@ -64,13 +70,15 @@ def make_keys(folder, num_clients, hosts=("localhost",), addresses=("127.0.0.1",
     (folder / "public.context").write_bytes(encryption.public_part(context))
 
 
-def verifying_keys(folder):
+def verifying_keys(folder: str | os.PathLike[str]) -> dict[bytes, bytes]:
     """The clients' public keys in a folder, as `KeyHolder` takes them."""
     keys = [path.read_bytes() for path in pathlib.Path(folder).glob("*.verifying")]
     return {key: key for key in keys}
 
 
-def load_key_holder(folder, threshold, size):
+def load_key_holder(
+    folder: str | os.PathLike[str], threshold: int, size: int
+) -> key_holder.KeyHolder:
     """The key holder of a folder of keys.
 
     Args:
@@ -85,7 +93,9 @@ def load_key_holder(folder, threshold, size):
     return key_holder.KeyHolder(context, known, threshold, size, path)
 
 
-def load_vote_counter(folder, threshold):
+def load_vote_counter(
+    folder: str | os.PathLike[str], threshold: int
+) -> budget_vote.VoteCounter:
     """The key holder of a folder of keys as the one who counts votes.
 
     Args:
@@ -166,7 +176,7 @@ def _write_secret(path, content):
         file.write(content)
 
 
-def main(arguments=None):
+def main(arguments: collections.abc.Sequence[str] | None = None) -> None:
     """Makes the keys that are asked for."""
     parser = argparse.ArgumentParser(
         prog="python -m keras_dpgan.federated.keys", description=__doc__

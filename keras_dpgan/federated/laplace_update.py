@@ -1,5 +1,6 @@
 """Client-level local privacy by the Laplace mechanism."""
 
+import collections.abc
 import dataclasses
 import math
 
@@ -48,7 +49,7 @@ class LaplaceUpdate:
         secure_noise.check_installed()
 
     @property
-    def entry(self):
+    def entry(self) -> HistoryEntry:
         """One round as a `privacy.HistoryEntry`, for replacing a client's data."""
         return HistoryEntry(
             mechanism="laplace",
@@ -57,7 +58,9 @@ class LaplaceUpdate:
             count=1,
         )
 
-    def privatize(self, arrays):
+    def privatize(
+        self, arrays: collections.abc.Sequence[np.ndarray]
+    ) -> list[np.ndarray]:
         """What may leave the client instead of an update.
 
         Args:

@@ -1,8 +1,11 @@
 """A client's discriminator, trained on the client's own records."""
 
+import collections.abc
 import copy
 import secrets
+import typing
 
+import numpy as np
 import tensorflow as tf
 
 from keras_dpgan import privacy
@@ -12,6 +15,11 @@ from keras_dpgan.mechanisms import noise
 from keras_dpgan.models import output_range
 from keras_dpgan.sampling import randomness
 from keras_dpgan.sampling.randomness import PublicDraws
+
+if typing.TYPE_CHECKING:
+    from keras_dpgan.data.records import IndexedRows
+    from keras_dpgan.gan.dpgan import DPGAN
+    from keras_dpgan.privacy.history_entry import HistoryEntry
 
 
 class LocalTraining:
@@ -60,14 +68,23 @@ class LocalTraining:
         ValueError: If the records do not fit the model.
     """
 
-    def __init__(self, gan, x, y, expected_batch_size, updates):
+    def __init__(
+        self,
+        gan: "DPGAN",
+        x: "IndexedRows",
+        y: "IndexedRows | None",
+        expected_batch_size: float,
+        updates: int,
+    ) -> None:
         self._gan = gan
         self._expected_batch_size, self._updates = expected_batch_size, updates
-        self._traces = {}
+        self._traces: dict = {}
         self._optimizer = [v.numpy() for v in gan.d_optimizer.variables]
         self._use(x, y)
 
-    def with_records(self, x, y):
+    def with_records(
+        self, x: "IndexedRows", y: "IndexedRows | None"
+    ) -> "LocalTraining":
         """The same training of another client, in the same process.
 
         Tracing takes the most of a short training: a simulation of a thousand
@@ -109,7 +126,7 @@ class LocalTraining:
         return update
 
     @property
-    def entry(self):
+    def entry(self) -> "HistoryEntry":
         """What one round costs, as a `privacy.HistoryEntry`.
 
         Raises:
@@ -124,7 +141,11 @@ class LocalTraining:
             self._gan.d_optimizer, self._data.sampling_probability, self._updates
         )
 
-    def weights_after(self, d_weights, g_weights):
+    def weights_after(
+        self,
+        d_weights: collections.abc.Sequence[np.ndarray],
+        g_weights: collections.abc.Sequence[np.ndarray],
+    ) -> list[np.ndarray]:
         """Trains for one round.
 
         Args:

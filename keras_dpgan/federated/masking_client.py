@@ -2,6 +2,7 @@
 
 import json
 import os
+import typing
 
 import numpy as np
 from cryptography.exceptions import InvalidTag
@@ -52,9 +53,9 @@ class MaskingClient:
         self.number, self.threshold = number, threshold
         self._mask_key, self._channel_key = masks.new_key(), masks.new_key()
         self._own_seed = os.urandom(32)
-        self._directory = None
-        self._me = None
-        self._held = None
+        self._directory: typing.Any = None
+        self._me: typing.Any = None
+        self._held: typing.Any = None
         self._masked = False
         self._revealed = False
 

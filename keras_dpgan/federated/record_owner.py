@@ -1,5 +1,8 @@
 """What an owner of records does with them for record-level training."""
 
+import collections.abc
+import typing
+
 import numpy as np
 import tensorflow as tf
 
@@ -8,6 +11,10 @@ from keras_dpgan.data import check_records
 from keras_dpgan.mechanisms import noise
 from keras_dpgan.models import output_range
 from keras_dpgan.sampling.randomness import SecretDraws
+
+if typing.TYPE_CHECKING:
+    from keras_dpgan.data.records import IndexedRows
+    from keras_dpgan.gan.dpgan import DPGAN
 
 
 class RecordOwner:
@@ -57,11 +64,17 @@ class RecordOwner:
         ValueError: If the records do not fit the model.
     """
 
-    def __init__(self, gan, x, y=None, seed=None):
+    def __init__(
+        self,
+        gan: "DPGAN",
+        x: "IndexedRows",
+        y: "IndexedRows | None" = None,
+        seed: int | None = None,
+    ) -> None:
         check_records(x, y, gan.row_shape, gan.num_classes, output_range(gan.generator))
         self._step = gan.training_step
         self._x, self._y, self._seed = x, y, seed
-        self._samples = {}
+        self._samples: dict = {}
         rows = tf.TensorSpec((None, *gan.row_shape), tf.float32)
         labels = None if y is None else tf.TensorSpec((None,), tf.int32)
         # One trace, whatever the sizes of the samples.
@@ -71,11 +84,18 @@ class RecordOwner:
         )
 
     @property
-    def num_examples(self):
+    def num_examples(self) -> int:
         """The number of records, an int. It counts as public."""
         return len(self._x)
 
-    def clipped_sums(self, number, weights, pool, l2_norm_clip, sampling_probability):
+    def clipped_sums(
+        self,
+        number: int,
+        weights: collections.abc.Sequence[np.ndarray],
+        pool: typing.Any,
+        l2_norm_clip: float,
+        sampling_probability: float,
+    ) -> list[np.ndarray]:
         """Draws a sample and adds up its clipped gradients.
 
         Args:

@@ -1,5 +1,6 @@
 """Sums over sampled records as integers, with each client's share of the noise."""
 
+import collections.abc
 import dataclasses
 import math
 
@@ -76,21 +77,21 @@ class RecordSumNoise(SharedNoise):
         super().__post_init__()
 
     @property
-    def largest_norm(self):
+    def largest_norm(self) -> float:
         return self.largest_sum
 
     @property
-    def step(self):
+    def step(self) -> float:
         """The step of the grid, a power of two."""
         largest = self.growth * self.l2_norm_clip / math.sqrt(self.num_parameters)
         return 2.0 ** math.floor(math.log2(largest))
 
     @property
-    def sensitivity(self):
+    def sensitivity(self) -> float:
         """How far one record moves a rounded sum, in steps."""
         return self.l2_norm_clip / self.step + math.sqrt(self.num_parameters)
 
-    def integers(self, arrays):
+    def integers(self, arrays: collections.abc.Sequence[np.ndarray]) -> np.ndarray:
         """The rounded sum, not noised.
 
         Args:
@@ -111,7 +112,7 @@ class RecordSumNoise(SharedNoise):
         return np.rint(vector / self.step).astype(np.int64)
 
     @property
-    def entry(self):
+    def entry(self) -> HistoryEntry:
         """The `HistoryEntry` of such updates."""
         return HistoryEntry(
             mechanism="discrete_gaussian",
@@ -120,7 +121,7 @@ class RecordSumNoise(SharedNoise):
             sampling_probability=self.sampling_probability,
         )
 
-    def renyi_divergence(self, orders):
+    def renyi_divergence(self, orders: np.ndarray) -> np.ndarray:
         """One update's Renyi divergence, for a record that is there or is not.
 
         Args:

@@ -1,6 +1,8 @@
 """A client's own limit where its whole data are one unit."""
 
 import contextlib
+import os
+import typing
 
 from keras_dpgan._utils.formats import Format
 from keras_dpgan.federated import mechanism_fields
@@ -38,12 +40,18 @@ class RoundBudget:
         max_rounds: Int, the rounds that the limit allows in all.
     """
 
-    def __init__(self, path, mechanism, epsilon, delta):
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        mechanism: typing.Any,
+        epsilon: float,
+        delta: float,
+    ) -> None:
         self._path = path
         self._mechanism = mechanism
         self.max_rounds = max_rounds(mechanism, epsilon, delta)
 
-    def pay(self):
+    def pay(self) -> bool:
         """Enters a round, if the limit allows it.
 
         Returns:
@@ -59,7 +67,7 @@ class RoundBudget:
             file.append(_FORMAT.write(mechanism=fields))
             return True
 
-    def can_pay(self):
+    def can_pay(self) -> bool:
         """Whether `pay` would allow a round; enters nothing.
 
         Raises:

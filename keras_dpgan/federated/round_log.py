@@ -1,5 +1,8 @@
 """Which rounds a server has begun and ended, kept on its disk."""
 
+import os
+import typing
+
 from keras_dpgan._utils.formats import Format
 from keras_dpgan.privacy.history_entry import HistoryEntry
 from keras_dpgan.privacy.ledger.file import LedgerFile
@@ -38,7 +41,7 @@ class RoundLog:
         ValueError: If the file is of another run, or damaged.
     """
 
-    def __init__(self, path, entry):
+    def __init__(self, path: str | os.PathLike[str], entry: HistoryEntry) -> None:
         self._file = LedgerFile(path)
         self._entry = entry
         self.results = {}
@@ -63,13 +66,13 @@ class RoundLog:
             raise ValueError(f"its rounds are {entry}, and this run has {self._entry}.")
         self.begun += 1
 
-    def begin(self):
+    def begin(self) -> int:
         """Enters a round; returns its number, from 0."""
         self._file.append(_BEGUN.write(round=self._entry.to_dict()))
         self.begun += 1
         return self.begun - 1
 
-    def end(self, number, result):
+    def end(self, number: int, result: dict[str, typing.Any]) -> None:
         """Enters what a round has come to.
 
         Args:
@@ -79,7 +82,7 @@ class RoundLog:
         self._file.append(_ENDED.write(ended=number, result=result))
         self.results[number] = result
 
-    def close(self):
+    def close(self) -> None:
         """Lets another process have the file."""
         self._file.close()
 

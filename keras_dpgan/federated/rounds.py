@@ -1,12 +1,13 @@
 """Epsilon of rounds of a mechanism."""
 
 import functools
+import typing
 
 from keras_dpgan import privacy
 from keras_dpgan._utils import validate
 
 
-def rounds_epsilon(mechanism, rounds, delta):
+def rounds_epsilon(mechanism: typing.Any, rounds: int, delta: float) -> float:
     """Epsilon of a number of equal rounds.
 
     Gaussian ones compose exactly, Laplace ones by privacy loss distributions, sums
@@ -31,7 +32,7 @@ def rounds_epsilon(mechanism, rounds, delta):
     return privacy.epsilon(history, delta)
 
 
-def max_rounds(mechanism, epsilon, delta):
+def max_rounds(mechanism: typing.Any, epsilon: float, delta: float) -> int:
     """The largest number of rounds within a budget.
 
     Example:

@@ -1,5 +1,6 @@
 """Updates as integers, with each client's share of the noise."""
 
+import collections.abc
 import dataclasses
 import math
 
@@ -8,6 +9,7 @@ import numpy as np
 from keras_dpgan._utils import old_names
 from keras_dpgan._utils import validate
 from keras_dpgan.federated import vectors
+from keras_dpgan.federated.cohort import Cohort
 from keras_dpgan.federated.discrete_gaussian import discrete_gaussian
 from keras_dpgan.mechanisms import secure_noise
 from keras_dpgan.privacy.history_entry import HistoryEntry
@@ -52,7 +54,7 @@ class SharedNoise:
         ValueError: If an argument is wrong, or sums would wrap around.
     """
 
-    cohort: object
+    cohort: Cohort
     l2_norm_clip: float
     noise_multiplier: float
     num_parameters: int
@@ -84,28 +86,28 @@ class SharedNoise:
             )
 
     @property
-    def largest_norm(self):
+    def largest_norm(self) -> float:
         """The largest norm of what one client hands in."""
         return self.l2_norm_clip
 
     @property
-    def step(self):
+    def step(self) -> float:
         """The step of the grid, a power of two."""
         largest = 2 * self.growth * self.l2_norm_clip / math.sqrt(self.num_parameters)
         return 2.0 ** math.floor(math.log2(largest))
 
     @property
-    def sensitivity(self):
+    def sensitivity(self) -> float:
         """The largest L2 norm of a rounded update, in steps."""
         return self.l2_norm_clip / self.step + math.sqrt(self.num_parameters) / 2
 
     @property
-    def share_stddev(self):
+    def share_stddev(self) -> float:
         """The standard deviation of one client's noise, in steps."""
         whole = self.noise_multiplier * self.sensitivity
         return whole / math.sqrt(self.cohort.num_honest)
 
-    def integers(self, arrays):
+    def integers(self, arrays: collections.abc.Sequence[np.ndarray]) -> np.ndarray:
         """The clipped and rounded update, not noised.
 
         Args:
@@ -117,7 +119,7 @@ class SharedNoise:
         vector = vectors.clip(vectors.flatten(arrays), self.l2_norm_clip, order=2)
         return np.rint(vector / self.step).astype(np.int64)
 
-    def privatize(self, arrays):
+    def privatize(self, arrays: collections.abc.Sequence[np.ndarray]) -> np.ndarray:
         """What a client hands to the sum.
 
         Args:
@@ -131,7 +133,9 @@ class SharedNoise:
 
     privatise = old_names.function("privatise", privatize)  # The name of 0.1.
 
-    def open(self, total, like):
+    def open(
+        self, total: np.ndarray, like: collections.abc.Sequence[np.ndarray]
+    ) -> list[np.ndarray]:
         """The sum of updates that a sum of `privatize` stands for.
 
         Args:
@@ -146,14 +150,14 @@ class SharedNoise:
         return vectors.unflatten(self.step * signed, like)
 
     @property
-    def excess_divergence(self):
+    def excess_divergence(self) -> float:
         """What the sum of the shares lacks of a Gaussian: a Renyi divergence."""
         k = np.arange(1, self.cohort.num_honest)
         tau = np.exp(-2 * (np.pi * self.share_stddev) ** 2 * k / (k + 1))
         return 10 * float(np.sum(tau)) * self.num_parameters
 
     @property
-    def entry(self):
+    def entry(self) -> HistoryEntry:
         """One round as a `privacy.HistoryEntry`, for a client whose update is zero."""
         return HistoryEntry(
             mechanism="discrete_gaussian",
@@ -163,7 +167,7 @@ class SharedNoise:
             count=1,
         )
 
-    def renyi_divergence(self, orders):
+    def renyi_divergence(self, orders: np.ndarray) -> np.ndarray:
         """One round's Renyi divergence, for a client whose update becomes zero.
 
         Args:

@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import typing
 import warnings
 
 import numpy as np
@@ -74,7 +75,7 @@ def choose_engine(step, row_shape, name, physical_batch_size, jit_compile):
 
 
 def _first_that_agrees(engines, single_records):
-    problem = None
+    problem: typing.Any = None
     for engine, is_by_record in engines:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")

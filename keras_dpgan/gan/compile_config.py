@@ -3,6 +3,7 @@
 import dataclasses
 
 import keras
+import numpy.typing as npt
 
 from keras_dpgan import losses
 from keras_dpgan import privacy
@@ -63,17 +64,17 @@ class CompileConfig:
         of_keras: Dict, the other arguments of `keras.Model.compile`.
     """
 
-    d_optimizer: object
-    g_optimizer: object
-    loss: object
-    gradient_penalty: object
-    weight_clip: object
-    discriminator_steps: object
+    d_optimizer: keras.optimizers.Optimizer
+    g_optimizer: keras.optimizers.Optimizer
+    loss: losses.AdversarialLoss | str
+    gradient_penalty: losses.GradientPenalty | float | None
+    weight_clip: losses.WeightClipping | float | None
+    discriminator_steps: AdaptiveDiscriminatorSteps | int
     engine: str
     private: bool
     physical_batch_size: int | None
-    label_prior: object
-    condition_prior: object
+    label_prior: npt.ArrayLike | None
+    condition_prior: npt.ArrayLike | None
     jit_compile: bool
     of_keras: dict
 

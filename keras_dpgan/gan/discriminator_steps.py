@@ -1,9 +1,14 @@
 """A number of discriminator updates per generator step that adapts in training."""
 
+import collections.abc
+import typing
+
 import keras
 import tensorflow as tf
 
 from keras_dpgan._utils import validate
+
+_OPTIONS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 
 
 @keras.saving.register_keras_serializable(package="keras_dpgan")
@@ -45,11 +50,11 @@ class AdaptiveDiscriminatorSteps(keras.layers.Layer):
 
     def __init__(
         self,
-        threshold=0.6,
-        options=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000),
-        decay=0.99,
-        patience=200,
-        name="adaptive_discriminator_steps",
+        threshold: float = 0.6,
+        options: collections.abc.Sequence[int] = _OPTIONS,
+        decay: float = 0.99,
+        patience: int = 200,
+        name: str = "adaptive_discriminator_steps",
     ) -> None:
         super().__init__(trainable=False, name=name)
         self.threshold = validate.check_probability("threshold", threshold)
@@ -74,11 +79,11 @@ class AdaptiveDiscriminatorSteps(keras.layers.Layer):
         )
 
     @property
-    def value(self):
+    def value(self) -> int:
         """The discriminator updates per generator step that hold now, an int."""
         return self.options[int(self._index.numpy())]
 
-    def is_due(self, updates):
+    def is_due(self, updates: tf.Tensor) -> tf.Tensor:
         """Whether a generator step follows an update.
 
         Args:
@@ -90,7 +95,7 @@ class AdaptiveDiscriminatorSteps(keras.layers.Layer):
         steps = tf.gather(tf.constant(self.options, tf.int64), self._index)
         return updates - tf.convert_to_tensor(self._last_step) >= steps
 
-    def observe(self, is_told, updates):
+    def observe(self, is_told: tf.Tensor, updates: tf.Tensor) -> None:
         """Takes note of a generator step.
 
         Args:
@@ -110,7 +115,7 @@ class AdaptiveDiscriminatorSteps(keras.layers.Layer):
         self._steps_since_change.assign(tf.where(is_behind, 0 * waited, waited))
         self._last_step.assign(updates)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, typing.Any]:
         return {
             "threshold": self.threshold,
             "options": list(self.options),

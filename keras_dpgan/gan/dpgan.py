@@ -1,11 +1,19 @@
 """A generative adversarial network that is trained with differential privacy."""
 
+import collections.abc
 import random
+import typing
 
 import keras
+import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
+from keras_dpgan import losses
+from keras_dpgan import optimizers
+from keras_dpgan import privacy
 from keras_dpgan._utils import read_only
+from keras_dpgan.data.records import IndexedRows
 from keras_dpgan.distribution import workers
 from keras_dpgan.gan import fit_arguments
 from keras_dpgan.gan import fit_data
@@ -14,11 +22,13 @@ from keras_dpgan.gan import networks
 from keras_dpgan.gan import validated
 from keras_dpgan.gan.alternation import Alternation
 from keras_dpgan.gan.compile_config import CompileConfig
+from keras_dpgan.gan.discriminator_steps import AdaptiveDiscriminatorSteps
 from keras_dpgan.gan.fit_session import FitSession
 from keras_dpgan.gan.generation import PublicGeneration
 from keras_dpgan.gan.keras_methods import KerasMethods
 from keras_dpgan.gan.keras_methods import unknown_sampling
 from keras_dpgan.gan.privacy_methods import PrivacyMethods
+from keras_dpgan.gan.train_step import TrainingStep
 from keras_dpgan.models.output_range import output_range
 from keras_dpgan.optimizers.optimizer_pair import OptimizerPair
 from keras_dpgan.privacy.privacy_record import PrivacyRecord
@@ -96,13 +106,13 @@ class DPGAN(read_only.ReadOnly, PrivacyMethods, KerasMethods):
 
     def __init__(
         self,
-        discriminator,
-        generator,
-        latent_dim=None,
-        num_classes=None,
-        condition_shape=None,
-        **kwargs,
-    ):
+        discriminator: keras.Model,
+        generator: keras.Model,
+        latent_dim: int | tuple[int, ...] | None = None,
+        num_classes: int | None = None,
+        condition_shape: tuple[int, ...] | None = None,
+        **kwargs: typing.Any,
+    ) -> None:
         network_inputs.check_network("discriminator", discriminator)
         network_inputs.check_network("generator", generator)
         super().__init__(**kwargs)
@@ -123,7 +133,7 @@ class DPGAN(read_only.ReadOnly, PrivacyMethods, KerasMethods):
         self.privacy_record = PrivacyRecord(name="privacy_record")
         self.privacy_record.watch([discriminator, generator])
         self.session = FitSession(self)
-        self._delta = None
+        self._delta: float | None = None
         self.compile_config = None
         self.g_loss_metric = keras.metrics.Mean(name="g_loss")
         self.d_loss_fake_metric = keras.metrics.Mean(name="d_loss_fake")
@@ -132,27 +142,27 @@ class DPGAN(read_only.ReadOnly, PrivacyMethods, KerasMethods):
         self.public_seed = random.randrange(2**31)
         self.built = True
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: typing.Any, training: bool | None = None) -> typing.Any:
         """Generates rows from latents, or from `[latents, labels]`."""
         return self.generator(inputs, training=training)
 
     @validated.compiles
     def compile(
         self,
-        d_optimizer,
-        g_optimizer,
-        loss="non_saturating",
-        gradient_penalty=None,
-        weight_clip=None,
-        discriminator_steps=1,
-        engine="auto",
-        private=True,
-        physical_batch_size=None,
-        label_prior=None,
-        condition_prior=None,
-        jit_compile=False,
-        **kwargs,
-    ):
+        d_optimizer: optimizers.DPOptimizer | keras.optimizers.Optimizer | str,
+        g_optimizer: keras.optimizers.Optimizer | str,
+        loss: losses.AdversarialLoss | str = "non_saturating",
+        gradient_penalty: losses.GradientPenalty | float | None = None,
+        weight_clip: losses.WeightClipping | float | None = None,
+        discriminator_steps: AdaptiveDiscriminatorSteps | int = 1,
+        engine: str = "auto",
+        private: bool = True,
+        physical_batch_size: int | None = None,
+        label_prior: npt.ArrayLike | None = None,
+        condition_prior: npt.ArrayLike | None = None,
+        jit_compile: bool | str = False,
+        **kwargs: typing.Any,
+    ) -> None:
         """Configures training.
 
         Args:
@@ -236,37 +246,37 @@ class DPGAN(read_only.ReadOnly, PrivacyMethods, KerasMethods):
         self.count_label_prior(label_prior)
         self.reset_metrics()
 
-    def get_compile_config(self):
+    def get_compile_config(self) -> dict[str, typing.Any] | None:
         if self.compile_config is None:
             return None  # As in Keras: the model is saved uncompiled.
         return keras.saving.serialize_keras_object(self.compile_config.to_dict())
 
-    def compile_from_config(self, config):
+    def compile_from_config(self, config: dict[str, typing.Any]) -> None:
         self.compile(**keras.saving.deserialize_keras_object(config))
 
     def fit(
         self,
-        x=None,
-        y=None,
-        batch_size=None,
-        epochs=1,
-        verbose="auto",
-        callbacks=None,
-        validation_split=0.0,
-        validation_data=None,
-        shuffle=True,
-        class_weight=None,
-        sample_weight=None,
-        initial_epoch=0,
-        steps_per_epoch=None,
-        validation_steps=None,
-        validation_batch_size=None,
-        validation_freq=1,
+        x: IndexedRows | collections.abc.Iterable[typing.Any] | None = None,
+        y: IndexedRows | None = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: str | int = "auto",
+        callbacks: collections.abc.Sequence[keras.callbacks.Callback] | None = None,
+        validation_split: float = 0.0,
+        validation_data: typing.Any = None,
+        shuffle: bool = True,
+        class_weight: None = None,
+        sample_weight: None = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: int = 1,
         *,
-        expected_batch_size=None,
-        max_participations=None,
-        ledger=None,
-    ):
+        expected_batch_size: float | None = None,
+        max_participations: int | None = None,
+        ledger: privacy.Ledger | None = None,
+    ) -> keras.callbacks.History:
         """Trains, one discriminator update per step.
 
         Arrays become a `PoissonDataset`, from which each update draws a fresh
@@ -359,14 +369,14 @@ class DPGAN(read_only.ReadOnly, PrivacyMethods, KerasMethods):
         self.privacy_record.note()
         return history
 
-    def make_train_function(self, force=False):
+    def make_train_function(self, force: bool = False) -> None:
         """Makes a train function that counts updates before it makes them."""
         if self.train_function is not None and not force:
             return
         super().make_train_function(force)
         self.train_function = self.session.counted(self.train_function)
 
-    def train_step(self, data):
+    def train_step(self, data: typing.Any) -> dict[str, tf.Tensor]:
         """One discriminator update and, when due, one generator step, within `fit`.
 
         Raises:
@@ -393,7 +403,7 @@ class DPGAN(read_only.ReadOnly, PrivacyMethods, KerasMethods):
             return logs
         return {name: tf.reshape(value, (1,)) for name, value in logs.items()}
 
-    def test_step(self, data):
+    def test_step(self, data: typing.Any) -> dict[str, tf.Tensor]:
         """Computes public numbers only, and does not look at `data`."""
         del data
         number = tf.random.uniform((), maxval=tf.int64.max, dtype=tf.int64)
@@ -407,10 +417,12 @@ class DPGAN(read_only.ReadOnly, PrivacyMethods, KerasMethods):
         return self._reducible({m.name: m.result() for m in self.metrics})
 
     @property
-    def metrics(self):
+    def metrics(self) -> list[keras.metrics.Metric]:
         return [self.g_loss_metric, self.d_loss_fake_metric]
 
-    def sample(self, n, labels=None, seed=None):
+    def sample(
+        self, n: int, labels: npt.ArrayLike | None = None, seed: int | None = None
+    ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
         """Draws generated data.
 
         Args:
@@ -432,7 +444,7 @@ class DPGAN(read_only.ReadOnly, PrivacyMethods, KerasMethods):
         return self.generation.sample(n, labels, seed)
 
     @property
-    def training_step(self):
+    def training_step(self) -> TrainingStep:
         """The `TrainingStep` of the last `compile`.
 
         For callers that run its two halves separately (federated training).
@@ -441,7 +453,7 @@ class DPGAN(read_only.ReadOnly, PrivacyMethods, KerasMethods):
         self._validated.check()
         return self.alternation.step
 
-    def get_config(self):
+    def get_config(self) -> dict[str, typing.Any]:
         return {
             **super().get_config(),
             "discriminator": keras.saving.serialize_keras_object(self.discriminator),
@@ -452,7 +464,11 @@ class DPGAN(read_only.ReadOnly, PrivacyMethods, KerasMethods):
         }
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(
+        cls,
+        config: dict[str, typing.Any],
+        custom_objects: dict[str, typing.Any] | None = None,
+    ) -> typing.Self:
         config = dict(config)
         for network in ("discriminator", "generator"):
             config[network] = keras.saving.deserialize_keras_object(

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import typing
 import weakref
 
 import keras
@@ -40,7 +41,7 @@ class TrainingData:
         steps_per_epoch: Int, the batches that make an epoch; `None` for all.
     """
 
-    batches: object
+    batches: typing.Any
     expected_batch_size: float
     sampling_probability: float | None = None
     num_examples: int | None = None
@@ -198,7 +199,7 @@ def for_devices(data, strategy, row_multiple):
     return dataclasses.replace(data, batches=PaddedDataset(data.batches, multiple))
 
 
-_checked = weakref.WeakKeyDictionary()
+_checked: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 
 def _check_once(dataset, *expected):

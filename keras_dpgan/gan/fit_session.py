@@ -1,6 +1,7 @@
 """One `fit`: its data, its entry in the history, its ledger, its place."""
 
 import math
+import typing
 
 import keras
 import tensorflow as tf
@@ -32,12 +33,12 @@ class FitSession:
     """
 
     def __init__(self, gan):
-        self.data = None
-        self.ledger = None
+        self.data: typing.Any = None
+        self.ledger: privacy.Ledger | None = None
         self.limits = TrainingLimits()
         self.is_counting = False
         self._gan = gan
-        self._entry = None
+        self._entry: typing.Any = None
         self._reservations = None
 
     def begin(self, data, ledger):

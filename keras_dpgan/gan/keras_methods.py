@@ -1,10 +1,14 @@
 """What the methods of `keras.Model` mean for a GAN, and why some have no meaning."""
 
+import collections.abc
+import typing
+
 import keras
 import tensorflow as tf
 
 from keras_dpgan._utils import keras_internals
 from keras_dpgan._utils import validate
+from keras_dpgan.privacy.privacy_record import PrivacyRecord
 
 
 class KerasMethods(keras_internals.BuiltTrainer):
@@ -14,22 +18,27 @@ class KerasMethods(keras_internals.BuiltTrainer):
     the reason and what to use instead.
     """
 
-    def compute_output_shape(self, input_shape):
+    # What `DPGAN` has.
+    num_discriminator_updates: typing.Any
+    generator: keras.Model
+    privacy_record: PrivacyRecord
+
+    def compute_output_shape(self, input_shape: typing.Any) -> typing.Any:
         """The shape of what the generator makes of latents, or latents and labels."""
         return self.generator.compute_output_shape(input_shape)
 
     def evaluate(
         self,
-        x=None,
-        y=None,
-        batch_size=None,
-        verbose="auto",
-        sample_weight=None,
-        steps=None,
-        callbacks=None,
-        return_dict=False,
-        **kwargs,
-    ):
+        x: typing.Any = None,
+        y: typing.Any = None,
+        batch_size: int | None = None,
+        verbose: str | int = "auto",
+        sample_weight: typing.Any = None,
+        steps: int | None = None,
+        callbacks: typing.Any = None,
+        return_dict: bool = False,
+        **kwargs: typing.Any,
+    ) -> typing.Any:
         """Losses on fresh generated rows: numbers that may be published.
 
         Nothing is computed from `x`, `y` and `sample_weight`. They are accepted so that
@@ -67,7 +76,7 @@ class KerasMethods(keras_internals.BuiltTrainer):
             **kwargs,
         )
 
-    def set_weights(self, weights):
+    def set_weights(self, weights: collections.abc.Sequence[typing.Any]) -> None:
         """Sets weights; this never lowers the count of updates.
 
         Updates that were made still count, also where `EarlyStopping` restores the
@@ -77,7 +86,7 @@ class KerasMethods(keras_internals.BuiltTrainer):
         super().set_weights(weights)
         self._count_at_least(made)
 
-    def set_state_tree(self, state_tree):
+    def set_state_tree(self, state_tree: dict[str, typing.Any]) -> None:
         """Sets weights and optimizers; this never lowers the count of updates."""
         made = self.num_discriminator_updates
         super().set_state_tree(state_tree)
@@ -87,7 +96,7 @@ class KerasMethods(keras_internals.BuiltTrainer):
         counter = self.privacy_record.num_discriminator_updates
         counter.assign(max(made, int(counter.numpy())))
 
-    def add_loss(self, loss):
+    def add_loss(self, loss: typing.Any) -> typing.NoReturn:
         """Not supported: a loss outside of the records' losses would not be clipped."""
         raise _refusal(
             "add_loss",
@@ -97,41 +106,60 @@ class KerasMethods(keras_internals.BuiltTrainer):
         )
 
     def compute_loss(
-        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
-    ):
+        self,
+        x: typing.Any = None,
+        y: typing.Any = None,
+        y_pred: typing.Any = None,
+        sample_weight: typing.Any = None,
+        training: bool = True,
+    ) -> typing.NoReturn:
         """Not supported: a GAN has two losses and no targets."""
         raise _refusal("compute_loss", _TWO_LOSSES)
 
-    def stateless_compute_loss(self, *args, **kwargs):
+    def stateless_compute_loss(
+        self, *args: typing.Any, **kwargs: typing.Any
+    ) -> typing.NoReturn:
         """Not supported, as `compute_loss`."""
         raise _refusal("stateless_compute_loss", _TWO_LOSSES)
 
-    def compiled_loss(self, *args, **kwargs):
+    def compiled_loss(self, *args: typing.Any, **kwargs: typing.Any) -> typing.NoReturn:
         """Not supported, as `compute_loss`."""
         raise _refusal("compiled_loss", _TWO_LOSSES)
 
-    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+    def compute_metrics(
+        self,
+        x: typing.Any,
+        y: typing.Any,
+        y_pred: typing.Any,
+        sample_weight: typing.Any = None,
+    ) -> typing.NoReturn:
         """Not supported: a metric of real rows would not be private."""
         raise _refusal("compute_metrics", _PRIVATE_METRICS)
 
     @property
-    def compiled_metrics(self):
+    def compiled_metrics(self) -> typing.NoReturn:
         """Not supported, as `compute_metrics`."""
         raise _refusal("compiled_metrics", _PRIVATE_METRICS)
 
-    def quantize(self, *args, **kwargs):
+    def quantize(self, *args: typing.Any, **kwargs: typing.Any) -> typing.NoReturn:
         """Not supported: a generator can be quantized only after its training."""
         raise _refusal("quantize", _QUANTIZE)
 
-    def quantized_build(self, *args, **kwargs):
+    def quantized_build(
+        self, *args: typing.Any, **kwargs: typing.Any
+    ) -> typing.NoReturn:
         """Not supported, as `quantize`."""
         raise _refusal("quantized_build", _QUANTIZE)
 
-    def quantized_call(self, *args, **kwargs):
+    def quantized_call(
+        self, *args: typing.Any, **kwargs: typing.Any
+    ) -> typing.NoReturn:
         """Not supported, as `quantize`."""
         raise _refusal("quantized_call", _QUANTIZE)
 
-    def train_on_batch(self, *args, **kwargs):
+    def train_on_batch(
+        self, *args: typing.Any, **kwargs: typing.Any
+    ) -> typing.NoReturn:
         """Not supported: the sampling of a hand-made batch is unknown.
 
         Counting it as Poisson, like the batches of the last `fit`, would understate

@@ -1,6 +1,11 @@
 """What a GAN says about its privacy."""
 
 import math
+import os
+import typing
+
+import keras
+import numpy.typing as npt
 
 from keras_dpgan import export
 from keras_dpgan import privacy
@@ -8,41 +13,59 @@ from keras_dpgan._utils import validate
 from keras_dpgan.data.remote import RemoteRecords
 from keras_dpgan.data.repeats import may_repeat_in_a_batch
 from keras_dpgan.gan import statement_notes
+from keras_dpgan.gan.fit_session import FitSession
+from keras_dpgan.gan.generation import PublicGeneration
 from keras_dpgan.gan.keras_methods import check_export_arguments
 from keras_dpgan.models.output_range import output_range
 from keras_dpgan.privacy import origins
+from keras_dpgan.privacy.privacy_record import PrivacyRecord
+
+if typing.TYPE_CHECKING:
+    from keras_dpgan.privacy.history import PrivacyHistory
+    from keras_dpgan.privacy.history_entry import HistoryEntry
+    from keras_dpgan.privacy.ledger.ledger import Ledger
 
 
 class PrivacyMethods:
     """The part of `DPGAN` that counts, states and publishes what was spent."""
 
+    # What `DPGAN` has.
+    generator: keras.Model
+    generation: PublicGeneration
+    d_optimizer: typing.Any
+    private: bool
+    compiled: bool
+    privacy_record: PrivacyRecord
+    session: FitSession
+    _delta: float | None
+
     @property
-    def num_discriminator_updates(self):
+    def num_discriminator_updates(self) -> int:
         """Updates made with the present optimizer and data, an int."""
         return int(self.privacy_record.num_discriminator_updates.numpy())
 
     @property
-    def max_discriminator_updates(self):
+    def max_discriminator_updates(self) -> int | None:
         """The count at which updates stop inside the graph; `None`: no limit."""
         return self.session.limits.max_updates
 
     @max_discriminator_updates.setter
-    def max_discriminator_updates(self, value):
+    def max_discriminator_updates(self, value: int | None) -> None:
         if value is not None:
             validate.check_int("max_discriminator_updates", value, minimum=0)
         self.session.limits.set_max_updates(value)
 
     @property
-    def ledger(self):
+    def ledger(self) -> "Ledger | None":
         """The `privacy.Ledger` that the last `fit` was given, or `None`."""
         return self.session.ledger
 
     @property
-    def privacy_history(self):
+    def privacy_history(self) -> "PrivacyHistory":
         """The `privacy.PrivacyHistory` of all updates that made these weights."""
         return self.privacy_record.history()
 
-    def count_release(self, entry):
+    def count_release(self, entry: "HistoryEntry") -> None:
         """Counts a release of the private data that the networks were made from.
 
         A mixture or a label prior that this process has released is counted without
@@ -68,21 +91,21 @@ class PrivacyMethods:
         else:
             self.privacy_record.absorb(origin)
 
-    def count_label_prior(self, label_prior):
+    def count_label_prior(self, label_prior: npt.ArrayLike | None) -> None:
         """Counts a label prior that was released from private labels."""
         if label_prior is not None:
             for origin in origins.find([origins.prior_digest(label_prior)]):
                 self.privacy_record.absorb(origin)
 
     @property
-    def num_examples(self):
+    def num_examples(self) -> int | None:
         """The number of rows given to `fit`, public; `None` if not known."""
         if self.session.data is not None:
             return self.session.data.num_examples
         return self.privacy_record.num_examples
 
     @property
-    def delta(self):
+    def delta(self) -> float:
         """The delta at which `epsilon` is logged.
 
         Set by hand or by `callbacks.EpsilonTracker`; otherwise the largest power
@@ -93,12 +116,12 @@ class PrivacyMethods:
         return default_delta(self.num_examples)
 
     @delta.setter
-    def delta(self, value):
+    def delta(self, value: float) -> None:
         validate.check_delta(value)
         self._delta = value
         self.session.update_epsilon_curve()
 
-    def epsilon(self, delta=None, accountant="pld"):
+    def epsilon(self, delta: float | None = None, accountant: str = "pld") -> float:
         """Epsilon of all updates so far.
 
         Args:
@@ -111,7 +134,12 @@ class PrivacyMethods:
         delta = self.delta if delta is None else delta
         return privacy.epsilon(self.privacy_history, delta, accountant)
 
-    def privacy_statement(self, delta=None, accountant="pld", max_records_per_person=1):
+    def privacy_statement(
+        self,
+        delta: float | None = None,
+        accountant: str = "pld",
+        max_records_per_person: int = 1,
+    ) -> privacy.PrivacyStatement:
         """States what the updates so far guarantee, in words and as JSON.
 
         Args:
@@ -157,11 +185,11 @@ class PrivacyMethods:
 
     def privacy_card(
         self,
-        dataset_name=None,
-        include_num_examples=False,
-        preprocessing=None,
-        justification=None,
-    ):
+        dataset_name: str | None = None,
+        include_num_examples: bool = False,
+        preprocessing: str | None = None,
+        justification: str | None = None,
+    ) -> dict[str, typing.Any]:
         """What publishing the generator can reveal, for machines to read.
 
         Args:
@@ -189,17 +217,17 @@ class PrivacyMethods:
 
     def export(
         self,
-        filepath,
-        format="tf_saved_model",
-        verbose=None,
-        input_signature=None,
+        filepath: str | os.PathLike[str],
+        format: str = "tf_saved_model",
+        verbose: bool | None = None,
+        input_signature: None = None,
         *,
-        overwrite=False,
-        dataset_name=None,
-        include_num_examples=False,
-        preprocessing=None,
-        justification=None,
-    ):
+        overwrite: bool = False,
+        dataset_name: str | None = None,
+        include_num_examples: bool = False,
+        preprocessing: str | None = None,
+        justification: str | None = None,
+    ) -> None:
         """Writes the generator, alone, as a SavedModel with its privacy card.
 
         `hub.load`, `hub.KerasLayer`, `tf.saved_model.load` and

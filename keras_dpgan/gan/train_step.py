@@ -1,6 +1,7 @@
 """One discriminator update and one generator step, in one replica."""
 
 import math
+import typing
 
 import tensorflow as tf
 
@@ -48,7 +49,7 @@ class TrainingStep:
         self.loss = loss
         self.penalty = penalty
         self.weight_clip = weight_clip
-        self.engine = None
+        self.engine: typing.Any = None
         self._class_loss = class_loss(discriminator)
 
     def update_discriminator(self, rows, labels, mask, expected_batch_size, draws):

@@ -1,7 +1,9 @@
 """Compares what is about to train with what `compile` has validated."""
 
+import collections.abc
 import functools
 import types
+import typing
 
 import keras
 
@@ -46,7 +48,10 @@ READ_ONLY = {
 _PLAIN = (bool, int, float, str, tuple, type(None), types.FunctionType)
 
 
-def compiles(method):
+_Method = typing.TypeVar("_Method", bound=collections.abc.Callable[..., typing.Any])
+
+
+def compiles(method: _Method) -> _Method:
     """Lets `compile` set read-only attributes, and leaves nothing half compiled."""
 
     @functools.wraps(method)
@@ -59,7 +64,7 @@ def compiles(method):
                 self.compiled = False
                 raise
 
-    return compile
+    return typing.cast(_Method, compile)
 
 
 def check_trainable(discriminator, generator):

@@ -1,5 +1,7 @@
 """Adversarial losses, in pairs: one value per record, lower is better."""
 
+import typing
+
 import keras
 import tensorflow as tf
 
@@ -32,9 +34,12 @@ class AdversarialLoss:
     """
 
     takes_probabilities = False
-    boundary = None
+    boundary: typing.Any = None  # A float or `None`; a property where it depends.
+    from_logits: bool | None
 
-    def discriminator(self, real_scores, fake_scores):
+    def discriminator(
+        self, real_scores: tf.Tensor, fake_scores: tf.Tensor
+    ) -> tf.Tensor:
         """The discriminator's loss.
 
         Args:
@@ -47,34 +52,34 @@ class AdversarialLoss:
         """
         return self.on_real(real_scores) + self.on_fake(fake_scores)
 
-    def on_real(self, scores):
+    def on_real(self, scores: tf.Tensor) -> tf.Tensor:
         """The part of the discriminator's loss that a real row makes."""
         raise NotImplementedError
 
-    def on_fake(self, scores):
+    def on_fake(self, scores: tf.Tensor) -> tf.Tensor:
         """The part of the discriminator's loss that a fake row makes."""
         raise NotImplementedError
 
-    def generator(self, fake_scores):
+    def generator(self, fake_scores: tf.Tensor) -> tf.Tensor:
         """The generator's loss, of shape `(n,)`."""
         raise NotImplementedError
 
-    def get_config(self):
+    def get_config(self) -> dict[str, typing.Any]:
         return {}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, typing.Any]) -> typing.Self:
         return cls(**config)
 
 
 class _LogLoss(AdversarialLoss):
     takes_probabilities = True
 
-    def __init__(self, from_logits=None):
+    def __init__(self, from_logits: bool | None = None) -> None:
         self.from_logits = from_logits
 
     @property
-    def boundary(self):
+    def boundary(self) -> float:
         return 0.5 if self.from_logits is False else 0.0
 
     def _log_sigmoid(self, scores):
@@ -87,13 +92,13 @@ class _LogLoss(AdversarialLoss):
             return tf.math.log1p(-_open_interval(scores))
         return tf.math.log_sigmoid(-scores)
 
-    def on_real(self, scores):
+    def on_real(self, scores: tf.Tensor) -> tf.Tensor:
         return -self._log_sigmoid(scores)
 
-    def on_fake(self, scores):
+    def on_fake(self, scores: tf.Tensor) -> tf.Tensor:
         return -self._log_one_minus_sigmoid(scores)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, typing.Any]:
         return {"from_logits": self.from_logits}
 
 
@@ -115,7 +120,7 @@ class Minimax(_LogLoss):
             discriminator's last activation.
     """
 
-    def generator(self, fake_scores):
+    def generator(self, fake_scores: tf.Tensor) -> tf.Tensor:
         return self._log_one_minus_sigmoid(fake_scores)
 
 
@@ -135,7 +140,7 @@ class NonSaturating(_LogLoss):
         from_logits: As in `Minimax`.
     """
 
-    def generator(self, fake_scores):
+    def generator(self, fake_scores: tf.Tensor) -> tf.Tensor:
         return -self._log_sigmoid(fake_scores)
 
 
@@ -152,13 +157,13 @@ class Wasserstein(AdversarialLoss):
         array([-2.], dtype=float32)
     """
 
-    def on_real(self, scores):
+    def on_real(self, scores: tf.Tensor) -> tf.Tensor:
         return -scores
 
-    def on_fake(self, scores):
+    def on_fake(self, scores: tf.Tensor) -> tf.Tensor:
         return scores
 
-    def generator(self, fake_scores):
+    def generator(self, fake_scores: tf.Tensor) -> tf.Tensor:
         return -fake_scores
 
 
@@ -175,13 +180,13 @@ class Hinge(AdversarialLoss):
 
     boundary = 0.0
 
-    def on_real(self, scores):
+    def on_real(self, scores: tf.Tensor) -> tf.Tensor:
         return tf.nn.relu(1.0 - scores)
 
-    def on_fake(self, scores):
+    def on_fake(self, scores: tf.Tensor) -> tf.Tensor:
         return tf.nn.relu(1.0 + scores)
 
-    def generator(self, fake_scores):
+    def generator(self, fake_scores: tf.Tensor) -> tf.Tensor:
         return -fake_scores
 
 
@@ -198,13 +203,13 @@ class LeastSquares(AdversarialLoss):
         array([0.5, 0. ], dtype=float32)
     """
 
-    def on_real(self, scores):
+    def on_real(self, scores: tf.Tensor) -> tf.Tensor:
         return 0.5 * tf.square(scores - 1.0)
 
-    def on_fake(self, scores):
+    def on_fake(self, scores: tf.Tensor) -> tf.Tensor:
         return 0.5 * tf.square(scores)
 
-    def generator(self, fake_scores):
+    def generator(self, fake_scores: tf.Tensor) -> tf.Tensor:
         return 0.5 * tf.square(fake_scores - 1.0)
 
 
@@ -217,7 +222,7 @@ _BY_NAME = {
 }
 
 
-def get(identifier) -> AdversarialLoss:
+def get(identifier: AdversarialLoss | str | dict[str, typing.Any]) -> AdversarialLoss:
     """The adversarial loss of a name, or the object itself.
 
     Example:
@@ -244,7 +249,7 @@ def get(identifier) -> AdversarialLoss:
     )
 
 
-def resolve(loss, discriminator):
+def resolve(loss: AdversarialLoss, discriminator: keras.Model) -> AdversarialLoss:
     """The loss, fitted to what the discriminator returns.
 
     Example:
@@ -293,7 +298,8 @@ def resolve(loss, discriminator):
             f"loss as an object: `keras_dpgan.losses.{type(loss).__name__}"
             "(from_logits=True)` or `(from_logits=False)`."
         )
-    return type(loss)(from_logits=activation == "linear")
+    kind: typing.Any = type(loss)
+    return kind(from_logits=activation == "linear")
 
 
 def _open_interval(probabilities):

@@ -1,5 +1,7 @@
 """A penalty on the discriminator's slope, for Wasserstein losses."""
 
+import typing
+
 import keras
 import tensorflow as tf
 
@@ -41,7 +43,11 @@ class GradientPenalty:
     """
 
     def __init__(
-        self, weight=10.0, target=1.0, one_sided=False, on="interpolates"
+        self,
+        weight: float = 10.0,
+        target: float = 1.0,
+        one_sided: bool = False,
+        on: str = "interpolates",
     ) -> None:
         if weight < 0:
             raise ValueError(
@@ -62,7 +68,9 @@ class GradientPenalty:
         self.one_sided = bool(one_sided)
         self.on = on
 
-    def points(self, real, fake, mixing):
+    def points(
+        self, real: tf.Tensor, fake: tf.Tensor, mixing: tf.Tensor
+    ) -> list[tf.Tensor]:
         """The rows at which slopes are taken, as a list of blocks.
 
         Args:
@@ -84,7 +92,7 @@ class GradientPenalty:
             blocks.append(tf.identity(fake))
         return blocks
 
-    def __call__(self, gradients):
+    def __call__(self, gradients: tf.Tensor) -> tf.Tensor:
         """The penalty per row.
 
         Args:
@@ -101,7 +109,7 @@ class GradientPenalty:
             excess = tf.nn.relu(excess)
         return self.weight * tf.square(excess)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, typing.Any]:
         return {
             "weight": self.weight,
             "target": self.target,
@@ -110,7 +118,7 @@ class GradientPenalty:
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, typing.Any]) -> typing.Self:
         return cls(**config)
 
 

@@ -1,6 +1,9 @@
 """A bound on the discriminator's weights, and by it on its slope."""
 
+import typing
+
 import keras
+import tensorflow as tf
 
 
 @keras.saving.register_keras_serializable(package="keras_dpgan")
@@ -29,7 +32,7 @@ class WeightClipping(keras.constraints.Constraint):
         limit: Positive float. Defaults to `0.01`.
     """
 
-    def __init__(self, limit=0.01) -> None:
+    def __init__(self, limit: float = 0.01) -> None:
         if limit <= 0:
             raise ValueError(
                 "`limit` of a weight clipping must be positive. "
@@ -37,10 +40,10 @@ class WeightClipping(keras.constraints.Constraint):
             )
         self.limit = float(limit)
 
-    def __call__(self, w):
+    def __call__(self, w: tf.Tensor) -> tf.Tensor:
         return keras.ops.clip(w, -self.limit, self.limit)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, typing.Any]:
         return {"limit": self.limit}
 
 

@@ -1,10 +1,12 @@
 """What noise, how much of it, and from where."""
 
+import typing
+
 from keras_dpgan.mechanisms import tf_privacy
 from keras_dpgan.mechanisms.gaussian import GaussianMechanism
 
 
-def gaussian(l2_norm_clip, noise_multiplier):
+def gaussian(l2_norm_clip: float, noise_multiplier: float) -> typing.Any:
     """The Gaussian mechanism: TensorFlow Privacy's, where it is installed.
 
     Source: Dwork and Roth 2014, "The Algorithmic Foundations of Differential Privacy",

@@ -1,5 +1,9 @@
 """The Gaussian mechanism, built in: for a Python that lacks TF Privacy."""
 
+import typing
+
+import tensorflow as tf
+
 from keras_dpgan._utils import read_only
 
 # Of a mechanism: what is counted is read from them, and the graph has them fixed.
@@ -40,20 +44,22 @@ class GaussianMechanism(read_only.ReadOnly):
     initial_state = ()
     clipped_count_stddev = None
 
-    def __init__(self, l2_norm_clip, noise_multiplier):
+    def __init__(self, l2_norm_clip: float, noise_multiplier: float) -> None:
         self.initial_l2_norm_clip = l2_norm_clip
         self.noise_multiplier = noise_multiplier
 
-    def l2_norm_clip(self, state):
+    def l2_norm_clip(self, state: list[tf.Tensor]) -> tf.Tensor:
         """The clip of the next update, a float or a scalar tensor."""
         del state
         return self.initial_l2_norm_clip
 
-    def noise_stddev(self, state):
+    def noise_stddev(self, state: list[tf.Tensor]) -> tf.Tensor:
         """The standard deviation of the noise that the next sum gets."""
         return self.noise_multiplier * self.l2_norm_clip(state)
 
-    def next_state(self, state, clipped_sum, count_noise):
+    def next_state(
+        self, state: list[tf.Tensor], clipped_sum: typing.Any, count_noise: tf.Tensor
+    ) -> list[tf.Tensor]:
         """The state after an update.
 
         Args:
@@ -67,7 +73,7 @@ class GaussianMechanism(read_only.ReadOnly):
         del clipped_sum, count_noise
         return state
 
-    def get_config(self):
+    def get_config(self) -> dict[str, typing.Any]:
         return {
             "l2_norm_clip": self.initial_l2_norm_clip,
             "noise_multiplier": self.noise_multiplier,

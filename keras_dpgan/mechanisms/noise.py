@@ -91,9 +91,9 @@ def _fresh_words():
 
 
 _lock = threading.Lock()
-_streams = []
+_streams: list = []
 # Of the parent: what was traced there draws from them in a forked child, too.
-_inherited = []
+_inherited: list = []
 
 
 def process_stream():

@@ -9,6 +9,7 @@ out, to be kept in variables.
 import copy
 import importlib.util
 import sys
+import typing
 
 import keras
 import tensorflow as tf
@@ -43,7 +44,7 @@ def import_queries():
         )
     # Its `__init__` imports estimators, which TensorFlow has removed; this
     # switch is its own.
-    sys.skip_tf_privacy_import = True
+    sys.skip_tf_privacy_import = True  # type: ignore[attr-defined]
     from tensorflow_privacy.privacy.dp_query import gaussian_query
     from tensorflow_privacy.privacy.dp_query import quantile_adaptive_clip_sum_query
     from tensorflow_privacy.privacy.dp_query import tree_aggregation_query
@@ -192,8 +193,9 @@ def clipped_mean_of_losses(losses, variables, tape, l2_norm_clip):
     from tensorflow_privacy.privacy.optimizers import dp_optimizer_keras_vectorized
 
     factory = dp_optimizer_keras_vectorized.make_vectorized_keras_optimizer_class
+    base: typing.Any = factory(keras.optimizers.SGD)
 
-    class OnKeras3(factory(keras.optimizers.SGD)):
+    class OnKeras3(base):
         @property
         def _name(self):
             return self.name

@@ -41,7 +41,7 @@ class ClassMixture:
         """The normal numbers that one row takes."""
         return self.factors.shape[2]
 
-    def sample(self, labels, seed=None) -> np.ndarray:
+    def sample(self, labels: np.ndarray, seed: int | None = None) -> np.ndarray:
         """Draws a row for each label.
 
         Args:

@@ -1,5 +1,8 @@
 """Fits a mixture of Gaussians per label, paid for from the privacy budget."""
 
+import collections.abc
+import typing
+
 import numpy as np
 
 from keras_dpgan._utils import validate
@@ -9,6 +12,9 @@ from keras_dpgan.mixture import moments
 from keras_dpgan.mixture.class_mixture import ClassMixture
 from keras_dpgan.privacy import origins
 from keras_dpgan.privacy.history_entry import HistoryEntry
+
+if typing.TYPE_CHECKING:
+    from keras_dpgan.privacy.ledger.ledger import Ledger
 
 # Of the budget (of `1 / noise_multiplier**2`, in which Gaussian mechanisms add up),
 # what each release has: means of labels, basis, covariances of labels, and where
@@ -26,16 +32,16 @@ _LABEL_RADIUS = 0.6
 
 
 def private_class_mixture(
-    x,
-    y,
-    num_classes,
+    x: np.ndarray,
+    y: np.ndarray,
+    num_classes: int,
     *,
-    noise_multiplier,
-    rank=64,
-    components=1,
-    max_norm=None,
-    pixel_range=(-1.0, 1.0),
-    ledger=None,
+    noise_multiplier: float,
+    rank: int = 64,
+    components: int = 1,
+    max_norm: float | None = None,
+    pixel_range: collections.abc.Sequence[float] = (-1.0, 1.0),
+    ledger: "Ledger | None" = None,
 ) -> tuple[ClassMixture, HistoryEntry]:
     """Fits Gaussians to the rows of each label.
 
@@ -110,7 +116,7 @@ def private_class_mixture(
     return mixture, entry
 
 
-def mixture_entry(noise_multiplier) -> HistoryEntry:
+def mixture_entry(noise_multiplier: float) -> HistoryEntry:
     """What `private_class_mixture` costs.
 
     Example:

@@ -12,7 +12,11 @@ _SMALLEST_COUNT = 1.0
 
 
 def private_means(
-    rows, groups, num_groups, noise_multiplier, radius
+    rows: np.ndarray,
+    groups: np.ndarray,
+    num_groups: int,
+    noise_multiplier: float,
+    radius: float,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Releases how many rows each group has, and their mean.
 
@@ -59,7 +63,13 @@ def mean_noise(counts, noise_multiplier, radius):
     return np.sqrt(2) * radius * noise_multiplier / counts
 
 
-def private_covariances(rows, groups, counts, noise_multiplier, radius) -> np.ndarray:
+def private_covariances(
+    rows: np.ndarray,
+    groups: np.ndarray,
+    counts: np.ndarray,
+    noise_multiplier: float,
+    radius: float,
+) -> np.ndarray:
     """Releases the mean of `u u^T` over the rows `u` of each group.
 
     A row enters as `u u^T / radius^2`, whose Frobenius norm is at most one. Noise is

@@ -11,7 +11,10 @@ _SLOPE = 0.2
 
 
 def image_discriminator(
-    shape, num_classes=None, width=64, residual=False
+    shape: tuple[int, ...],
+    num_classes: int | None = None,
+    width: int = 64,
+    residual: bool = False,
 ) -> keras.Model:
     """Makes a DCGAN-style discriminator that can be trained privately.
 

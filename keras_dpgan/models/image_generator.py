@@ -15,12 +15,12 @@ _MOMENTUM = 0.9
 
 
 def image_generator(
-    shape,
-    latent_dim,
-    num_classes=None,
-    width=64,
-    output_activation="tanh",
-    residual=False,
+    shape: tuple[int, ...],
+    latent_dim: int,
+    num_classes: int | None = None,
+    width: int = 64,
+    output_activation: str = "tanh",
+    residual: bool = False,
 ) -> keras.Model:
     """Makes a DCGAN-style generator of images.
 

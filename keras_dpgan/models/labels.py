@@ -1,6 +1,9 @@
 """Layers that bring an int label into a network, one row at a time."""
 
+import typing
+
 import keras
+import tensorflow as tf
 
 from keras_dpgan._utils import validate
 
@@ -29,20 +32,20 @@ class OneHotLabels(keras.layers.Layer):
         `(n, num_classes)`, floats.
     """
 
-    def __init__(self, num_classes, **kwargs):
+    def __init__(self, num_classes: int, **kwargs: typing.Any) -> None:
         super().__init__(**kwargs)
         validate.check_int("num_classes", num_classes, minimum=1)
         self.num_classes = num_classes
 
-    def call(self, labels):
+    def call(self, labels: typing.Any) -> tf.Tensor:
         # `one_hot` knows no int16.
         labels = keras.ops.cast(labels, "int32")
         return keras.ops.one_hot(labels, self.num_classes, dtype=self.compute_dtype)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: typing.Any) -> typing.Any:
         return (*input_shape, self.num_classes)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, typing.Any]:
         return {**super().get_config(), "num_classes": self.num_classes}
 
 
@@ -66,12 +69,12 @@ class ConcatenatePlanes(keras.layers.Layer):
         `(n, height, width, channels + size)`.
     """
 
-    def call(self, inputs):
+    def call(self, inputs: typing.Any) -> tf.Tensor:
         images, vectors = inputs
         planes = vectors[:, None, None, :] * keras.ops.ones_like(images[..., :1])
         return keras.ops.concatenate([images, planes], axis=-1)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: typing.Any) -> typing.Any:
         images, vectors = input_shape
         return (*images[:-1], images[-1] + vectors[-1])
 

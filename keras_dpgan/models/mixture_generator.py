@@ -1,7 +1,10 @@
 """A generator that begins as a mixture of Gaussians and can learn from there."""
 
+import typing
+
 import keras
 import numpy as np
+import tensorflow as tf
 
 from keras_dpgan._utils import validate
 from keras_dpgan.models import image_layers
@@ -42,7 +45,14 @@ class ClassMixtureLayer(keras.layers.Layer):
         `(n, dim)`.
     """
 
-    def __init__(self, num_classes, components, rank, dim, **kwargs):
+    def __init__(
+        self,
+        num_classes: int,
+        components: int,
+        rank: int,
+        dim: int,
+        **kwargs: typing.Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.trainable = False
         self.num_classes = num_classes
@@ -50,7 +60,7 @@ class ClassMixtureLayer(keras.layers.Layer):
         self.rank = rank
         self.dim = dim
 
-    def build(self, input_shape):
+    def build(self, input_shape: typing.Any) -> None:
         groups = self.num_classes * self.components
         self.cumulated = self._weight("cumulated", (self.num_classes, self.components))
         self.means = self._weight("means", (groups, self.dim))
@@ -61,7 +71,7 @@ class ClassMixtureLayer(keras.layers.Layer):
             name=name, shape=shape, initializer="zeros", trainable=False
         )
 
-    def begin_at(self, mixture):
+    def begin_at(self, mixture: typing.Any) -> None:
         """Takes a `keras_dpgan.mixture.ClassMixture` for its weights."""
         cumulated = np.cumsum(mixture.weights, axis=1)
         groups = self.num_classes * self.components
@@ -73,7 +83,7 @@ class ClassMixtureLayer(keras.layers.Layer):
             ]
         )
 
-    def call(self, inputs):
+    def call(self, inputs: typing.Any) -> tf.Tensor:
         latents, labels = inputs
         ops = keras.ops
         labels = ops.cast(labels, "int32")
@@ -89,10 +99,10 @@ class ClassMixtureLayer(keras.layers.Layer):
         rows = ops.matmul(ops.reshape(coordinates, (-1, factors.shape[0])), factors)
         return rows + ops.take(self.means, group, axis=0)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: typing.Any) -> typing.Any:
         return (input_shape[0][0], self.dim)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, typing.Any]:
         return {
             **super().get_config(),
             "num_classes": self.num_classes,
@@ -121,17 +131,19 @@ class RefinedPixels(keras.layers.Layer):
 
     activation = staticmethod(keras.activations.tanh)
 
-    def call(self, inputs):
+    def call(self, inputs: typing.Any) -> tf.Tensor:
         pixels, correction = inputs
         limit = _LARGEST_PIXEL
         bounded = keras.ops.clip(pixels, -limit, limit)
         return self.activation(keras.ops.arctanh(bounded) + correction)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: typing.Any) -> typing.Any:
         return input_shape[0]
 
 
-def mixture_generator(shape, mixture, width=32) -> keras.Model:
+def mixture_generator(
+    shape: tuple[int, ...], mixture: typing.Any, width: int = 32
+) -> keras.Model:
     """Makes a generator of images whose first samples are those of a mixture.
 
     A convolutional network corrects the mixture's rows. Its last layer starts at

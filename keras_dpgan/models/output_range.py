@@ -1,11 +1,13 @@
 """The range that a generator's output is confined to."""
 
+import keras
+
 from keras_dpgan._utils.keras_internals import last_activation
 
 _RANGES = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0), "linear": None}
 
 
-def output_range(generator) -> tuple[float, float] | None:
+def output_range(generator: keras.Model) -> tuple[float, float] | None:
     """Reads the range of a generator's output off its last activation.
 
     Example:

@@ -11,11 +11,11 @@ _LARGEST_START = 16
 def check_image(shape):
     """Raises unless `shape` is `(height, width, channels)` of positive ints."""
     try:
-        sizes = tuple(shape)
+        sizes: tuple = tuple(shape)
     except TypeError:
         sizes = ()
     if len(sizes) != 3 or not all(
-        isinstance(size, numbers.Integral) and size > 0 for size in sizes
+        isinstance(size, numbers.Integral) and int(size) > 0 for size in sizes
     ):
         raise ValueError(
             "`shape` must be (height, width, channels), three positive ints, as in "

@@ -1,5 +1,7 @@
 """Dense networks for records that are vectors."""
 
+import collections.abc
+
 import keras
 
 from keras_dpgan._utils import validate
@@ -8,7 +10,11 @@ from keras_dpgan.models.output_range import check_activation
 from keras_dpgan.models.shapes import output_dtype
 
 
-def vector_discriminator(dim, num_classes=None, hidden=(128, 128)) -> keras.Model:
+def vector_discriminator(
+    dim: int,
+    num_classes: int | None = None,
+    hidden: collections.abc.Sequence[int] = (128, 128),
+) -> keras.Model:
     """Makes a dense discriminator that can be trained privately.
 
     Example:
@@ -39,7 +45,11 @@ def vector_discriminator(dim, num_classes=None, hidden=(128, 128)) -> keras.Mode
 
 
 def vector_generator(
-    dim, latent_dim, num_classes=None, hidden=(128, 128), output_activation="linear"
+    dim: int,
+    latent_dim: int,
+    num_classes: int | None = None,
+    hidden: collections.abc.Sequence[int] = (128, 128),
+    output_activation: str = "linear",
 ) -> keras.Model:
     """Makes a dense generator of vectors, with BatchNormalization.
 

@@ -1,5 +1,8 @@
 """The DP optimizer: a mechanism that drives any Keras optimizer."""
 
+import collections.abc
+import typing
+
 import keras
 import tensorflow as tf
 
@@ -70,14 +73,14 @@ class DPOptimizer(read_only.ReadOnly, keras.optimizers.Optimizer):
 
     def __init__(
         self,
-        inner_optimizer,
-        l2_norm_clip=None,
-        noise_multiplier=None,
-        dp_sum_query=None,
-        num_microbatches=None,
-        noise_source="default",
-        insecure_noise_seed=None,
-        name=None,
+        inner_optimizer: keras.optimizers.Optimizer,
+        l2_norm_clip: float | None = None,
+        noise_multiplier: float | None = None,
+        dp_sum_query: typing.Any = None,
+        num_microbatches: int | None = None,
+        noise_source: str = "default",
+        insecure_noise_seed: int | None = None,
+        name: str | None = None,
     ) -> None:
         _check_inner(inner_optimizer)
         _check_microbatches(num_microbatches)
@@ -87,24 +90,24 @@ class DPOptimizer(read_only.ReadOnly, keras.optimizers.Optimizer):
         self.noise_source = noise_source
         _check_noise_source(noise_source, insecure_noise_seed, self.mechanism)
         self._insecure_stream = _insecure_stream(insecure_noise_seed)
-        self._mechanism_state = []
+        self._mechanism_state: list[keras.Variable] = []
 
     @property
-    def has_insecure_noise(self):
+    def has_insecure_noise(self) -> bool:
         """Whether a seed repeats the noise."""
         return self._insecure_stream is not None
 
     @property
-    def noise_multiplier(self):
+    def noise_multiplier(self) -> typing.Any:
         """The noise's standard deviation in units of the clip, a float."""
         return self.mechanism.noise_multiplier
 
     @property
-    def l2_norm_clip(self):
+    def l2_norm_clip(self) -> tf.Tensor:
         """The clip of the next update: a float or a scalar tensor."""
         return self.mechanism.l2_norm_clip(self._state_tensors())
 
-    def build(self, variables):
+    def build(self, variables: collections.abc.Sequence[keras.Variable]) -> None:
         """Creates the inner optimizer's variables and the mechanism's state."""
         if self.built:
             return
@@ -121,7 +124,12 @@ class DPOptimizer(read_only.ReadOnly, keras.optimizers.Optimizer):
         ]
         super().build(variables)
 
-    def apply_clipped_sum(self, clipped_sum, variables, expected_batch_size):
+    def apply_clipped_sum(
+        self,
+        clipped_sum: ClippedSum,
+        variables: collections.abc.Sequence[keras.Variable],
+        expected_batch_size: float,
+    ) -> None:
         """Adds noise to a sum of clipped gradients and applies it.
 
         Under a distribution strategy it is called in each replica with that
@@ -201,7 +209,9 @@ class DPOptimizer(read_only.ReadOnly, keras.optimizers.Optimizer):
             return [tf.constant(value) for value in self.mechanism.initial_state]
         return [tf.convert_to_tensor(v.value) for v in self._mechanism_state]
 
-    def apply(self, grads, trainable_variables=None):
+    def apply(
+        self, grads: typing.Any, trainable_variables: typing.Any = None
+    ) -> typing.NoReturn:
         """Always raises: nobody can tell whether `grads` were privatized."""
         raise RuntimeError(
             f"{type(self).__name__} changes weights only through "
@@ -211,30 +221,37 @@ class DPOptimizer(read_only.ReadOnly, keras.optimizers.Optimizer):
             "give it to `keras_dpgan.DPGAN.compile(d_optimizer=...)`."
         )
 
-    def stateless_apply(self, optimizer_variables, grads, trainable_variables):
+    def stateless_apply(
+        self,
+        optimizer_variables: typing.Any,
+        grads: typing.Any,
+        trainable_variables: typing.Any,
+    ) -> typing.NoReturn:
         """Always raises, as `apply` does."""
         self.apply(grads, trainable_variables)
 
     @property
-    def variables(self):
+    def variables(self) -> list[keras.Variable]:
         return self._variables + self.inner_optimizer.variables
 
     @property
-    def learning_rate(self):
+    def learning_rate(self) -> typing.Any:
         return self.inner_optimizer.learning_rate
 
     @learning_rate.setter
-    def learning_rate(self, learning_rate):
+    def learning_rate(self, learning_rate: typing.Any) -> None:
         self.inner_optimizer.learning_rate = learning_rate
 
     @property
-    def iterations(self):
+    def iterations(self) -> keras.Variable:
         return self.inner_optimizer.iterations
 
-    def finalize_variable_values(self, var_list):
+    def finalize_variable_values(
+        self, var_list: collections.abc.Sequence[keras.Variable]
+    ) -> None:
         self.inner_optimizer.finalize_variable_values(var_list)
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store: typing.Any) -> None:
         """Refuses a file whose variables are not this optimizer's.
 
         Keras only warns, and leaves the counters at zero.
@@ -247,7 +264,7 @@ class DPOptimizer(read_only.ReadOnly, keras.optimizers.Optimizer):
             )
         super().load_own_variables(store)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, typing.Any]:
         return {
             "name": self.name,
             "inner_optimizer": keras.saving.serialize_keras_object(
@@ -263,7 +280,11 @@ class DPOptimizer(read_only.ReadOnly, keras.optimizers.Optimizer):
         return {**self.mechanism.get_config(), **config}
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(
+        cls,
+        config: dict[str, typing.Any],
+        custom_objects: dict[str, typing.Any] | None = None,
+    ) -> typing.Self:
         config = dict(config)
         config["inner_optimizer"] = keras.saving.deserialize_keras_object(
             config["inner_optimizer"], custom_objects=custom_objects

@@ -1,5 +1,7 @@
 """DP versions of Keras optimizers, with TensorFlow Privacy's names."""
 
+import typing
+
 import keras
 
 from keras_dpgan.optimizers.dp_optimizer import DPOptimizer
@@ -31,19 +33,27 @@ _REST_OF_DOC = """
 class _FlatDPOptimizer(DPOptimizer):
     """A `DPOptimizer` whose inner optimizer's arguments are its own."""
 
-    inner_class = None
+    inner_class: typing.Any = None
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        if "inner_class" in vars(cls):
+            rest = _REST_OF_DOC.format(
+                name=cls.__name__, inner=cls.inner_class.__name__
+            )
+            cls.__doc__ = f"{cls.__doc__}\n{rest}"
 
     def __init__(
         self,
-        l2_norm_clip=None,
-        noise_multiplier=None,
-        num_microbatches=None,
-        dp_sum_query=None,
-        noise_source="default",
-        insecure_noise_seed=None,
-        name=None,
-        **kwargs,
-    ):
+        l2_norm_clip: float | None = None,
+        noise_multiplier: float | None = None,
+        num_microbatches: int | None = None,
+        dp_sum_query: typing.Any = None,
+        noise_source: str = "default",
+        insecure_noise_seed: int | None = None,
+        name: str | None = None,
+        **kwargs: typing.Any,
+    ) -> None:
         super().__init__(
             self.inner_class(**kwargs),
             l2_norm_clip=l2_norm_clip,
@@ -55,13 +65,17 @@ class _FlatDPOptimizer(DPOptimizer):
             name=name,
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, typing.Any]:
         inner = self.inner_optimizer.get_config()
         del inner["name"]
         return {"name": self.name, **inner, **self._mechanism_config()}
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(
+        cls,
+        config: dict[str, typing.Any],
+        custom_objects: dict[str, typing.Any] | None = None,
+    ) -> typing.Self:
         config = dict(config)
         if isinstance(config.get("learning_rate"), dict):
             config["learning_rate"] = keras.saving.deserialize_keras_object(
@@ -70,23 +84,29 @@ class _FlatDPOptimizer(DPOptimizer):
         return cls(**config)
 
 
-def _dp_version_of(inner, name):
-    """Makes and registers the DP class of a Keras optimizer class."""
-    doc = f"`keras.optimizers.{inner.__name__}` on a clipped and noised sum.\n"
-    doc += _REST_OF_DOC.format(name=name, inner=inner.__name__)
-    cls = type(
-        name,
-        (_FlatDPOptimizer,),
-        {"__doc__": doc, "__module__": __name__, "inner_class": inner},
-    )
-    return keras.saving.register_keras_serializable(package="keras_dpgan")(cls)
+@keras.saving.register_keras_serializable(package="keras_dpgan")
+class DPKerasSGDOptimizer(_FlatDPOptimizer):
+    """`keras.optimizers.SGD` on a clipped and noised sum."""
+
+    inner_class = keras.optimizers.SGD
 
 
-DPKerasSGDOptimizer = _dp_version_of(keras.optimizers.SGD, "DPKerasSGDOptimizer")
-DPKerasAdamOptimizer = _dp_version_of(keras.optimizers.Adam, "DPKerasAdamOptimizer")
-DPKerasAdagradOptimizer = _dp_version_of(
-    keras.optimizers.Adagrad, "DPKerasAdagradOptimizer"
-)
-DPKerasRMSpropOptimizer = _dp_version_of(
-    keras.optimizers.RMSprop, "DPKerasRMSpropOptimizer"
-)
+@keras.saving.register_keras_serializable(package="keras_dpgan")
+class DPKerasAdamOptimizer(_FlatDPOptimizer):
+    """`keras.optimizers.Adam` on a clipped and noised sum."""
+
+    inner_class = keras.optimizers.Adam
+
+
+@keras.saving.register_keras_serializable(package="keras_dpgan")
+class DPKerasAdagradOptimizer(_FlatDPOptimizer):
+    """`keras.optimizers.Adagrad` on a clipped and noised sum."""
+
+    inner_class = keras.optimizers.Adagrad
+
+
+@keras.saving.register_keras_serializable(package="keras_dpgan")
+class DPKerasRMSpropOptimizer(_FlatDPOptimizer):
+    """`keras.optimizers.RMSprop` on a clipped and noised sum."""
+
+    inner_class = keras.optimizers.RMSprop

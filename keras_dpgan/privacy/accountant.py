@@ -1,6 +1,7 @@
 """Epsilon of a privacy history."""
 
 import math
+import typing
 
 from keras_dpgan._utils import validate
 from keras_dpgan.privacy import composition
@@ -8,10 +9,16 @@ from keras_dpgan.privacy import group
 from keras_dpgan.privacy import pld
 from keras_dpgan.privacy import rdp
 
+if typing.TYPE_CHECKING:
+    import dp_accounting
+
+    from keras_dpgan.privacy.history import PrivacyHistory
+    from keras_dpgan.privacy.history_entry import HistoryEntry
+
 ACCOUNTANTS = ("pld", "rdp")
 
 
-def epsilon(history, delta, accountant="pld") -> float:
+def epsilon(history: "PrivacyHistory", delta: float, accountant: str = "pld") -> float:
     """The privacy loss of a whole history.
 
     All entries are added up under `history.relation`. Entries under Poisson
@@ -57,7 +64,9 @@ def epsilon(history, delta, accountant="pld") -> float:
     return group_epsilon(history, delta, 1, accountant)
 
 
-def group_epsilon(history, delta, group_size, accountant="pld") -> float:
+def group_epsilon(
+    history: "PrivacyHistory", delta: float, group_size: int, accountant: str = "pld"
+) -> float:
     """The privacy loss of a history for a group of rows, as of one person.
 
     The relation is that of `epsilon`, for `group_size` rows at once.
@@ -110,7 +119,7 @@ def group_epsilon(history, delta, group_size, accountant="pld") -> float:
     return min(bound, pld.pld_epsilon(total, delta, group_size))
 
 
-def to_event(entry):
+def to_event(entry: "HistoryEntry") -> "dp_accounting.DpEvent":
     """The `dp_accounting` event of an entry.
 
     Example:

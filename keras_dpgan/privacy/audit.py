@@ -15,6 +15,7 @@ import math
 import os
 
 import numpy as np
+import numpy.typing as npt
 
 from keras_dpgan._utils import validate
 from keras_dpgan.privacy import gaussian_audit
@@ -61,7 +62,7 @@ class Audit:
     num_correct: int
 
     @property
-    def refutes_claim(self):
+    def refutes_claim(self) -> bool:
         """Whether the implementation is shown to be broken."""
         return self.epsilon_lower_bound > self.claimed_epsilon
 
@@ -89,7 +90,7 @@ class Audit:
         )
 
 
-def flip_coins(num_canaries) -> np.ndarray:
+def flip_coins(num_canaries: int) -> np.ndarray:
     """Draws which canaries go in, by fair coins of the operating system.
 
     Example:
@@ -108,7 +109,12 @@ def flip_coins(num_canaries) -> np.ndarray:
 
 
 def audit(
-    scores, included, claimed_epsilon, delta, num_guesses=None, confidence=0.999
+    scores: npt.ArrayLike,
+    included: npt.ArrayLike,
+    claimed_epsilon: float,
+    delta: float,
+    num_guesses: int | None = None,
+    confidence: float = 0.999,
 ) -> Audit:
     """Guesses from scores which canaries went in, and says what that shows.
 
@@ -183,7 +189,13 @@ def audit(
     )
 
 
-def epsilon_lower_bound(num_canaries, num_guesses, num_correct, delta, confidence):
+def epsilon_lower_bound(
+    num_canaries: int,
+    num_guesses: int,
+    num_correct: int,
+    delta: float,
+    confidence: float,
+) -> float:
     """The largest epsilon that so many right guesses refute.
 
     Source: Steinke, Nasr and Jagielski 2023, "Privacy Auditing with One (1) Training

@@ -1,13 +1,25 @@
 """How many updates a budget allows."""
 
+import typing
+
 from keras_dpgan._utils import validate
 from keras_dpgan.privacy import root_finding
 from keras_dpgan.privacy.accountant import ACCOUNTANTS
 from keras_dpgan.privacy.accountant import epsilon
 from keras_dpgan.privacy.curve import EpsilonCurve
 
+if typing.TYPE_CHECKING:
+    from keras_dpgan.privacy.history import PrivacyHistory
+    from keras_dpgan.privacy.history_entry import HistoryEntry
 
-def max_updates(history, entry, delta, target_epsilon, accountant="pld") -> int | None:
+
+def max_updates(
+    history: "PrivacyHistory",
+    entry: "HistoryEntry",
+    delta: float,
+    target_epsilon: float,
+    accountant: str = "pld",
+) -> int | None:
     """The largest number of further updates within a privacy budget.
 
     Example:

@@ -84,7 +84,7 @@ def compose(history, group_size=1):
         A `Composition`; what is in it of sampled and bounded updates is for one
         row, whatever the group.
     """
-    counts = collections.Counter()
+    counts: collections.Counter = collections.Counter()
     squared_shift = 0.0
     bounded, laplace = [], []
     for entry in history.entries:
@@ -114,4 +114,5 @@ def _bounded(entry):
 
 def is_sampled(entry: HistoryEntry):
     """Whether sampling makes an entry cheaper. With q = 1 it draws every row."""
-    return entry.is_amplified and entry.sampling_probability < 1
+    q = entry.sampling_probability
+    return entry.is_amplified and q is not None and q < 1

@@ -1,9 +1,15 @@
 """Epsilon as a function of the number of updates, for the progress bar."""
 
+import typing
+
 import numpy as np
 
 from keras_dpgan.privacy import rdp
 from keras_dpgan.privacy.composition import compose
+
+if typing.TYPE_CHECKING:
+    from keras_dpgan.privacy.history import PrivacyHistory
+    from keras_dpgan.privacy.history_entry import HistoryEntry
 
 _LARGEST = np.finfo(np.float64).max
 
@@ -54,7 +60,9 @@ class EpsilonCurve:
             is 0. The graph may leave it out: the bound is then a little larger.
     """
 
-    def __init__(self, history, entry, delta) -> None:
+    def __init__(
+        self, history: "PrivacyHistory", entry: "HistoryEntry", delta: float
+    ) -> None:
         self.orders, per_update = rdp.rdp_curve(entry)
         self.base = rdp.composition_rdp(compose(history))
         self.per_update = np.minimum(per_update, _LARGEST)
@@ -62,7 +70,7 @@ class EpsilonCurve:
         self.negligible = rdp.negligible_divergence(delta)
         self.max_count = None if entry.is_amplified else entry.max_participations
 
-    def epsilon(self, count) -> float:
+    def epsilon(self, count: int) -> float:
         """Epsilon after `count` updates of the entry in use.
 
         Args:
@@ -80,7 +88,7 @@ class EpsilonCurve:
             bound = float(np.min(total + self.offset))
         return max(0.0, bound) if bound < _LARGEST else float("inf")
 
-    def max_updates(self, target_epsilon) -> int | None:
+    def max_updates(self, target_epsilon: float) -> int | None:
         """The largest count at which this bound is within `target_epsilon`.
 
         Args:

@@ -1,5 +1,6 @@
 """What was done to the private data: the only source of epsilon."""
 
+import collections.abc
 import json
 
 from keras_dpgan._utils.formats import Format
@@ -35,12 +36,12 @@ class PrivacyHistory:
         entries: Iterable of `HistoryEntry`, added one by one.
     """
 
-    def __init__(self, entries=()) -> None:
-        self._entries = []
+    def __init__(self, entries: collections.abc.Iterable[HistoryEntry] = ()) -> None:
+        self._entries: list[HistoryEntry] = []
         for entry in entries:
             self.add(entry)
 
-    def add(self, entry):
+    def add(self, entry: HistoryEntry) -> None:
         """Adds updates.
 
         They join the last entry if they are of its kind. Entries with declared
@@ -63,18 +64,17 @@ class PrivacyHistory:
             return
         check_unit(self._entries, entry)
         last = self._entries[-1] if self._entries else None
-        joins = (
+        if (
             last is not None
             and entry.max_participations is None
             and last.with_count(entry.count) == entry
-        )
-        if joins:
+        ):
             self._entries[-1] = last.with_count(last.count + entry.count)
         else:
             self._entries.append(entry)
 
     @property
-    def entries(self):
+    def entries(self) -> tuple[HistoryEntry, ...]:
         """Tuple of the entries, in order."""
         return tuple(self._entries)
 
@@ -84,7 +84,7 @@ class PrivacyHistory:
         return sum(entry.count for entry in self._entries)
 
     @property
-    def relation(self):
+    def relation(self) -> str:
         """The neighbouring relation under which all entries are added up.
 
         See `keras_dpgan.privacy.epsilon` for why entries under Poisson sampling
@@ -99,11 +99,11 @@ class PrivacyHistory:
         return ADD_OR_REMOVE_ONE if poisson else REPLACE_WITH_NULL
 
     @property
-    def unit(self):
+    def unit(self) -> str:
         """`"row"` or `"client"`: what is protected."""
         return self._entries[0].unit if self._entries else "row"
 
-    def copy(self):
+    def copy(self) -> "PrivacyHistory":
         """A history of its own with the same entries."""
         return PrivacyHistory(self._entries)
 
@@ -113,7 +113,7 @@ class PrivacyHistory:
         return json.dumps(_FORMAT.write(entries=entries))
 
     @classmethod
-    def from_json(cls, text):
+    def from_json(cls, text: str) -> "PrivacyHistory":
         """The history that `to_json` wrote.
 
         Args:

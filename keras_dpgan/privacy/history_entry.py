@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import typing
 
 from keras_dpgan._utils import validate
 
@@ -169,12 +170,12 @@ class HistoryEntry:
             )
 
     @property
-    def is_amplified(self):
+    def is_amplified(self) -> bool:
         """Whether the draw of the batches is secret, and so hides a record."""
         return self.sampling_probability is not None and not self.seeded_sampling
 
     @property
-    def relation(self):
+    def relation(self) -> str:
         """The neighbouring relation that the entry's guarantee is about.
 
         `"add_or_remove_one"` under (secret) Poisson sampling. Otherwise
@@ -190,7 +191,7 @@ class HistoryEntry:
         return ADD_OR_REMOVE_ONE if self.is_amplified else REPLACE_WITH_NULL
 
     @property
-    def effective_noise_multiplier(self):
+    def effective_noise_multiplier(self) -> float:
         """The noise multiplier of the one Gaussian mechanism that costs as much.
 
         The noisy count of adaptive clipping has sensitivity 1/2 (a record adds
@@ -207,17 +208,17 @@ class HistoryEntry:
         return of_sum * of_count / math.hypot(of_sum, of_count)
 
     @property
-    def participations(self):
+    def participations(self) -> int:
         """The largest number of the updates that one record can be in."""
         if self.max_participations is None:
             return self.count
         return min(self.count, self.max_participations)
 
-    def with_count(self, count):
+    def with_count(self, count: int) -> "HistoryEntry":
         """The same entry with another number of updates."""
         return dataclasses.replace(self, count=count)
 
-    def fingerprint(self):
+    def fingerprint(self) -> int:
         """A number that stands for everything but the count.
 
         Kept beside a counter of updates, it tells whether the counter belongs to
@@ -231,7 +232,7 @@ class HistoryEntry:
         digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).digest()
         return int.from_bytes(digest[:8], "big") >> 1
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, typing.Any]:
         """The entry as a dict of JSON values."""
         values = dataclasses.asdict(self)
         for name, value in _NEWER.items():
@@ -240,7 +241,7 @@ class HistoryEntry:
         return values
 
     @classmethod
-    def from_dict(cls, values):
+    def from_dict(cls, values: dict[str, typing.Any]) -> "HistoryEntry":
         """The entry that `to_dict` wrote.
 
         Raises:

@@ -15,9 +15,9 @@ import weakref
 import numpy as np
 
 _lock = threading.Lock()
-_known = {}
-_releases = []
-_records = weakref.WeakSet()
+_known: dict = {}
+_releases: list = []
+_records: weakref.WeakSet = weakref.WeakSet()
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

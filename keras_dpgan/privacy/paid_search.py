@@ -1,13 +1,18 @@
 """A search for hyper-parameters whose privacy cost is known beforehand."""
 
+import collections.abc
 import dataclasses
 import math
+import typing
 
 import numpy as np
 
 from keras_dpgan._utils import validate
 from keras_dpgan.privacy import rdp
 from keras_dpgan.privacy.composition import compose
+
+if typing.TYPE_CHECKING:
+    from keras_dpgan.privacy.history import PrivacyHistory
 
 # By how much a trial's divergence may exceed what was declared, for rounding.
 _TOLERANCE = 1e-9
@@ -44,7 +49,13 @@ class SearchResult:
     delta: float
 
 
-def search(trial, history, *, mean_trials, delta) -> SearchResult:
+def search(
+    trial: collections.abc.Callable[[np.random.Generator], tuple[float, typing.Any]],
+    history: "PrivacyHistory",
+    *,
+    mean_trials: float,
+    delta: float,
+) -> SearchResult:
     """Makes a secret, random number of trials and gives the best one alone.
 
     That costs little more than two or three trials, whatever the number: who
@@ -90,7 +101,7 @@ def search(trial, history, *, mean_trials, delta) -> SearchResult:
     """
     spent = search_epsilon(history, mean_trials=mean_trials, delta=delta)
     rng = np.random.default_rng()
-    best = None
+    best: typing.Any = None
     for _ in range(rng.geometric(1.0 / mean_trials)):
         score, result = trial(rng)
         score = float(score)
@@ -106,7 +117,9 @@ def search(trial, history, *, mean_trials, delta) -> SearchResult:
     return SearchResult(best[1], best[0], spent, float(delta))
 
 
-def search_epsilon(history, *, mean_trials, delta) -> float:
+def search_epsilon(
+    history: "PrivacyHistory", *, mean_trials: float, delta: float
+) -> float:
     """The privacy loss of a `search`, before it is made.
 
     Source: Papernot and Steinke 2022, "Hyperparameter Tuning with Renyi Differential

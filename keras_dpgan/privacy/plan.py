@@ -68,7 +68,7 @@ class Plan:
         """
         given = dataclasses.asdict(self)
         del given["noise_multiplier"]
-        changes = [
+        changes: list[dict[str, float]] = [
             {"expected_batch_size": 2 * self.expected_batch_size},
             {"epochs": self.epochs / 2},
             {"epochs": self.epochs * 2},
@@ -119,16 +119,16 @@ class Alternatives(tuple):
 
 
 def plan(
-    num_examples,
-    expected_batch_size=None,
-    epochs=None,
-    epsilon=None,
-    delta=None,
-    noise_multiplier=None,
-    accountant="pld",
-    max_records_per_person=1,
-    attack_tpr=None,
-    attack_fpr=None,
+    num_examples: int,
+    expected_batch_size: float | None = None,
+    epochs: float | None = None,
+    epsilon: float | None = None,
+    delta: float | None = None,
+    noise_multiplier: float | None = None,
+    accountant: str = "pld",
+    max_records_per_person: int = 1,
+    attack_tpr: float | None = None,
+    attack_fpr: float | None = None,
 ) -> Plan:
     """Works out one figure of a private training run from the others.
 

@@ -12,10 +12,10 @@ import numpy as np
 from keras_dpgan._utils import validate
 from keras_dpgan._utils.formats import Format
 from keras_dpgan.privacy import origins
-from keras_dpgan.privacy.history import HistoryEntry
 from keras_dpgan.privacy.history import PrivacyHistory
 from keras_dpgan.privacy.history import check_unit
 from keras_dpgan.privacy.history import difference
+from keras_dpgan.privacy.history_entry import HistoryEntry
 from keras_dpgan.privacy.history_entry import check_keys
 
 _COUNTS = ("num_added", "num_resumed", "num_released", "num_inherited")
@@ -192,7 +192,8 @@ class PrivacyRecord(keras.layers.Layer):
         Returns:
             `(known, unknown)`: two lists of `HistoryEntry`, all in this history.
         """
-        known, unknown = [], []
+        known: list[HistoryEntry] = []
+        unknown: list[HistoryEntry] = []
         for origin in self._received:
             is_known = ledger.has_grown_from(origin.ledger_head)
             (known if is_known else unknown).extend(origin.entries)

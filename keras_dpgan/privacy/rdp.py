@@ -2,6 +2,7 @@
 
 import functools
 import math
+import typing
 
 import numpy as np
 
@@ -10,6 +11,9 @@ from keras_dpgan.privacy.composition import SampledGaussian
 from keras_dpgan.privacy.composition import compose
 from keras_dpgan.privacy.history import PrivacyHistory
 from keras_dpgan.privacy.sampled_divergence import sampled_divergence
+
+if typing.TYPE_CHECKING:
+    from keras_dpgan.privacy.history_entry import HistoryEntry
 
 # Those of dp_accounting 0.4.3; fixed here, so that no release moves an epsilon.
 ORDERS = np.array(
@@ -28,7 +32,7 @@ FEW_ORDERS = np.array(
 _RESOLUTION = 1e-12
 
 
-def rdp_curve(entry) -> tuple[np.ndarray, np.ndarray]:
+def rdp_curve(entry: "HistoryEntry") -> tuple[np.ndarray, np.ndarray]:
     """What one update of an entry costs in Renyi differential privacy.
 
     Source: Mironov, Talwar and Zhang 2019, "Renyi Differential Privacy of the

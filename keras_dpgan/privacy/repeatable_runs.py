@@ -37,7 +37,7 @@ def layer_outputs(model, inputs, training):
     Returns:
         List of pairs of a layer and a float64 array, in the order of computation.
     """
-    made = []
+    made: list = []
     layers = keras_internals.all_layers(model)[1:]
     with repeatable(model), contextlib.ExitStack() as stack:
         for layer in layers:

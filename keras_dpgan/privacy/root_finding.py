@@ -20,7 +20,7 @@ def largest_within(function, target, guide):
         `function(0) > target`.
     """
     low, high = -1, math.inf
-    points = []
+    points: list[tuple[int, float]] = []
     while high - low > 1:
         n = _proposal(points, low, high, target, guide)
         value = function(n)
@@ -35,7 +35,8 @@ def _proposal(points, low, high, target, guide):
         aim = target if not points else target**2 / max(points[0][1], target / 4)
         n = guide(aim)
     elif len(points) < _MAX_SECANTS:
-        n = _secant(*points[-2:], target)
+        first, second = points[-2:]
+        n = _secant(first, second, target)
     else:
         n = math.nan
     if not math.isfinite(n):
@@ -69,7 +70,7 @@ def solve(exact, guide, settle, target, start, tolerance=1e-3, max_steps=12):
         `None` if none was.
     """
     goal = target * (1 - tolerance / 2)
-    best, found = None, {}
+    best, found = None, dict[float, float]()
     x = settle(guide(start))
     while x not in found and len(found) < max_steps:
         value = found[x] = exact(x)
@@ -81,7 +82,8 @@ def solve(exact, guide, settle, target, start, tolerance=1e-3, max_steps=12):
         if len(found) == 1:
             x = settle(guide(start * goal / value))
         else:
-            x = settle(_power_law(*list(found.items())[-2:], goal))
+            first, second = list(found.items())[-2:]
+            x = settle(_power_law(first, second, goal))
     return best
 
 

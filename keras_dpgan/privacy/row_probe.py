@@ -140,7 +140,12 @@ def _probe_as_trained(model, rows):
         ]
         runs = [repeatable_runs.layer_outputs(model, r, True) for r in rows]
         layer = culprits.first_mixing_layer(
-            model, *runs, [context.place], [0], _TOLERANCE_ACROSS_SIZES
+            model,
+            runs[0],
+            runs[1],
+            [context.place],
+            [0],
+            _TOLERANCE_ACROSS_SIZES,
         )
         yield Finding(layer.name, MIXES_ROWS)
 
@@ -218,7 +223,9 @@ def _probe_mode(model, before, after, training):
             repeatable_runs.layer_outputs(model, rows, training)
             for rows in (before, after)
         ]
-        layer = culprits.first_mixing_layer(model, *runs, _OTHERS, _OTHERS, tolerance)
+        layer = culprits.first_mixing_layer(
+            model, runs[0], runs[1], _OTHERS, _OTHERS, tolerance
+        )
         yield Finding(layer.name, MIXES_ROWS)
     elif first.leaks or changed.leaks:
         yield Finding(model.name, MIXES_ROWS)

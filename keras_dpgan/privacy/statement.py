@@ -1,5 +1,6 @@
 """What is promised about private data, in words and as JSON."""
 
+import collections.abc
 import dataclasses
 import importlib.metadata
 import math
@@ -130,25 +131,25 @@ class PrivacyStatement:
             "epsilon_once_per_epoch": _finite(self.epsilon_once_per_epoch),
             "max_records_per_person": self.max_records_per_person,
             "group_epsilon": _finite(self.group_epsilon),
-            "attack": self.trade_off and self._attack(),
+            "attack": self.trade_off and self._attack(self.trade_off),
             "released": list(self.released),
             "withheld": list(self.withheld),
             "assumptions": list(self.assumptions),
             "not_covered": list(self.not_covered),
         }
 
-    def _attack(self):
+    def _attack(self, trade_off):
         """What an attacker can do at most, as JSON values."""
         return {
             "rates": [
                 {
                     "false_positive_rate": rate,
-                    "true_positive_rate": self.trade_off.true_positive_rate(rate),
+                    "true_positive_rate": trade_off.true_positive_rate(rate),
                 }
                 for rate in FALSE_POSITIVE_RATES
             ],
-            "advantage": self.trade_off.advantage,
-            "gdp_mu": _finite(self.trade_off.gdp_mu(self.smallest_rate)),
+            "advantage": trade_off.advantage,
+            "gdp_mu": _finite(trade_off.gdp_mu(self.smallest_rate)),
             "gdp_mu_from_rate": self.smallest_rate,
         }
 
@@ -162,17 +163,17 @@ class PrivacyStatement:
 
 
 def privacy_statement(
-    history,
-    delta,
+    history: PrivacyHistory,
+    delta: float,
     *,
-    num_examples=None,
-    l2_norm_clip=None,
-    accountant="pld",
-    max_records_per_person=1,
-    private=True,
-    released=RELEASED,
-    assumptions=(),
-    notes=(),
+    num_examples: int | None = None,
+    l2_norm_clip: float | None = None,
+    accountant: str = "pld",
+    max_records_per_person: int = 1,
+    private: bool = True,
+    released: collections.abc.Sequence[str] = RELEASED,
+    assumptions: collections.abc.Sequence[str] = (),
+    notes: collections.abc.Sequence[str] = (),
 ) -> PrivacyStatement:
     """States what a history guarantees.
 

@@ -1,14 +1,19 @@
 """What an attacker can tell at most, beside epsilon and delta."""
 
 import math
+import typing
 
 import numpy as np
+import numpy.typing as npt
 
 from keras_dpgan._utils import validate
 from keras_dpgan.privacy import composition
 from keras_dpgan.privacy import pld
 from keras_dpgan.privacy.accountant import ACCOUNTANTS
 from keras_dpgan.privacy.accountant import group_epsilon
+
+if typing.TYPE_CHECKING:
+    from keras_dpgan.privacy.history import PrivacyHistory
 
 # Of the search for mu: rates so close, as normal quantiles, that rounding the curve
 # up from each to the next adds 0.002 at most.
@@ -54,12 +59,14 @@ class TradeOff:
             Defaults to `None`.
     """
 
-    def __init__(self, epsilons, deltas, mu=None) -> None:
+    def __init__(
+        self, epsilons: npt.ArrayLike, deltas: npt.ArrayLike, mu: float | None = None
+    ) -> None:
         self._epsilons = np.asarray(epsilons, np.float64)
         self._deltas = np.asarray(deltas, np.float64)
         self._mu = mu
 
-    def true_positive_rate(self, false_positive_rate):
+    def true_positive_rate(self, false_positive_rate: npt.ArrayLike) -> typing.Any:
         """The largest share of members that can be recognized.
 
         Args:
@@ -104,7 +111,7 @@ class TradeOff:
         tanh = np.tanh(self._epsilons / 2)
         return float(min(1.0, np.min(self._deltas * (1 - tanh) + tanh)))
 
-    def gdp_mu(self, smallest_rate) -> float:
+    def gdp_mu(self, smallest_rate: float) -> float:
         """The mu of Gaussian differential privacy that covers the curve.
 
         An attacker does no better than one who has to tell a normal number of mean
@@ -136,7 +143,9 @@ class TradeOff:
         return max(0.0, float(np.max(reached[1:] - quantiles[:-1])))
 
 
-def trade_off(history, accountant="pld", group_size=1) -> TradeOff:
+def trade_off(
+    history: "PrivacyHistory", accountant: str = "pld", group_size: int = 1
+) -> TradeOff:
     """What an attacker can tell at most of a history.
 
     Source: Dong, Roth and Su 2022, "Gaussian Differential Privacy", proposition 2.5.

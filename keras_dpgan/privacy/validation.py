@@ -1,6 +1,7 @@
 """Which layers of a discriminator would break the guarantee, and why."""
 
 import dataclasses
+import typing
 
 import keras
 
@@ -35,7 +36,7 @@ class Violation:
         return f"layer {self.layer!r} {self.reason}. Remedy: {self.remedy}"
 
 
-def validate(model, inputs=None):
+def validate(model: keras.Model, inputs: typing.Any = None) -> list["Violation"]:
     """Lists what in a discriminator would break the guarantee.
 
     Layers known to break it are listed first; then a numeric probe looks for
@@ -76,7 +77,7 @@ def _violations(model, findings):
     return known + found
 
 
-def check(model, inputs=None) -> None:
+def check(model: keras.Model, inputs: typing.Any = None) -> None:
     """Raises a `ValueError` that lists each violation, if there is any.
 
     Example:
@@ -86,7 +87,7 @@ def check(model, inputs=None) -> None:
     _refuse(validate(model, inputs))
 
 
-def check_few_rows(model, inputs) -> None:
+def check_few_rows(model: keras.Model, inputs: typing.Any) -> None:
     """As `check`, without batches of other sizes than four.
 
     Example:
@@ -108,7 +109,7 @@ def _refuse(violations):
         )
 
 
-def fix(model) -> keras.Model:
+def fix(model: keras.Model) -> keras.Model:
     """A copy of a model in which private layers stand for the others.
 
     BatchNormalization becomes GroupNormalization. The other layers keep their
@@ -145,7 +146,7 @@ def fix(model) -> keras.Model:
     )
     originals = {layer.name: layer for layer in keras_internals.all_layers(model)}
     for layer in keras_internals.all_layers(clone):
-        original = originals.get(layer.name)
+        original: typing.Any = originals.get(layer.name)
         if type(original) is type(layer) and not isinstance(layer, keras.Model):
             layer.set_weights(original.get_weights())
     check(clone)

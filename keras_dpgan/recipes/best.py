@@ -1,6 +1,9 @@
 """Our own recipe: a private mixture of Gaussians, and a GAN from there."""
 
+import collections.abc
+
 import keras
+import numpy as np
 
 from keras_dpgan import mixture
 from keras_dpgan import models
@@ -19,19 +22,19 @@ _ROWS_PER_NOISE = 500
 
 
 def best(
-    x,
-    y,
-    num_classes,
+    x: np.ndarray,
+    y: np.ndarray,
+    num_classes: int,
     *,
-    epsilon,
-    delta,
-    updates=0,
-    batch_size=128,
-    components=None,
-    rank=128,
-    width=32,
-    max_norm=None,
-    pixel_range=(-1.0, 1.0),
+    epsilon: float,
+    delta: float,
+    updates: int = 0,
+    batch_size: int = 128,
+    components: int | None = None,
+    rank: int = 128,
+    width: int = 32,
+    max_norm: float | None = None,
+    pixel_range: collections.abc.Sequence[float] = (-1.0, 1.0),
 ) -> Recipe:
     """The recipe with the most useful samples that we have found for a laptop.
 

@@ -6,6 +6,8 @@ one label are clipped together, as everywhere here. What the original did
 otherwise, each recipe says.
 """
 
+import typing
+
 import keras
 
 from keras_dpgan import models
@@ -14,17 +16,20 @@ from keras_dpgan.gan.dpgan import DPGAN
 from keras_dpgan.recipes.recipe import Recipe
 from keras_dpgan.recipes.recipe import planned_noise
 
+if typing.TYPE_CHECKING:
+    from keras_dpgan.gan.discriminator_steps import AdaptiveDiscriminatorSteps
+
 
 def dpgan(
-    shape,
-    num_classes,
-    num_examples,
+    shape: tuple[int, ...],
+    num_classes: int | None,
+    num_examples: int,
     *,
-    epsilon,
-    delta,
-    updates=10000,
-    batch_size=64,
-    width=32,
+    epsilon: float,
+    delta: float,
+    updates: int = 10000,
+    batch_size: int = 64,
+    width: int = 32,
 ) -> Recipe:
     """The first private GAN: a Wasserstein critic with clipped weights.
 
@@ -68,15 +73,15 @@ def dpgan(
 
 
 def dp_cgan(
-    shape,
-    num_classes,
-    num_examples,
+    shape: tuple[int, ...],
+    num_classes: int | None,
+    num_examples: int,
     *,
-    epsilon,
-    delta,
-    updates=10000,
-    batch_size=600,
-    width=32,
+    epsilon: float,
+    delta: float,
+    updates: int = 10000,
+    batch_size: int = 600,
+    width: int = 32,
 ) -> Recipe:
     """A conditional GAN with plain descent of the discriminator.
 
@@ -118,15 +123,15 @@ def dp_cgan(
 
 
 def dp_wgan_gp(
-    shape,
-    num_classes,
-    num_examples,
+    shape: tuple[int, ...],
+    num_classes: int | None,
+    num_examples: int,
     *,
-    epsilon,
-    delta,
-    updates=20000,
-    batch_size=64,
-    width=32,
+    epsilon: float,
+    delta: float,
+    updates: int = 20000,
+    batch_size: int = 64,
+    width: int = 32,
 ) -> Recipe:
     """A Wasserstein critic with gradient penalty, clipped at 4.
 
@@ -169,16 +174,16 @@ def dp_wgan_gp(
 
 
 def revisited(
-    shape,
-    num_classes,
-    num_examples,
+    shape: tuple[int, ...],
+    num_classes: int | None,
+    num_examples: int,
     *,
-    epsilon,
-    delta,
-    updates=450000,
-    batch_size=128,
-    discriminator_steps=50,
-    width=64,
+    epsilon: float,
+    delta: float,
+    updates: int = 450000,
+    batch_size: int = 128,
+    discriminator_steps: "AdaptiveDiscriminatorSteps | int" = 50,
+    width: int = 64,
 ) -> Recipe:
     """Many discriminator updates per generator step, without further ado.
 
@@ -222,16 +227,16 @@ def revisited(
 
 
 def large_batch(
-    shape,
-    num_classes,
-    num_examples,
+    shape: tuple[int, ...],
+    num_classes: int | None,
+    num_examples: int,
     *,
-    epsilon,
-    delta,
-    updates=2200,
-    batch_size=4096,
-    width=64,
-    physical_batch_size=256,
+    epsilon: float,
+    delta: float,
+    updates: int = 2200,
+    batch_size: int = 4096,
+    width: int = 64,
+    physical_batch_size: int = 256,
 ) -> Recipe:
     """Large batches, a tiny clip, and the average of the generator's weights.
 

@@ -1,10 +1,14 @@
 """What a recipe gives: a model and how to train it."""
 
 import dataclasses
+import typing
 
 from keras_dpgan import privacy
 from keras_dpgan.gan.dpgan import DPGAN
 from keras_dpgan.privacy import calibration
+
+if typing.TYPE_CHECKING:
+    from keras_dpgan.data.records import IndexedRows
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,7 +40,13 @@ class Recipe:
     updates: int
     noise_multiplier: float
 
-    def fit(self, x, y, epochs=1, **kwargs):
+    def fit(
+        self,
+        x: "IndexedRows",
+        y: "IndexedRows | None",
+        epochs: int = 1,
+        **kwargs: typing.Any,
+    ) -> DPGAN:
         """Compiles the model and makes all updates.
 
         Args:

@@ -1,5 +1,7 @@
 """What a row is generated for, besides its latents: a label, or a vector."""
 
+import typing
+
 import numpy as np
 import tensorflow as tf
 
@@ -85,7 +87,7 @@ class VectorCondition:
     def __init__(self, shape, dtype, prior=None):
         self.shape = tuple(shape)
         self.dtype = dtype
-        self.prior = None if prior is None else self._checked_prior(prior)
+        self.prior: typing.Any = None if prior is None else self._checked_prior(prior)
 
     def _checked_prior(self, prior):
         prior = np.asarray(prior)

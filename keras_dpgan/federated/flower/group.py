@@ -47,7 +47,7 @@ class ClientGroup:
         self._timeout = validate.check_positive("timeout", timeout)
         validate.check_int("num_clients", num_clients, minimum=1)
         self.node_ids = self._wait_for(num_clients)
-        self.num_left_out = collections.Counter()
+        self.num_left_out: collections.Counter = collections.Counter()
         self.num_abstentions = 0
 
     def only(self, node_ids):
@@ -118,7 +118,7 @@ class ClientGroup:
 
     def _replies(self, action, requests):
         unsent = list(requests.items())
-        pending = []
+        pending: list = []
         deadline = time.monotonic() + self._timeout
         num_replies, wait = 0, _FIRST_WAIT
         while (unsent or pending) and time.monotonic() < deadline:

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import typing
 
 import numpy as np
 from flwr.app import ArrayRecord
@@ -126,8 +127,8 @@ class Form:
             has no bound.
     """
 
-    shapes: list
-    dtype: object
+    shapes: list | None
+    dtype: typing.Any
     facts: dict
     largest_norm: float | None = None
 

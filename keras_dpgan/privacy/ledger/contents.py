@@ -1,15 +1,18 @@
 """The contents of a ledger file."""
 
+import collections.abc
 import dataclasses
+import os
+import typing
 
 from keras_dpgan._utils import validate
 from keras_dpgan._utils.formats import Format
 from keras_dpgan._utils.formats import advice
 from keras_dpgan._version import __version__
 from keras_dpgan.privacy.accountant import epsilon
-from keras_dpgan.privacy.history import HistoryEntry
 from keras_dpgan.privacy.history import PrivacyHistory
 from keras_dpgan.privacy.history import check_unit
+from keras_dpgan.privacy.history_entry import HistoryEntry
 from keras_dpgan.privacy.ledger import file
 
 FORMAT = Format("ledger", version=2, required=("data_name", "id"))
@@ -72,11 +75,16 @@ class LedgerContents:
         ValueError: If a line is none of a ledger's; names it.
     """
 
-    def __init__(self, path, lines, heads):
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        lines: list[dict[str, typing.Any]],
+        heads: list[str],
+    ) -> None:
         self.path = path
         self._heads = heads
-        self._runs = []
-        self.data_name = None
+        self._runs: list[LedgerRun] = []
+        self.data_name: typing.Any = None
         self._advice = ""
         for number, line in enumerate(lines, 1):
             try:
@@ -89,7 +97,7 @@ class LedgerContents:
                 ) from error
 
     @classmethod
-    def of_file(cls, path):
+    def of_file(cls, path: str | os.PathLike[str]) -> "LedgerContents":
         """Reads a file that may be in use; see `Ledger.read`."""
         lines, heads = file.read(path)
         if not lines:
@@ -131,25 +139,25 @@ class LedgerContents:
         self._runs[run - 1] = self._runs[run - 1].plus(updates)
 
     @property
-    def runs(self):
+    def runs(self) -> tuple[LedgerRun, ...]:
         """Tuple of `LedgerRun`, in the order in which they were begun."""
         return tuple(self._runs)
 
     @property
-    def head(self):
+    def head(self) -> tuple[int, str]:
         """`(number of lines, checksum)`: stands for the ledger as it is now."""
         return len(self._heads), self._heads[-1]
 
     @property
-    def total_updates(self):
+    def total_updates(self) -> int:
         """The number of updates of all runs, an int."""
         return sum(run.entry.count for run in self._runs)
 
-    def history(self):
+    def history(self) -> PrivacyHistory:
         """The `PrivacyHistory` of all runs, what a kill has lost included."""
         return PrivacyHistory(run.entry for run in self._runs)
 
-    def epsilon(self, delta, accountant="pld"):
+    def epsilon(self, delta: float, accountant: str = "pld") -> float:
         """Epsilon of everything that was spent on the data.
 
         Args:
@@ -162,7 +170,7 @@ class LedgerContents:
         """
         return epsilon(self.history(), delta, accountant)
 
-    def updates_between(self, start, stop):
+    def updates_between(self, start: int, stop: int) -> list[HistoryEntry]:
         """The updates from number `start` on, in order, before number `stop`.
 
         Args:
@@ -181,7 +189,7 @@ class LedgerContents:
             position = last
         return found
 
-    def check_head(self, head):
+    def check_head(self, head: tuple[int, str]) -> None:
         """Checks that this ledger has grown out of the one that `head` stands for.
 
         Args:
@@ -205,7 +213,7 @@ class LedgerContents:
                 "other data, start again with networks that were not trained."
             )
 
-    def has_grown_from(self, head):
+    def has_grown_from(self, head: tuple[int, str]) -> bool:
         """Whether `head` is one of this ledger's, some time ago; never for `None`."""
         if head is None or not 1 <= head[0] <= len(self._heads):
             return False
@@ -214,7 +222,7 @@ class LedgerContents:
     def __repr__(self):
         return self.report()
 
-    def report(self, delta=1e-5):
+    def report(self, delta: float = 1e-5) -> str:
         """The ledger as a table, with epsilon at `delta`."""
         from keras_dpgan.privacy.ledger import report
 
@@ -231,7 +239,7 @@ def _checked_text(name, value):
     return value
 
 
-_LINES = {
+_LINES: dict[str, collections.abc.Callable[..., None]] = {
     "ledger": LedgerContents._begin,
     "run": LedgerContents._add_run,
     "reserved": LedgerContents._add_reserved,

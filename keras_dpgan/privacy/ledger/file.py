@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import typing
 import weakref
 
 from keras_dpgan._utils import durable
@@ -32,7 +33,7 @@ class LedgerFile:
 
     def __init__(self, path):
         self.path = os.fspath(path)
-        self._descriptor = None
+        self._descriptor: typing.Any = None
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND
         self._descriptor = os.open(self.path, flags, 0o666)
         _open_files.add(self)
@@ -143,7 +144,9 @@ def _parse(content, path):
     *lines, tail = content.split(b"\n")
     if _is_whole(tail):
         lines.append(tail)
-    entries, heads, end = [], [], 0
+    entries: list[dict] = []
+    heads: list[str] = []
+    end = 0
     for number, line in enumerate(lines):
         entry, checksum = _checked(line, number, heads[-1] if heads else "", path)
         entries.append(entry)
@@ -188,7 +191,7 @@ def _checksum(previous, entry):
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-_open_files = weakref.WeakSet()
+_open_files: weakref.WeakSet = weakref.WeakSet()
 
 
 def _close_in_child():

@@ -3,11 +3,15 @@
 import datetime
 import os
 import secrets
+import typing
 
 from keras_dpgan._utils import validate
 from keras_dpgan.privacy.ledger import file
 from keras_dpgan.privacy.ledger.contents import FORMAT
 from keras_dpgan.privacy.ledger.contents import LedgerContents
+
+if typing.TYPE_CHECKING:
+    from keras_dpgan.privacy.history_entry import HistoryEntry
 
 
 class Ledger(LedgerContents):
@@ -51,7 +55,9 @@ class Ledger(LedgerContents):
         ValueError: If the file is damaged, or is about other data.
     """
 
-    def __init__(self, path, data_name, block_size=100) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], data_name: str, block_size: int = 100
+    ) -> None:
         self.block_size = validate.check_int("block_size", block_size, minimum=1)
         self._file = file.LedgerFile(path)
         try:
@@ -74,7 +80,7 @@ class Ledger(LedgerContents):
             )
 
     @staticmethod
-    def read(path):
+    def read(path: str | os.PathLike[str]) -> LedgerContents:
         """Reads a ledger, which may be in use.
 
         Args:
@@ -90,7 +96,7 @@ class Ledger(LedgerContents):
         """
         return LedgerContents.of_file(os.fspath(path))
 
-    def spend(self, entry, purpose):
+    def spend(self, entry: "HistoryEntry", purpose: str) -> None:
         """Enters uses of the data that are about to be made, once and for all.
 
         Args:
@@ -104,7 +110,7 @@ class Ledger(LedgerContents):
         if entry.count:
             self.reserve(run, entry.count)
 
-    def start_run(self, entry, purpose="training"):
+    def start_run(self, entry: "HistoryEntry", purpose: str = "training") -> int:
         """Begins a run, in which updates can be reserved until the next begins.
 
         Args:
@@ -125,11 +131,11 @@ class Ledger(LedgerContents):
         )
         return len(self.runs)
 
-    def reserve(self, run, updates):
+    def reserve(self, run: int, updates: int) -> None:
         """Counts further updates of the last run; on disk when it returns."""
         self._append("reserved", run=run, updates=updates)
 
-    def release(self, run, updates):
+    def release(self, run: int, updates: int) -> None:
         """Takes back reserved updates that were not made and never will be."""
         self._append("released", run=run, updates=updates)
 
