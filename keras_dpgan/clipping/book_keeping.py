@@ -299,10 +299,10 @@ def _stacked(parts, stacks):
     """
     alike: dict[tuple, list] = {}
     for part in parts:
-        kinds = part.inputs.dtype, part.gradients.dtype
-        key = id(part.term), part.blocks, part.shapes, kinds
-        if not part.term.is_of_steps:
-            key = id(part)
+        key: tuple = (id(part),)
+        if part.term.is_of_steps:
+            kinds = part.inputs.dtype, part.gradients.dtype
+            key = id(part.term), part.blocks, part.shapes, kinds
         alike.setdefault(key, []).append(part)
 
     def stack(tensors):

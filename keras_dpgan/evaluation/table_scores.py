@@ -52,9 +52,8 @@ def total_variation(synthetic, real, schema: TableSchema, order: int = 2) -> flo
         shares = []
         for cells in both:
             # Cells without a place are one more cell here.
-            flat = np.ravel_multi_index(
-                cells[:, chosen].T % sizes[[*chosen], None], sizes[[*chosen]]
-            )
+            places = cells[:, chosen].T % sizes[[*chosen], None]
+            flat = np.ravel_multi_index(tuple(places), tuple(sizes[[*chosen]]))
             found, counts = np.unique(flat, return_counts=True)
             shares.append(dict(zip(found.tolist(), counts / len(cells), strict=True)))
         keys = shares[0].keys() | shares[1].keys()
@@ -102,9 +101,12 @@ def train_on_synthetic(
     """
     place = schema.index(target)
     numeric = isinstance(schema.columns[target], column_kinds.Numeric)
-    sides = [_features(frame, schema, place, numeric) for frame in (synthetic, test)]
+    learned, tested = (
+        _features(frame, schema, place, numeric) for frame in (synthetic, test)
+    )
     return {
-        name: _scores(name, *sides, numeric, seed) for name in ("boosting", "linear")
+        name: _scores(name, learned, tested, numeric, seed)
+        for name in ("boosting", "linear")
     }
 
 
@@ -184,7 +186,7 @@ def evaluate_table(
         >>> sorted(scores)[:3]
         ['constraint_violations', 'coverage', 'prediction']
     """
-    scores = {}
+    scores: dict[str, dict] = {}
     for order in range(1, min(3, len(schema.names)) + 1):
         scores[f"total_variation_{order}"] = {
             "synthetic": total_variation(synthetic, train, schema, order),

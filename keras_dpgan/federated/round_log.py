@@ -44,7 +44,7 @@ class RoundLog:
     def __init__(self, path: str | os.PathLike[str], entry: HistoryEntry) -> None:
         self._file = LedgerFile(path)
         self._entry = entry
-        self.results = {}
+        self.results: dict[int, typing.Any] = {}
         self.begun = 0
         for line in self._file.entries:
             try:

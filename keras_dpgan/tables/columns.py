@@ -8,6 +8,7 @@ import dataclasses
 import datetime
 import functools
 import math
+import typing
 
 import numpy as np
 import tensorflow as tf
@@ -33,6 +34,10 @@ _EXACT = 2**53
 class _Nullable:
     nullable: bool = False
     dtype: str | None = None
+
+    @property
+    def _num_value_cells(self) -> int:
+        raise NotImplementedError
 
     def _check_common(self):
         validate.check_bool("nullable", self.nullable)
@@ -262,6 +267,14 @@ class Boolean(_Nullable):
 class _Binned(_Nullable):
     """What numbers and dates have in common: bins of a range of numbers."""
 
+    # What `_set_bins` sets, and the ends of the range as the user gave them.
+    _edges: np.ndarray
+    _masses: np.ndarray
+    _range: tuple[float, float]
+    _whole: bool
+    low: typing.Any
+    high: typing.Any
+
     def _set_bins(self, low, high, bins, edges, integer, point_masses):
         """Sets the edges; the smallest number and the largest are among them."""
         if not (math.isfinite(low) and math.isfinite(high) and low < high):
@@ -306,7 +319,9 @@ class _Binned(_Nullable):
 
         A bin that holds no number besides point masses is joined to the one before.
         """
-        lows, highs, cell_of = [], [], []
+        lows: list[float] = []
+        highs: list[float] = []
+        cell_of: list[int] = []
         for low, high in zip(self._edges[:-1], self._edges[1:], strict=True):
             if self._whole:
                 low, high = self._without_masses(math.ceil(low), math.ceil(high) - 1)

@@ -1,6 +1,7 @@
 """What a table may hold, decided without looking at its private rows."""
 
 import json
+import os
 import pathlib
 
 import numpy as np
@@ -94,7 +95,7 @@ class TableSchema:
     def __eq__(self, other):
         return isinstance(other, TableSchema) and self.to_dict() == other.to_dict()
 
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]
 
     def index(self, name, argument="target") -> int:
         """The place of a column.
@@ -220,7 +221,7 @@ class TableSchema:
         }
         return cls(columns, fields["constraints"])
 
-    def save(self, path: str) -> None:
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the schema as JSON; a file that is there is replaced."""
         with files.complete_file(path) as file:
             file.write_text(json.dumps(self.to_dict(), indent=2) + "\n", "utf-8")
