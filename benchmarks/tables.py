@@ -15,8 +15,8 @@ make bench         # writes this page and results.json
 make bench-check   # holds the ratios against thresholds.json
 ```
 
-`python benchmarks/first_update.py` measures the first update of recurrent discriminators,
-which is traced then: [figures](first_update.md).
+`python benchmarks/first_update.py` measures the first update of recurrent
+discriminators, which is traced then: [figures](first_update.md).
 """
 
 
