@@ -154,7 +154,8 @@ def test_attention_is_recorded_by_its_inner_layers():
 
 def test_a_recurrent_layer_without_a_rule_is_differentiated_alone():
     inputs = keras.Input((4, 3), dtype="float64")
-    hidden = layers.GRU(3, dtype="float64", reset_after=False)(inputs)
+    masked = layers.Masking(dtype="float64")(inputs)
+    hidden = layers.GRU(3, dtype="float64")(masked)
     model = keras.Model(inputs, layers.Dense(1, dtype="float64")(hidden))
     with warning_that("Gradients of layer 'gru"):
         check(randomize(model), (4, 3), penalty=None)
