@@ -1,6 +1,7 @@
 """Every argument of a public function says its type: a user's editor knows it."""
 
 import ast
+import functools
 import importlib
 import inspect
 import pkgutil
@@ -37,20 +38,29 @@ def of_ours(thing):
 
 def functions_of(name, public):
     """Name and function of a public function, or of a class and its methods."""
-    if inspect.isfunction(public):
-        yield name, public
     if not inspect.isclass(public):
+        yield from unwrapped(name, public)
         return
     # A method of an inherited class of ours is as public as one of the class.
     for base in filter(of_ours, public.__mro__):
         for attribute, value in vars(base).items():
-            if attribute.startswith("_") and attribute not in ("__init__", "__call__"):
-                continue
-            if isinstance(value, property):
-                value = value.fget
-            value = inspect.unwrap(getattr(value, "__func__", value))
-            if inspect.isfunction(value) and of_ours(value):
-                yield f"{base.__module__}.{base.__name__}.{attribute}", value
+            if not attribute.startswith("_") or attribute in ("__init__", "__call__"):
+                yield from unwrapped(
+                    f"{base.__module__}.{base.__name__}.{attribute}", value
+                )
+
+
+def unwrapped(name, value):
+    """The functions behind a method, a property or a decorated function."""
+    if isinstance(value, property):
+        parts = {name: value.fget, f"{name}.setter": value.fset}
+    elif isinstance(value, functools.cached_property):
+        parts = {name: value.func}
+    else:
+        parts = {name: inspect.unwrap(getattr(value, "__func__", value))}
+    for part, function in parts.items():
+        if inspect.isfunction(function) and of_ours(function):
+            yield part, function
 
 
 def public_functions():

@@ -59,7 +59,7 @@ class KeptModel:
         self._facts = checkpoint.facts_of(gan)
 
     @functools.cached_property
-    def best_score(self):
+    def best_score(self) -> float:
         """The score of what is kept; minus infinity where there is nothing."""
         if not os.path.exists(self._path):
             return -math.inf
