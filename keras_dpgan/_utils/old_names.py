@@ -1,6 +1,7 @@
 """Public names in British spelling, which work for one version more."""
 
 import functools
+import typing
 import warnings
 
 
@@ -50,7 +51,7 @@ def attribute(old, new):
         A property, to be set in the class body under the old name.
     """
 
-    def value(self):
+    def value(self) -> typing.Any:
         warn(old, new)
         return getattr(self, new)
 

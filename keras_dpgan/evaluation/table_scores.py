@@ -4,6 +4,7 @@ It reads private rows: none of its numbers is private.
 """
 
 import itertools
+import typing
 
 import numpy as np
 
@@ -11,8 +12,13 @@ from keras_dpgan._utils import validate
 from keras_dpgan.tables import columns as column_kinds
 from keras_dpgan.tables.schema import TableSchema
 
+if typing.TYPE_CHECKING:
+    import pandas as pd
 
-def total_variation(synthetic, real, schema: TableSchema, order: int = 2) -> float:
+
+def total_variation(
+    synthetic: "pd.DataFrame", real: "pd.DataFrame", schema: TableSchema, order: int = 2
+) -> float:
     """The mean distance of marginals: of all sets of so many columns.
 
     Of each set it is half of the sum of absolute differences of the shares of cells:
@@ -63,7 +69,11 @@ def total_variation(synthetic, real, schema: TableSchema, order: int = 2) -> flo
 
 
 def train_on_synthetic(
-    synthetic, test, schema: TableSchema, target: str, seed: int = 0
+    synthetic: "pd.DataFrame",
+    test: "pd.DataFrame",
+    schema: TableSchema,
+    target: str,
+    seed: int = 0,
 ) -> dict:
     """Trains classifiers on synthetic rows and tests them on real ones.
 
@@ -110,7 +120,9 @@ def train_on_synthetic(
     }
 
 
-def coverage(synthetic, real, schema: TableSchema) -> float:
+def coverage(
+    synthetic: "pd.DataFrame", real: "pd.DataFrame", schema: TableSchema
+) -> float:
     """Of the cells that real rows have in each column, the share that synthetic have.
 
     Args:
@@ -144,9 +156,9 @@ def coverage(synthetic, real, schema: TableSchema) -> float:
 
 
 def evaluate_table(
-    synthetic,
-    train,
-    test,
+    synthetic: "pd.DataFrame",
+    train: "pd.DataFrame",
+    test: "pd.DataFrame",
     schema: TableSchema,
     target: str | None = None,
     seed: int = 0,

@@ -67,7 +67,7 @@ class Audit:
         return self.epsilon_lower_bound > self.claimed_epsilon
 
     @property
-    def gaussian_epsilon_lower_bound(self):
+    def gaussian_epsilon_lower_bound(self) -> float:
         """Epsilon at `delta` of a Gaussian mechanism with `mu_lower_bound`.
 
         It holds with `confidence` where the curve of errors is a Gaussian's, as of

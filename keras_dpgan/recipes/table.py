@@ -1,5 +1,8 @@
 """From a private table to a private generator of its rows."""
 
+import collections.abc
+import typing
+
 from keras_dpgan._utils import validate
 from keras_dpgan.privacy import origins
 from keras_dpgan.tables import calibration
@@ -8,6 +11,9 @@ from keras_dpgan.tables import reading
 from keras_dpgan.tables.counts import TableCounts
 from keras_dpgan.tables.generator import TableGenerator
 from keras_dpgan.tables.schema import TableSchema
+
+if typing.TYPE_CHECKING:
+    from keras_dpgan.privacy import Ledger
 
 # The tables of all pairs of cells, by the target's, have to fit into memory, and are
 # multiplied in each training step.
@@ -20,7 +26,7 @@ _MOST_PRODUCTS = 600_000_000
 
 
 def table(
-    table,
+    table: typing.Any,
     schema: TableSchema,
     target: str | None = None,
     *,
@@ -30,8 +36,8 @@ def table(
     max_records_per_person: int = 1,
     components: int | None = None,
     released: list | tuple = (),
-    ledger=None,
-    progress=None,
+    ledger: "Ledger | None" = None,
+    progress: collections.abc.Callable[[str], typing.Any] | None = None,
 ) -> TableGenerator:
     """Learns a generator of a private table's rows.
 

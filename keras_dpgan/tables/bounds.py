@@ -1,5 +1,7 @@
 """Bounds of a number that nobody knows, paid for from the budget."""
 
+import typing
+
 import numpy as np
 
 from keras_dpgan import privacy
@@ -18,14 +20,14 @@ _FALSE_ALARM = 0.01
 
 
 def private_bounds(
-    table,
+    table: typing.Any,
     column: str,
     *,
     epsilon: float,
     delta: float,
     id_column: str | None = None,
     max_records_per_person: int = 1,
-    ledger=None,
+    ledger: "privacy.Ledger | None" = None,
 ) -> tuple[float, float, privacy.HistoryEntry]:
     """Finds bounds of a column of numbers, for a schema, where none are known.
 

@@ -16,6 +16,9 @@ import tensorflow as tf
 from keras_dpgan._utils import validate
 from keras_dpgan.tables.pandas_library import pandas
 
+if typing.TYPE_CHECKING:
+    import pandas as pd
+
 NOWHERE = -1
 _DEFAULT_BINS = 20
 # Whole numbers of a range of so many get a cell each.
@@ -59,7 +62,7 @@ class _Nullable:
         """The number of different cells, an int; a null is the last of them."""
         return self._num_value_cells + self.nullable
 
-    def is_null(self, cells):
+    def is_null(self, cells: typing.Any) -> typing.Any:
         """Which cells stand for a null, a boolean tensor or array."""
         return cells == (self._num_value_cells if self.nullable else NOWHERE)
 
@@ -169,7 +172,7 @@ class Categorical(_Nullable):
         """The categories in the order of their cells, `other` among them."""
         return self.categories if self.other is None else (*self.categories, self.other)
 
-    def encode(self, series) -> np.ndarray:
+    def encode(self, series: "pd.Series") -> np.ndarray:
         """The cell of each value, an int64 array."""
         values = series.astype(object)
         is_null = values.isna().to_numpy()
@@ -195,13 +198,13 @@ class Categorical(_Nullable):
                 f"`astype`. Received: dtype={series.dtype}."
             )
 
-    def decode(self, cells, places):
+    def decode(self, cells: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
         """The value of each cell, a tensor; `places` do not matter."""
         del places
         missing = "" if isinstance(self.categories[0], str) else 0
         return tf.gather(tf.constant([*self.values, missing]), cells)
 
-    def to_series(self, values, is_null):
+    def to_series(self, values: np.ndarray, is_null: np.ndarray) -> "pd.Series":
         """Decoded values as a pandas series."""
         if isinstance(self.categories[0], str):
             return self._series(
@@ -239,7 +242,7 @@ class Boolean(_Nullable):
     def _num_value_cells(self):
         return 2
 
-    def encode(self, series) -> np.ndarray:
+    def encode(self, series: "pd.Series") -> np.ndarray:
         """The cell of each value, an int64 array: 0 for False, 1 for True."""
         values = series.astype(object)
         is_null = values.isna().to_numpy()
@@ -254,12 +257,12 @@ class Boolean(_Nullable):
             )
         return self._with_nulls(cells, is_null)
 
-    def decode(self, cells, places):
+    def decode(self, cells: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
         """The value of each cell, a boolean tensor; `places` do not matter."""
         del places
         return cells == 1
 
-    def to_series(self, values, is_null):
+    def to_series(self, values: np.ndarray, is_null: np.ndarray) -> "pd.Series":
         """Decoded values as a pandas series."""
         return self._series(values, is_null, "bool")
 
@@ -355,7 +358,7 @@ class _Binned(_Nullable):
             cells[clipped == mass] = len(lows) + number
         return self._with_nulls(cells, is_null)
 
-    def decode(self, cells, places):
+    def decode(self, cells: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
         """A value inside each cell, a float64 tensor, or an int64 tensor.
 
         Args:
@@ -455,11 +458,11 @@ class Numeric(_Binned):
         )
         self._set_bins(low, high, bins, edges, integer, masses)
 
-    def encode(self, series) -> np.ndarray:
+    def encode(self, series: "pd.Series") -> np.ndarray:
         """The cell of each value, an int64 array."""
         return self._encode_numbers(self.to_numbers(series))
 
-    def to_numbers(self, series) -> np.ndarray:
+    def to_numbers(self, series: "pd.Series") -> np.ndarray:
         """The values as a float64 array, NaN for a gap."""
         types = pandas().api.types
         dates = types.is_datetime64_any_dtype(series) or types.is_timedelta64_dtype(
@@ -477,7 +480,7 @@ class Numeric(_Binned):
                 f"else. Received: dtype={series.dtype}."
             ) from error
 
-    def to_series(self, values, is_null):
+    def to_series(self, values: np.ndarray, is_null: np.ndarray) -> "pd.Series":
         """Decoded values as a pandas series."""
         return self._series(values, is_null, "int64" if self.integer else "float64")
 
@@ -553,7 +556,7 @@ class Datetime(_Binned):
         units = numbers.astype(np.int64) // _NANOSECONDS[self.unit]
         return np.where(missing, np.nan, units.astype(np.float64))
 
-    def encode(self, series) -> np.ndarray:
+    def encode(self, series: "pd.Series") -> np.ndarray:
         """The cell of each value, an int64 array."""
         types = pandas().api.types
         try:
@@ -575,7 +578,7 @@ class Datetime(_Binned):
             ) from error
         return self._encode_numbers(np.floor(self._numbers(series)))
 
-    def to_series(self, values, is_null):
+    def to_series(self, values: np.ndarray, is_null: np.ndarray) -> "pd.Series":
         """Decoded values, ints of the unit since 1970, as a pandas series."""
         nanoseconds = np.asarray(values) * _NANOSECONDS[self.unit]
         times = pandas().Series(nanoseconds.astype("datetime64[ns]"))

@@ -2,6 +2,7 @@
 
 import pathlib
 import sys
+import typing
 
 import numpy as np
 from absl import app
@@ -10,6 +11,9 @@ from absl import flags
 from keras_dpgan.tables import columns as column_kinds
 from keras_dpgan.tables.pandas_library import pandas
 from keras_dpgan.tables.schema import TableSchema
+
+if typing.TYPE_CHECKING:
+    import pandas as pd
 
 WARNING = (
     "The schema is made from the rows of this table and will be published: its "
@@ -25,7 +29,7 @@ _BINS = 20
 _POINT_MASS = 0.1
 
 
-def draft_schema(frame) -> tuple[TableSchema, tuple]:
+def draft_schema(frame: "pd.DataFrame") -> tuple[TableSchema, tuple]:
     """Drafts the schema of tables like a public one.
 
     Booleans, dates, text of up to 100 different values, and numbers are taken as what

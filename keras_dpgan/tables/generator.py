@@ -1,8 +1,10 @@
 """The generator of a table: latents in, rows with names and types out."""
 
+import collections.abc
 import json
 import pathlib
 import secrets
+import typing
 
 import keras
 import numpy as np
@@ -16,6 +18,9 @@ from keras_dpgan.tables.exporting import export_table
 from keras_dpgan.tables.mixture import ProductMixture
 from keras_dpgan.tables.pandas_library import pandas
 from keras_dpgan.tables.schema import TableSchema
+
+if typing.TYPE_CHECKING:
+    import pandas as pd
 
 _RELEASED = (
     "the generator and any data drawn from it",
@@ -65,7 +70,7 @@ class TableGenerator(keras.Model):
         delta: float | None = None,
         max_records_per_person: int = 1,
         num_rows: int = 1000,
-        **kwargs,
+        **kwargs: typing.Any,
     ) -> None:
         super().__init__(**kwargs)
         if not isinstance(schema, TableSchema):
@@ -86,7 +91,9 @@ class TableGenerator(keras.Model):
         """The size of one row's latents, an int."""
         return 1 + 2 * len(self.schema.names)
 
-    def call(self, latents, component=None):
+    def call(
+        self, latents: tf.Tensor, component: tf.Tensor | None = None
+    ) -> dict[str, tf.Tensor]:
         """Rows for latents.
 
         Args:
@@ -119,7 +126,7 @@ class TableGenerator(keras.Model):
         n: int | None = None,
         conditions: dict | None = None,
         seed: int | None = None,
-    ):
+    ) -> "pd.DataFrame":
         """Draws rows.
 
         ```python
@@ -149,7 +156,9 @@ class TableGenerator(keras.Model):
         values = {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
         return self._frame(values, given)
 
-    def batches(self, n: int, conditions: dict | None = None, seed: int | None = None):
+    def batches(
+        self, n: int, conditions: dict | None = None, seed: int | None = None
+    ) -> "collections.abc.Iterator[pd.DataFrame]":
         """Draws rows in parts, so that any number of them fits in memory.
 
         Args:
@@ -271,7 +280,7 @@ class TableGenerator(keras.Model):
             given[name] = (values, cells)
         return given
 
-    def privacy_statement(self, delta: float | None = None):
+    def privacy_statement(self, delta: float | None = None) -> privacy.PrivacyStatement:
         """What is promised about the private table; a `privacy.PrivacyStatement`.
 
         Args:
@@ -302,7 +311,7 @@ class TableGenerator(keras.Model):
         """
         export_table(self, pathlib.Path(filepath), overwrite)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, typing.Any]:
         return {
             **super().get_config(),
             "schema": self.schema.to_dict(),

@@ -1,16 +1,22 @@
 """What a table may hold, decided without looking at its private rows."""
 
+import collections.abc
 import json
 import os
 import pathlib
+import typing
 
 import numpy as np
+import tensorflow as tf
 
 from keras_dpgan._utils import files
 from keras_dpgan._utils.formats import Format
 from keras_dpgan.tables import columns as column_kinds
 from keras_dpgan.tables.constraints import Constraint
 from keras_dpgan.tables.pandas_library import pandas
+
+if typing.TYPE_CHECKING:
+    import pandas as pd
 
 _FORMAT = Format(
     "table_schema", version=1, required=("columns",), optional={"constraints": []}
@@ -97,7 +103,7 @@ class TableSchema:
 
     __hash__ = None  # type: ignore[assignment]
 
-    def index(self, name, argument="target") -> int:
+    def index(self, name: str, argument: str = "target") -> int:
         """The place of a column.
 
         Raises:
@@ -110,7 +116,7 @@ class TableSchema:
             )
         return self.names.index(name)
 
-    def encode(self, frame) -> np.ndarray:
+    def encode(self, frame: "pd.DataFrame") -> np.ndarray:
         """The cells of a table's rows.
 
         Args:
@@ -130,7 +136,7 @@ class TableSchema:
             cells[:, number] = column.encode(frame[name])
         return cells
 
-    def check_names(self, names):
+    def check_names(self, names: collections.abc.Iterable[str]) -> None:
         """Raises a `ValueError` unless each column of the schema is there once."""
         names = list(names)
         missing = [name for name in self._columns if name not in names]
@@ -142,7 +148,7 @@ class TableSchema:
                 f"missing={missing}, twice={twice}."
             )
 
-    def decode(self, cells, places):
+    def decode(self, cells: tf.Tensor, places: tf.Tensor) -> dict[str, typing.Any]:
         """Values for cells, within a graph, too.
 
         Args:
@@ -163,7 +169,7 @@ class TableSchema:
                 values[f"{name}.is_null"] = column.is_null(mine)
         return values
 
-    def to_frame(self, values):
+    def to_frame(self, values: dict[str, typing.Any]) -> "pd.DataFrame":
         """The `pandas.DataFrame` of what `decode` gave, in the schema's dtypes."""
         frame = {}
         for name, column in self._columns.items():
@@ -174,7 +180,7 @@ class TableSchema:
             frame[name] = column.to_series(decoded, is_null)
         return pandas().DataFrame(frame)
 
-    def violations(self, frame) -> np.ndarray:
+    def violations(self, frame: "pd.DataFrame") -> np.ndarray:
         """Which rows break a constraint, a boolean array."""
         broken = np.zeros(len(frame), bool)
         for constraint in self._constraints:
