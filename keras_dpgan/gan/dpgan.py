@@ -465,9 +465,7 @@ class DPGAN(read_only.ReadOnly, PrivacyMethods, KerasMethods):
 
     @classmethod
     def from_config(
-        cls,
-        config: dict[str, typing.Any],
-        custom_objects: dict[str, typing.Any] | None = None,
+        cls, config: dict, custom_objects: dict | None = None
     ) -> typing.Self:
         config = dict(config)
         for network in ("discriminator", "generator"):
