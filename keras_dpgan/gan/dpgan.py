@@ -246,14 +246,6 @@ class DPGAN(read_only.ReadOnly, PrivacyMethods, KerasMethods):
         self.count_label_prior(label_prior)
         self.reset_metrics()
 
-    def get_compile_config(self) -> dict[str, typing.Any] | None:
-        if self.compile_config is None:
-            return None  # As in Keras: the model is saved uncompiled.
-        return keras.saving.serialize_keras_object(self.compile_config.to_dict())
-
-    def compile_from_config(self, config: dict[str, typing.Any]) -> None:
-        self.compile(**keras.saving.deserialize_keras_object(config))
-
     def fit(
         self,
         x: IndexedRows | collections.abc.Iterable[typing.Any] | None = None,
@@ -452,24 +444,3 @@ class DPGAN(read_only.ReadOnly, PrivacyMethods, KerasMethods):
         self._assert_compile_called("training_step")
         self._validated.check()
         return self.alternation.step
-
-    def get_config(self) -> dict[str, typing.Any]:
-        return {
-            **super().get_config(),
-            "discriminator": keras.saving.serialize_keras_object(self.discriminator),
-            "generator": keras.saving.serialize_keras_object(self.generator),
-            "latent_dim": self.latent_dim,
-            "num_classes": self.num_classes,
-            "condition_shape": self.condition_shape,
-        }
-
-    @classmethod
-    def from_config(
-        cls, config: dict, custom_objects: dict | None = None
-    ) -> typing.Self:
-        config = dict(config)
-        for network in ("discriminator", "generator"):
-            config[network] = keras.saving.deserialize_keras_object(
-                config[network], custom_objects=custom_objects
-            )
-        return cls(**config)
