@@ -2,8 +2,8 @@
 
 import copy
 import functools
-import typing
 import warnings
+from concurrent import futures
 
 import numpy as np
 import tensorflow as tf
@@ -75,27 +75,25 @@ def choose_engine(step, row_shape, name, physical_batch_size, jit_compile):
 
 
 def _first_that_agrees(engines, single_records):
-    problem: typing.Any = None
+    reason = None
     for engine, is_by_record in engines:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             found = single_records.problem_of(engine, is_by_record)
-        by_record = [w for w in caught if _BY_RECORD in str(w.message)]
-        if engine is engines[0][0] and by_record and len(engines) > 1:
+        said = [str(w.message) for w in caught if str(w.message).startswith(_BY_RECORD)]
+        if engine is engines[0][0] and said and len(engines) > 1:
             # Otherwise the engine would find that out again in each trace.
-            problem = str(by_record[0].message).removeprefix(_BY_RECORD)
+            reason = said[0].removeprefix(f"{_BY_RECORD}: ").removesuffix(".")
         elif found is None:
-            if problem is not None:
-                warnings.warn(f"{_BY_RECORD}{problem}", stacklevel=2)
+            if reason is not None:
+                warnings.warn(f"{_BY_RECORD}, which is slow: {reason}.", stacklevel=2)
             return engine
         else:
-            problem = f" which is slow: {found}."
+            reason = found
     raise ValueError(
         "The clipped sum of a batch differs from the sum of its records, each "
-        "computed alone:"
-        f"{problem.removeprefix(' which is slow:')} Remove from the discriminator, "
-        "the loss or the penalty what makes a record's gradient depend on other "
-        "records."
+        f"computed alone: {reason}. Remove from the discriminator, the loss or the "
+        "penalty what makes a record's gradient depend on other records."
     )
 
 
@@ -160,6 +158,25 @@ class _SingleRecords:
             is_by_record: Whether it computes the loss of each record by itself, so that
                 the loss in a batch of many does not matter.
         """
+        if is_by_record:
+            problem = self._disagreement(engine)
+            if problem is None:
+                self._check_network()
+            return problem
+        with futures.ThreadPoolExecutor(max_workers=1) as pool:
+            # To trace the engine keeps Python busy; the probe runs what is traced.
+            probing = pool.submit(self._probe.difference)
+            problem = self._disagreement(engine)
+            context = probing.result()
+        if problem is None and context is not None:
+            # A network that mixes rows is refused. A loss that does is computed by
+            # record.
+            self._check_network()
+            problem = _mixed(context.name)
+        return problem
+
+    def _disagreement(self, engine):
+        """Where an engine's sums are not those of single records, or `None`."""
 
         @tf.function(autograph=False, input_signature=self._specs())
         def clipped(seed, records):
@@ -181,19 +198,14 @@ class _SingleRecords:
                     clipped(tf.constant(isolation.NO_SEED), self._batch(indices))
                 )
             except (tf.errors.OpError, TypeError, ValueError, LookupError) as error:
-                return f"it fails ({type(error).__name__}: {str(error)[-200:]})"
+                return (
+                    f"an engine fails on random records ({type(error).__name__}: "
+                    f"{str(error)[-200:]})"
+                )
             apart = np.linalg.norm(found - self._clipped[indices].sum(0))
             if not apart <= self._tolerance * len(indices):
                 return _mixed(name)
-        if is_by_record:
-            self._check_network()
-            return None
-        context = self._probe.difference()
-        if context is None:
-            return None
-        # A network that mixes rows is refused. A loss that does is computed by record.
-        self._check_network()
-        return _mixed(context.name)
+        return None
 
 
 def _coarsest_dtype(model):
