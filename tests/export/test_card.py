@@ -202,7 +202,7 @@ def test_a_folder_without_a_card_is_refused(tmp_path):
         ("", "Expecting value"),
         ("[]", "`card` must be of type object"),
         ("{}", "have the key 'schema'"),
-        ('{"private": NaN}', "NaN, which is no JSON"),
+        ('{"private": NaN}', "NaN, which is not valid JSON"),
         ('{"private": true, "private": false}', "a key twice"),
         ("[" * 100_000, "privacy.json"),
     ],
@@ -237,7 +237,7 @@ def change(card, path, value):
         (("generator", "pixel_range"), [0], "must have at least 2 items"),
         (("files", "saved_model.pb"), "abc", "must match"),
         (("schema",), "urn:keras-dpgan:another-card:2", "must be 'urn:keras-dpgan:pr"),
-        (("schema",), "urn:keras-dpgan:privacy-card:3", "another version"),
+        (("schema",), "urn:keras-dpgan:privacy-card:3", "cannot read this version"),
     ],
 )
 def test_a_card_that_breaks_the_schema_is_refused_by_field(

@@ -74,7 +74,7 @@ def test_a_trial_that_costs_more_than_was_declared_is_refused():
     arguments = {"mean_trials": 1.0, "delta": 1e-5}
     found = privacy.search(lambda rng: (0.0, Trained(100)), declared, **arguments)
     assert found.epsilon == privacy.search_epsilon(declared, **arguments)
-    with pytest.raises(ValueError, match="one has cost more"):
+    with pytest.raises(ValueError, match="one trial cost more"):
         privacy.search(lambda rng: (0.0, Trained(101)), declared, **arguments)
 
 
