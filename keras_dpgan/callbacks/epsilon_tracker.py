@@ -20,7 +20,7 @@ class EpsilonTracker(keras.callbacks.Callback):
     inside the graph, before the update. Unless `fit` is silent, the last line says
     what an attacker can do at most.
 
-    Example:
+    Examples:
         >>> import numpy as np
 
         >>> gan = dpgan.DPGAN(

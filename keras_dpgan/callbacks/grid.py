@@ -29,7 +29,7 @@ def sample_grid(
 
     Small images are enlarged by a whole factor, so that pixels stay pixels.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> images = np.random.uniform(-1, 1, (20, 8, 8, 1)).astype("float32")
         >>> grid = dpgan.callbacks.sample_grid(images, labels=np.arange(20) % 10)

@@ -32,7 +32,7 @@ class ResumableFit(keras.callbacks.Callback):
     Where several workers train together, the chief alone has the ledger, and reads
     and writes the checkpoint; the others follow it.
 
-    Example:
+    Examples:
         >>> import numpy as np
 
         >>> gan = dpgan.DPGAN(

@@ -32,7 +32,7 @@ class SampleLogger(keras.callbacks.Callback):
     needed. What is drawn comes from the generator and public latents alone: it
     costs no privacy.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> x = np.random.uniform(-1, 1, (40, 8, 8, 1)).astype("float32")
         >>> gan = dpgan.DPGAN(

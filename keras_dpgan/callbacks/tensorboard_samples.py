@@ -21,7 +21,7 @@ class TensorBoardSamples(keras.callbacks.Callback):
     Scalars are those of `keras.callbacks.TensorBoard`; grids of images those of
     `SampleLogger(log_dir=...)`.
 
-    Example:
+    Examples:
         >>> import numpy as np
 
         >>> gan = dpgan.DPGAN(

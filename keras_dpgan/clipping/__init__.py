@@ -24,7 +24,7 @@ def get_engine(
 ) -> collections.abc.Callable[..., ClippedSum]:
     """The clipping engine of a name.
 
-    Example:
+    Examples:
         >>> engine = dpgan.clipping.get_engine("auto")
         >>> engine.__name__
         'ghost'
@@ -63,7 +63,7 @@ def get_engines_by_record(
 ) -> list[collections.abc.Callable[..., ClippedSum]]:
     """The engines that compute each record's gradient by itself, the faster first.
 
-    Example:
+    Examples:
         >>> engines = dpgan.clipping.get_engines_by_record()
         >>> engines[0].__name__
         'vectorized'

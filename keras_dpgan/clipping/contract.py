@@ -35,7 +35,7 @@ class ClippedSum(
 ):
     """The sum of the records' clipped gradients: what replicas and clients add.
 
-    Example:
+    Examples:
         >>> import tensorflow as tf
         >>> clipped = dpgan.clipping.ClippedSum(
         ...     sums=[tf.zeros((2, 1))], num_records=8, num_unclipped=3

@@ -39,7 +39,7 @@ def ghost(
     record, and so is the whole model where a weight is used outside of a
     rule. A warning says so in both cases.
 
-    Example:
+    Examples:
         >>> import keras
         >>> import tensorflow as tf
         >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])

@@ -30,7 +30,7 @@ def register_layer_rule(
     what its rule records, the engine says so and computes gradients record by
     record.
 
-    Example:
+    Examples:
         >>> import keras
         >>> from keras_dpgan.clipping.terms import MatrixTerm
         >>> class LowRank(keras.layers.Layer):

@@ -30,7 +30,7 @@ def vectorized(
     a part in it. Source: Abadi et al. 2016, "Deep Learning with Differential Privacy",
     algorithm 1.
 
-    Example:
+    Examples:
         >>> import keras
         >>> import tensorflow as tf
         >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])

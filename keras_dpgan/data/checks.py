@@ -37,7 +37,7 @@ def check_records(
     All records are looked at, in chunks, so that memory-mapped arrays larger
     than memory can be checked.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> x, y = np.zeros((20, 8, 8, 1), "float32"), np.arange(20) % 10
         >>> dpgan.data.check_records(

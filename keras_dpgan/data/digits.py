@@ -20,7 +20,7 @@ def load_digits(
     are for training, the other 360 for the test. Source: Alpaydin and Kaynak
     1998, "Optical Recognition of Handwritten Digits", UCI (its test part).
 
-    Example:
+    Examples:
         >>> (x_train, y_train), (x_test, y_test) = dpgan.data.load_digits()
         >>> x_train.shape, y_train.shape, x_test.shape
         ((1437, 8, 8, 1), (1437,), (360, 8, 8, 1))

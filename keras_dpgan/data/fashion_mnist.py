@@ -24,7 +24,7 @@ def load_fashion_mnist(
     Source: Xiao, Rasul and Vollgraf 2017, "Fashion-MNIST: a Novel Image Dataset
     for Benchmarking Machine Learning Algorithms".
 
-    Example:
+    Examples:
         >>> (x_train, y_train), (x_test, y_test) = dpgan.data.load_fashion_mnist()
         >>> x_train.shape, y_train.shape, x_test.shape
         ((60000, 28, 28, 1), (60000,), (10000, 28, 28, 1))

@@ -37,7 +37,7 @@ def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
     Source: LeCun, Cortes and Burges, "The MNIST Database of Handwritten Digits", for
     the format.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> import struct
         >>> header = struct.pack(">BBBBI", 0, 0, 8, 1, 3)  # Three uint8 in one axis.

@@ -38,7 +38,7 @@ def private_label_prior(
     the same process, counts it once, with a ledger or without. If you change the
     numbers, or read them in another process, give the entry to `DPGAN.count_release`.
 
-    Example:
+    Examples:
         >>> y = [0] * 400 + [1] * 100
         >>> with dpgan.privacy.Ledger("my.ledger", data_name="my data") as ledger:
         ...     prior, entry = dpgan.data.private_label_prior(

@@ -29,7 +29,7 @@ class PoissonDataset(keras.utils.PyDataset):
     not counted here: Keras takes some for the shape and more in advance. What
     counts is the update, in the model.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> x, y = np.zeros((600, 8, 8, 1), "float32"), np.zeros(600, "int32")
         >>> dataset = dpgan.data.PoissonDataset(x, y, expected_batch_size=60)

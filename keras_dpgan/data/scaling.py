@@ -43,7 +43,7 @@ def scale_to_range(
     The scale is a public constant. One fitted to the data (their minimum, their
     mean) would carry the records into every other record, outside the clip.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> pixels = np.array([[0, 255]], np.uint8)
         >>> dpgan.data.scale_to_range(pixels)
@@ -95,7 +95,7 @@ def to_uint8(
 ) -> np.ndarray:
     """Turns images in the generator's range into bytes that can be shown.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> dpgan.data.to_uint8(np.array([[-1.0, 1.0]]))
         array([[  0, 255]], dtype=uint8)

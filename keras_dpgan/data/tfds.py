@@ -32,7 +32,7 @@ def load_tfds(
 
     Source: TensorFlow Datasets, `tfds.load`.
 
-    Example:
+    Examples:
         >>> # Stored here first, so that nothing has to be downloaded.
         >>> gan = dpgan.DPGAN(
         ...     dpgan.models.image_discriminator((8, 8, 1), width=4),

@@ -39,7 +39,7 @@ def write_tfds(
 
     Source: TensorFlow Datasets, whose file format it writes.
 
-    Example:
+    Examples:
         >>> gan = dpgan.DPGAN(
         ...     dpgan.models.vector_discriminator(2, hidden=(8,)),
         ...     dpgan.models.vector_generator(2, latent_dim=3, hidden=(8,)),

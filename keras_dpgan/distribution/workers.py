@@ -67,7 +67,7 @@ def num_local_replicas(strategy):
 def is_chief(strategy: tf.distribute.Strategy | None = None) -> bool:
     """Whether this process is the one that writes ledger, samples and export.
 
-    Example:
+    Examples:
         >>> import tensorflow as tf
         >>> strategy = tf.distribute.get_strategy()
         >>> ledger = None

@@ -27,7 +27,7 @@ def discriminator_scores(
     Source: Hayes et al. 2019, "LOGAN: Membership Inference Attacks Against
     Generative Models", the white-box attack.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> rng = np.random.default_rng(0)
         >>> real, generated = rng.normal(size=(200, 4)), rng.normal(size=(200, 4))
@@ -57,7 +57,7 @@ def nearness_scores(samples: npt.ArrayLike, rows: npt.ArrayLike) -> np.ndarray:
     Source: Chen et al. 2020, "GAN-Leaks: A Taxonomy of Membership Inference
     Attacks against Generative Models", the full black-box attack.
 
-    Example:
+    Examples:
         >>> samples, rows = [[0.0], [1.0]], [[0.5], [3.0]]
         >>> dpgan.evaluation.nearness_scores(samples, rows)
         array([-0.5, -2. ])
@@ -83,7 +83,7 @@ def density_scores(samples: npt.ArrayLike, rows: npt.ArrayLike) -> np.ndarray:
     Reconstruction Membership Inference Attacks against Generative Models", which
     counts the samples within such a radius.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> rng = np.random.default_rng(0)
         >>> real, generated = rng.normal(size=(200, 4)), rng.normal(size=(200, 4))

@@ -44,7 +44,7 @@ def classifier_accuracy(
     60,000 images of 28x28 take `"cnn"` about ten minutes on two cores. Time is
     proportional to `len(x_train)`.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> rng = np.random.default_rng(0)
         >>> x, y = rng.normal(size=(60, 4)).astype("float32"), np.arange(60) % 3
@@ -98,7 +98,7 @@ def train_classifier(
 ) -> typing.Any:
     """Trains one of the classifiers that generators are judged by.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> rng = np.random.default_rng(0)
         >>> x, y = rng.normal(size=(60, 4)).astype("float32"), np.arange(60) % 3

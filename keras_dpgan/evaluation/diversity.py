@@ -12,7 +12,7 @@ from keras_dpgan.evaluation.classifiers import batched
 class WithinClassDiversity(typing.NamedTuple):
     """How far samples of one class are apart, as a share of real ones.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> rng = np.random.default_rng(0)
         >>> real, generated = rng.normal(size=(200, 4)), rng.normal(size=(200, 4))
@@ -36,7 +36,7 @@ def label_accuracy(
 ) -> float:
     """Share of conditional samples that a classifier gives the label asked for.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> rng = np.random.default_rng(0)
         >>> x, y = rng.normal(size=(60, 4)).astype("float32"), np.arange(60) % 3
@@ -90,7 +90,7 @@ def within_class_diversity(
     of its rows, in feature space, of the samples over that of the real rows.
     Classes with fewer than two rows on either side are left out.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> rng = np.random.default_rng(0)
         >>> real, generated = rng.normal(size=(200, 4)), rng.normal(size=(200, 4))

@@ -29,7 +29,7 @@ _INCEPTION_SIDE = 299
 def extract_features(model: keras.Model, rows: npt.ArrayLike) -> np.ndarray:
     """Runs a feature model on rows.
 
-    Example:
+    Examples:
         >>> import keras
         >>> import numpy as np
         >>> rng = np.random.default_rng(0)
@@ -73,7 +73,7 @@ def default_features(
     generators (Naeem et al. 2020), scaled to variance 1. For vectors: their
     columns, shifted and scaled to mean 0 and variance 1 of the real ones.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> rng = np.random.default_rng(0)
         >>> x, y = rng.normal(size=(60, 4)).astype("float32"), np.arange(60) % 3
@@ -120,7 +120,7 @@ def feature_classifier(
     seed 0. None of it depends on the data, and none of it is an option, so that
     figures stay comparable.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> rng = np.random.default_rng(0)
         >>> x = rng.uniform(-1, 1, (60, 8, 8, 1)).astype("float32")
@@ -160,7 +160,7 @@ def feature_classifier(
 def features_of(classifier: keras.Model) -> keras.Model:
     """The part of a classifier below its logits, as a `keras.Model`.
 
-    Example:
+    Examples:
         >>> import keras
         >>> classifier = keras.Sequential(
         ...     [keras.Input((4,)), keras.layers.Dense(8), keras.layers.Dense(3)]
@@ -189,7 +189,7 @@ def inception_features(
     Source: Szegedy et al. 2016, "Rethinking the Inception Architecture for Computer
     Vision"; `keras.applications`.
 
-    Example:
+    Examples:
         >>> features = dpgan.evaluation.inception_features((28, 28, 1))
         >>> features.output_shape
         (None, 2048)

@@ -23,7 +23,7 @@ def frechet_distance(real: npt.ArrayLike, generated: npt.ArrayLike) -> float:
     rows: compare figures of equal numbers only, or use
     `frechet_distance_infinity`.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> rng = np.random.default_rng(0)
         >>> real, generated = rng.normal(size=(200, 4)), rng.normal(size=(200, 4))
@@ -57,7 +57,7 @@ def frechet_distance_infinity(
     remains is the bias of the real rows' number, the same for all generators
     compared on them, and a spread: near 0 the value may be negative.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> rng = np.random.default_rng(0)
         >>> real, generated = rng.normal(size=(200, 4)), rng.normal(size=(200, 4))

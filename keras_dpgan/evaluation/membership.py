@@ -15,7 +15,7 @@ _MIN_RECORDS = 10
 class MembershipInference:
     """How well an attack tells members from others. None of it is private.
 
-    Example:
+    Examples:
         >>> result = dpgan.evaluation.membership_inference(
         ...     scores=range(20), members=[False] * 10 + [True] * 10
         ... )
@@ -64,7 +64,7 @@ def membership_inference(
     Members and others must be alike but for membership, as a random half of one
     data set is to the other; a difference of kinds would be taken for knowledge.
 
-    Example:
+    Examples:
         >>> result = dpgan.evaluation.membership_inference(
         ...     scores=range(20), members=[False, True] * 10
         ... )

@@ -27,7 +27,7 @@ _SIGNIFICANCE = 1e-3
 class Memorization:
     """What `memorization` found. None of it is private.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> rng = np.random.default_rng(0)
         >>> real, generated = rng.normal(size=(200, 4)), rng.normal(size=(200, 4))
@@ -90,7 +90,7 @@ def memorization(
 
     A verdict of `False` is no proof of privacy: only the accounting is.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> rng = np.random.default_rng(0)
         >>> real, generated = rng.normal(size=(200, 4)), rng.normal(size=(200, 4))

@@ -13,7 +13,7 @@ from keras_dpgan.evaluation import rows as row_checks
 class PRDC(typing.NamedTuple):
     """Fidelity (precision, density) and variety (recall, coverage).
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> rng = np.random.default_rng(0)
         >>> real, generated = rng.normal(size=(200, 4)), rng.normal(size=(200, 4))
@@ -47,7 +47,7 @@ def precision_recall_density_coverage(
     with the number of pairs. All four depend on the numbers of rows: compare
     figures of equal ones.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> rng = np.random.default_rng(0)
         >>> real, generated = rng.normal(size=(200, 4)), rng.normal(size=(200, 4))

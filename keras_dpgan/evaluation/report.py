@@ -44,7 +44,7 @@ def report(
     `report.png`, the same on one sheet; and `report.json`, every number. They are
     computed on real rows: they are not private, and say so.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> rng = np.random.default_rng(0)
         >>> x, y = rng.normal(size=(60, 4)).astype("float32"), np.arange(60) % 3

@@ -19,7 +19,7 @@ def draw_samples(
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Draws rows, and labels if there are any, from a generator of any kind.
 
-    Example:
+    Examples:
         >>> generator = dpgan.models.vector_generator(4, latent_dim=3, num_classes=2)
         >>> rows, labels = dpgan.evaluation.draw_samples(generator, 10)
         >>> rows.shape, labels.shape

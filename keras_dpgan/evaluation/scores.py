@@ -35,7 +35,7 @@ _QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95)
 class Evaluation:
     """What was measured, and what a report shows beside it.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> rng = np.random.default_rng(0)
         >>> x, y = rng.normal(size=(60, 4)).astype("float32"), np.arange(60) % 3
@@ -78,7 +78,7 @@ def evaluate(
     with the real *test* rows, which the generator has not seen: copies of
     training rows gain nothing there.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> rng = np.random.default_rng(0)
         >>> x, y = rng.normal(size=(60, 4)).astype("float32"), np.arange(60) % 3

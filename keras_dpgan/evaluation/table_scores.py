@@ -37,7 +37,7 @@ def total_variation(
     Raises:
         ValueError: If an argument does not fit.
 
-    Example:
+    Examples:
         >>> import pandas as pd
         >>> schema = dpgan.tables.TableSchema(
         ...     {
@@ -95,7 +95,7 @@ def train_on_synthetic(
     Raises:
         ValueError: If there is no such column.
 
-    Example:
+    Examples:
         >>> import pandas as pd
         >>> schema = dpgan.tables.TableSchema(
         ...     {
@@ -133,7 +133,7 @@ def coverage(
     Returns:
         Float in [0, 1], the mean of the columns.
 
-    Example:
+    Examples:
         >>> import pandas as pd
         >>> schema = dpgan.tables.TableSchema(
         ...     {
@@ -182,7 +182,7 @@ def evaluate_table(
         `"prediction"`; each a dict of `"synthetic"` and `"real"`. None of it is
         private.
 
-    Example:
+    Examples:
         >>> import pandas as pd
         >>> schema = dpgan.tables.TableSchema(
         ...     {

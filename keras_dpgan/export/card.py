@@ -46,7 +46,7 @@ def read_card(path: str | os.PathLike[str]) -> dict:
     The checksums show damage and mix-ups. They are no signature: who can change
     the SavedModel can change the card.
 
-    Example:
+    Examples:
         >>> gan = dpgan.DPGAN(
         ...     dpgan.models.vector_discriminator(2, hidden=(8,)),
         ...     dpgan.models.vector_generator(2, latent_dim=3, hidden=(8,)),
@@ -98,7 +98,7 @@ def make_card(
 ) -> dict:
     """The privacy card of a `DPGAN`, of no SavedModel in particular.
 
-    Example:
+    Examples:
         >>> gan = dpgan.DPGAN(
         ...     dpgan.models.vector_discriminator(2, hidden=(8,)),
         ...     dpgan.models.vector_generator(2, latent_dim=3, hidden=(8,)),

@@ -35,7 +35,7 @@ def register_loader(name: str, loader: collections.abc.Callable) -> None:
 class ExportedGenerator:
     """A generator that `DPGAN.export` wrote, with its privacy card.
 
-    Example:
+    Examples:
         >>> gan = dpgan.DPGAN(
         ...     dpgan.models.vector_discriminator(2, hidden=(8,)),
         ...     dpgan.models.vector_generator(2, latent_dim=3, hidden=(8,)),
@@ -156,7 +156,7 @@ def load(path: str | os.PathLike[str]) -> ExportedGenerator:
         FileNotFoundError: If there is no export.
         ValueError: If its card is damaged or belongs to another SavedModel.
 
-    Example:
+    Examples:
         >>> gan = dpgan.DPGAN(
         ...     dpgan.models.vector_discriminator(2, hidden=(8,)),
         ...     dpgan.models.vector_generator(2, latent_dim=3, hidden=(8,)),

@@ -27,7 +27,7 @@ _TYPES = {
 def card_schema() -> dict:
     """The schema of the privacy cards that are written, a dict.
 
-    Example:
+    Examples:
         >>> dpgan.export.card_schema()["type"]
         'object'
     """

@@ -20,7 +20,7 @@ def export_generator(
 ) -> None:
     """Exports a generator.
 
-    Example:
+    Examples:
         >>> gan = dpgan.DPGAN(
         ...     dpgan.models.vector_discriminator(2, hidden=(8,)),
         ...     dpgan.models.vector_generator(2, latent_dim=3, hidden=(8,)),

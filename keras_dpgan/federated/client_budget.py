@@ -17,7 +17,7 @@ class ClientBudget:
     it can leave. The ledger is opened for each payment: whoever is killed
     comes back and goes on from what is on disk.
 
-    Example:
+    Examples:
         >>> mechanism = dpgan.federated.GaussianUpdate(1.0, noise_multiplier=10.0)
         >>> budget = dpgan.federated.ClientBudget(
         ...     "client.ledger", "hospital 7", epsilon=2.0, delta=1e-5

@@ -9,7 +9,7 @@ from keras_dpgan._utils import validate
 class Cohort:
     """The numbers on which the guarantee of a sum rests, fixed before the run.
 
-    Example:
+    Examples:
         >>> cohort = dpgan.federated.Cohort(10, max_dropouts=3, max_colluders=1)
         >>> cohort.num_honest
         6

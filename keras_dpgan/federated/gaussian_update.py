@@ -24,7 +24,7 @@ class GaussianUpdate:
     Source: Dwork and Roth 2014, "The Algorithmic Foundations of Differential Privacy",
     appendix A.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> mechanism = dpgan.federated.GaussianUpdate(1.0, noise_multiplier=10.0)
         >>> sent = mechanism.privatize([np.ones((3, 2), "float32")])

@@ -23,7 +23,7 @@ class KeptModel:
     is kept was chosen by private records, without noise: it has no guarantee, and
     must not leave the client.
 
-    Example:
+    Examples:
         >>> import keras
         >>> gan = dpgan.DPGAN(
         ...     dpgan.models.vector_discriminator(2, hidden=(8,)),

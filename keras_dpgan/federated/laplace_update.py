@@ -26,7 +26,7 @@ class LaplaceUpdate:
     floating-point Laplace noise give secrets away (Mironov 2012). Rounding moves
     each coordinate by up to half a unit; the scale is at most 1% larger for it.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> mechanism = dpgan.federated.LaplaceUpdate(1.0, noise_multiplier=4.0)
         >>> mechanism.privatize([np.ones((3, 2), "float32")])[0].shape

@@ -32,7 +32,7 @@ class LocalTraining:
     Source: McMahan et al. 2017, "Communication-Efficient Learning of Deep Networks from
     Decentralized Data".
 
-    Example:
+    Examples:
         >>> import numpy as np
 
         >>> gan = dpgan.DPGAN(

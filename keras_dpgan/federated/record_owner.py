@@ -24,7 +24,7 @@ class RecordOwner:
     engine that clips. What leaves is a sum over a secret Poisson sample,
     clipped record by record and not yet noised.
 
-    Example:
+    Examples:
         >>> import numpy as np
 
         >>> gan = dpgan.DPGAN(

@@ -42,7 +42,7 @@ class RecordSumNoise(SharedNoise):
     What it does not cover: the client's sum is added up in float32, where rounding
     moves with the records, as in `mechanisms.secure_noise`.
 
-    Example:
+    Examples:
         >>> mechanism = dpgan.federated.RecordSumNoise(
         ...     dpgan.federated.Cohort(10, max_dropouts=3, max_colluders=1),
         ...     l2_norm_clip=1.0,

@@ -19,7 +19,7 @@ class RoundBudget:
     A round is on disk before anything of it can leave; the file is opened for
     each payment, so that whoever is killed goes on from there.
 
-    Example:
+    Examples:
         >>> mechanism = dpgan.federated.GaussianUpdate(1.0, noise_multiplier=10.0)
         >>> budget = dpgan.federated.RoundBudget(
         ...     "rounds.budget", mechanism, epsilon=8.0, delta=1e-5

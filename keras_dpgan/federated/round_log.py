@@ -19,7 +19,7 @@ class RoundLog:
     comes back begins none twice, and counts those whose result it has lost. The
     file is locked: two servers cannot lead one run.
 
-    Example:
+    Examples:
         >>> entry = dpgan.federated.GaussianUpdate(1.0, noise_multiplier=10.0).entry
         >>> log = dpgan.federated.RoundLog("rounds.log", entry)
         >>> number = log.begin()

@@ -14,7 +14,7 @@ def rounds_epsilon(mechanism: typing.Any, rounds: int, delta: float) -> float:
     with shares of noise by Renyi differential privacy. Of clients there is no
     amplification: the server sees who takes part.
 
-    Example:
+    Examples:
         >>> mechanism = dpgan.federated.GaussianUpdate(1.0, noise_multiplier=6.0)
         >>> round(dpgan.federated.rounds_epsilon(mechanism, rounds=100, delta=1e-5), 1)
         19.1
@@ -35,7 +35,7 @@ def rounds_epsilon(mechanism: typing.Any, rounds: int, delta: float) -> float:
 def max_rounds(mechanism: typing.Any, epsilon: float, delta: float) -> int:
     """The largest number of rounds within a budget.
 
-    Example:
+    Examples:
         >>> mechanism = dpgan.federated.GaussianUpdate(1.0, noise_multiplier=10.0)
         >>> dpgan.federated.max_rounds(mechanism, epsilon=8.0, delta=1e-5)
         69

@@ -31,7 +31,7 @@ class SharedNoise:
     Discrete Gaussian Mechanism for Federated Learning with Secure Aggregation",
     proposition 14; there is no rotation here, since the modulus is large.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> cohort = dpgan.federated.Cohort(10, max_dropouts=3, max_colluders=1)
         >>> mechanism = dpgan.federated.SharedNoise(

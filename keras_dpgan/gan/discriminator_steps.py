@@ -22,7 +22,7 @@ class AdaptiveDiscriminatorSteps(keras.layers.Layer):
     it. It is computed from generated rows alone, so it costs no privacy. Source:
     Bie, Kamath and Zhang 2023, "Private GANs, Revisited".
 
-    Example:
+    Examples:
         >>> gan = dpgan.DPGAN(
         ...     dpgan.models.vector_discriminator(2, hidden=(8,)),
         ...     dpgan.models.vector_generator(2, latent_dim=3, hidden=(8,)),

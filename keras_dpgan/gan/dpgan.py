@@ -51,7 +51,7 @@ class DPGAN(read_only.ReadOnly, PrivacyMethods, KerasMethods):
     et al. 2016 for the discriminator; Bie et al. 2023, "Private GANs, Revisited",
     for the several discriminator updates per generator step.
 
-    Example:
+    Examples:
         >>> import keras
         >>> import numpy as np
         >>> x_train = np.random.normal(size=(40, 4)).astype("float32")

@@ -14,7 +14,7 @@ class AdversarialLoss:
     A subclass writes the two methods for the discriminator's raw scores. Each
     value may depend on its own record alone: no mean over the batch.
 
-    Example:
+    Examples:
         >>> import tensorflow as tf
         >>> class Quadratic(dpgan.losses.AdversarialLoss):
         ...     def on_real(self, scores):
@@ -108,7 +108,7 @@ class Minimax(_LogLoss):
 
     Source: Goodfellow et al. 2014, "Generative Adversarial Nets", equation 1.
 
-    Example:
+    Examples:
         >>> import tensorflow as tf
         >>> loss = dpgan.losses.Minimax(from_logits=True)
         >>> loss.generator(tf.constant([0.0])).numpy().round(3)  # log(1 - 1/2)
@@ -130,7 +130,7 @@ class NonSaturating(_LogLoss):
 
     Source: Goodfellow et al. 2014, "Generative Adversarial Nets", section 3.
 
-    Example:
+    Examples:
         >>> import tensorflow as tf
         >>> loss = dpgan.losses.NonSaturating(from_logits=True)
         >>> loss.generator(tf.constant([0.0])).numpy().round(3)  # -log(1/2)
@@ -150,7 +150,7 @@ class Wasserstein(AdversarialLoss):
 
     Source: Arjovsky et al. 2017, "Wasserstein GAN".
 
-    Example:
+    Examples:
         >>> import tensorflow as tf
         >>> loss = dpgan.losses.Wasserstein()
         >>> loss.generator(tf.constant([2.0])).numpy()
@@ -171,7 +171,7 @@ class Wasserstein(AdversarialLoss):
 class Hinge(AdversarialLoss):
     """The hinge loss. Source: Lim and Ye 2017, "Geometric GAN".
 
-    Example:
+    Examples:
         >>> import tensorflow as tf
         >>> loss = dpgan.losses.Hinge()
         >>> loss.on_real(tf.constant([0.5, 2.0])).numpy()
@@ -196,7 +196,7 @@ class LeastSquares(AdversarialLoss):
 
     Source: Mao et al. 2017, "Least Squares Generative Adversarial Networks".
 
-    Example:
+    Examples:
         >>> import tensorflow as tf
         >>> loss = dpgan.losses.LeastSquares()
         >>> loss.on_real(tf.constant([0.0, 1.0])).numpy()
@@ -225,7 +225,7 @@ _BY_NAME = {
 def get(identifier: AdversarialLoss | str | dict[str, typing.Any]) -> AdversarialLoss:
     """The adversarial loss of a name, or the object itself.
 
-    Example:
+    Examples:
         >>> type(dpgan.losses.get("hinge")).__name__
         'Hinge'
 
@@ -252,7 +252,7 @@ def get(identifier: AdversarialLoss | str | dict[str, typing.Any]) -> Adversaria
 def resolve(loss: AdversarialLoss, discriminator: keras.Model) -> AdversarialLoss:
     """The loss, fitted to what the discriminator returns.
 
-    Example:
+    Examples:
         >>> loss = dpgan.losses.get("non_saturating")
         >>> discriminator = dpgan.models.vector_discriminator(4)
         >>> dpgan.losses.resolve(loss, discriminator).from_logits

@@ -18,7 +18,7 @@ class GradientPenalty:
     Source: Gulrajani et al. 2017, "Improved Training of Wasserstein GANs"; one
     side: Petzka et al. 2018; on real or fake rows: Mescheder et al. 2018.
 
-    Example:
+    Examples:
         >>> gan = dpgan.DPGAN(
         ...     dpgan.models.vector_discriminator(2, hidden=(8,)),
         ...     dpgan.models.vector_generator(2, latent_dim=3, hidden=(8,)),

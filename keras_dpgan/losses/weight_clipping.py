@@ -14,7 +14,7 @@ class WeightClipping(keras.constraints.Constraint):
     bounds the slope; it gives no privacy, which the clipped and noised
     gradients do. Source: Arjovsky et al. 2017, "Wasserstein GAN", algorithm 1.
 
-    Example:
+    Examples:
         >>> gan = dpgan.DPGAN(
         ...     dpgan.models.vector_discriminator(2, hidden=(8,)),
         ...     dpgan.models.vector_generator(2, latent_dim=3, hidden=(8,)),

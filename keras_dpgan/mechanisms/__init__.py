@@ -12,7 +12,7 @@ def gaussian(l2_norm_clip: float, noise_multiplier: float) -> typing.Any:
     Source: Dwork and Roth 2014, "The Algorithmic Foundations of Differential Privacy",
     appendix A; TensorFlow Privacy, `GaussianSumQuery`.
 
-    Example:
+    Examples:
         >>> mechanism = dpgan.mechanisms.gaussian(
         ...     l2_norm_clip=1.0, noise_multiplier=0.6
         ... )

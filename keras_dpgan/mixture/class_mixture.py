@@ -9,7 +9,7 @@ import numpy as np
 class ClassMixture:
     """Gaussians of low rank, some for each label.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> mixture = dpgan.mixture.ClassMixture(
         ...     weights=np.ones((2, 1), "float32"),

@@ -59,7 +59,7 @@ def private_class_mixture(
     which a network has these very numbers (`models.mixture_generator`), in the same
     process, counts them once, with a ledger or without.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> rng = np.random.default_rng(0)
         >>> x = rng.uniform(-1, 1, (60, 8, 8, 1)).astype("float32")
@@ -119,7 +119,7 @@ def private_class_mixture(
 def mixture_entry(noise_multiplier: float) -> HistoryEntry:
     """What `private_class_mixture` costs.
 
-    Example:
+    Examples:
         >>> dpgan.mixture.mixture_entry(noise_multiplier=2.0).sampling_probability
         1.0
 

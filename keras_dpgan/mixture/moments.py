@@ -25,7 +25,7 @@ def private_means(
     Gaussian mechanism of sensitivity one: adding or removing one row costs what one
     update at `noise_multiplier` and sampling probability one does.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> rng = np.random.default_rng(0)
         >>> x, y = rng.normal(size=(60, 4)).astype("float32"), np.arange(60) % 3
@@ -81,7 +81,7 @@ def private_covariances(
     Source: Dwork, Talwar, Thakurta and Zhang 2014, "Analyze Gauss"; Biswas et al.
     2020, "CoinPress", for the centring on what was released before.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> rng = np.random.default_rng(0)
         >>> x, y = rng.normal(size=(60, 4)).astype("float32"), np.arange(60) % 3

@@ -25,7 +25,7 @@ def image_discriminator(
     "Unsupervised Representation Learning with Deep Convolutional Generative
     Adversarial Networks".
 
-    Example:
+    Examples:
         >>> discriminator = dpgan.models.image_discriminator((8, 8, 1), num_classes=10)
         >>> discriminator.output_shape
         (None, 1)

@@ -28,7 +28,7 @@ def image_generator(
     the side. BatchNormalization is welcome here: the generator sees public
     latents and labels alone. Source: Radford, Metz and Chintala 2016.
 
-    Example:
+    Examples:
         >>> generator = dpgan.models.image_generator(
         ...     (8, 8, 1), latent_dim=16, num_classes=10
         ... )

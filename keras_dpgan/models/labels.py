@@ -15,7 +15,7 @@ class OneHotLabels(keras.layers.Layer):
     `DPGAN` reads the number of labels off this layer. A label outside
     [0, num_classes) becomes a vector of zeros.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> dpgan.models.OneHotLabels(3)(np.array([2, 0])).numpy()
         array([[0., 0., 1.],
@@ -56,7 +56,7 @@ class ConcatenatePlanes(keras.layers.Layer):
     Source: Radford, Metz and Chintala 2016 for the images, Mirza and Osindero
     2014, "Conditional Generative Adversarial Nets", for the labels.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> layer = dpgan.models.ConcatenatePlanes()
         >>> layer([np.zeros((5, 8, 8, 1)), np.zeros((5, 10))]).shape

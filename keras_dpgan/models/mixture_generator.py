@@ -23,7 +23,7 @@ class ClassMixtureLayer(keras.layers.Layer):
     The first latent of a row picks the component, through the normal distribution
     function; the next `rank` are the row's coordinates in it.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> layer = dpgan.models.ClassMixtureLayer(
         ...     num_classes=3, components=1, rank=4, dim=64
@@ -116,7 +116,7 @@ class ClassMixtureLayer(keras.layers.Layer):
 class RefinedPixels(keras.layers.Layer):
     """Adds a correction to pixels in [-1, 1] and keeps them there, by tanh.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> layer = dpgan.models.RefinedPixels()
         >>> layer([np.zeros((5, 8, 8, 1)), np.ones((5, 8, 8, 1))]).shape
@@ -150,7 +150,7 @@ def mixture_generator(
     zero, so that before training the generator is the mixture. No layer has
     statistics of the batch.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> rng = np.random.default_rng(0)
         >>> x = rng.uniform(-1, 1, (60, 8, 8, 1)).astype("float32")

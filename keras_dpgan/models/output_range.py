@@ -10,7 +10,7 @@ _RANGES = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0), "linear": None}
 def output_range(generator: keras.Model) -> tuple[float, float] | None:
     """Reads the range of a generator's output off its last activation.
 
-    Example:
+    Examples:
         >>> generator = dpgan.models.image_generator((8, 8, 1), latent_dim=16)
         >>> dpgan.models.output_range(generator)
         (-1.0, 1.0)

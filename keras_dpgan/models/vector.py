@@ -17,7 +17,7 @@ def vector_discriminator(
 ) -> keras.Model:
     """Makes a dense discriminator that can be trained privately.
 
-    Example:
+    Examples:
         >>> dpgan.models.vector_discriminator(4, num_classes=2).output_shape
         (None, 1)
 
@@ -53,7 +53,7 @@ def vector_generator(
 ) -> keras.Model:
     """Makes a dense generator of vectors, with BatchNormalization.
 
-    Example:
+    Examples:
         >>> dpgan.models.vector_generator(4, latent_dim=3, num_classes=2).output_shape
         (None, 4)
 

@@ -29,7 +29,7 @@ class DPOptimizer(read_only.ReadOnly, keras.optimizers.Optimizer):
     and is keyed by the operating system. Source: Abadi et al. 2016, "Deep
     Learning with Differential Privacy", algorithm 1.
 
-    Example:
+    Examples:
         >>> import keras
         >>> optimizer = dpgan.optimizers.DPOptimizer(
         ...     keras.optimizers.Lion(1e-4), l2_norm_clip=1.0, noise_multiplier=0.6

@@ -10,7 +10,7 @@ _REST_OF_DOC = """
     Source: the class of this name in TensorFlow Privacy; Abadi et al. 2016, "Deep
     Learning with Differential Privacy", algorithm 1.
 
-    Example:
+    Examples:
         >>> optimizer = dpgan.optimizers.{name}(
         ...     l2_norm_clip=1.0, noise_multiplier=0.6, learning_rate=1e-3
         ... )

@@ -35,7 +35,7 @@ def epsilon(history: "PrivacyHistory", delta: float, accountant: str = "pld") ->
     Source: dp_accounting; Doroshenko et al. 2022, "Connect the Dots", for `"pld"`;
     Mironov 2017, "Renyi Differential Privacy", for `"rdp"`.
 
-    Example:
+    Examples:
         >>> entry = dpgan.privacy.HistoryEntry(
         ...     mechanism="gaussian",
         ...     noise_multiplier=1.0,
@@ -71,7 +71,7 @@ def group_epsilon(
 
     The relation is that of `epsilon`, for `group_size` rows at once.
 
-    Example:
+    Examples:
         >>> entry = dpgan.privacy.HistoryEntry(
         ...     mechanism="gaussian",
         ...     noise_multiplier=1.0,
@@ -122,7 +122,7 @@ def group_epsilon(
 def to_event(entry: "HistoryEntry") -> "dp_accounting.DpEvent":
     """The `dp_accounting` event of an entry.
 
-    Example:
+    Examples:
         >>> entry = dpgan.privacy.HistoryEntry(
         ...     mechanism="gaussian",
         ...     noise_multiplier=1.0,

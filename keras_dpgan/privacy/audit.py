@@ -28,7 +28,7 @@ _LARGEST = 100.0
 class Audit:
     """What an audit has shown; made by `audit`.
 
-    Example:
+    Examples:
         >>> included = dpgan.privacy.audit.flip_coins(100)
         >>> result = dpgan.privacy.audit.audit(
         ...     1.0 * included, included, claimed_epsilon=1.0, delta=1e-5
@@ -93,7 +93,7 @@ class Audit:
 def flip_coins(num_canaries: int) -> np.ndarray:
     """Draws which canaries go in, by fair coins of the operating system.
 
-    Example:
+    Examples:
         >>> dpgan.privacy.audit.flip_coins(100).shape
         (100,)
 
@@ -124,7 +124,7 @@ def audit(
     Source: Steinke, Nasr and Jagielski 2023, "Privacy Auditing with One (1) Training
     Run".
 
-    Example:
+    Examples:
         >>> included = dpgan.privacy.audit.flip_coins(100)
         >>> scores = 1.0 * included  # A model that tells everything.
         >>> result = dpgan.privacy.audit.audit(
@@ -201,7 +201,7 @@ def epsilon_lower_bound(
     Source: Steinke, Nasr and Jagielski 2023, "Privacy Auditing with One (1) Training
     Run", theorem 5.2.
 
-    Example:
+    Examples:
         >>> bound = dpgan.privacy.audit.epsilon_lower_bound(
         ...     num_canaries=100, num_guesses=50, num_correct=45, delta=1e-5,
         ...     confidence=0.95,

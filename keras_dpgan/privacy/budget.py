@@ -22,7 +22,7 @@ def max_updates(
 ) -> int | None:
     """The largest number of further updates within a privacy budget.
 
-    Example:
+    Examples:
         >>> entry = dpgan.privacy.HistoryEntry(
         ...     mechanism="gaussian",
         ...     noise_multiplier=1.0,

@@ -28,7 +28,7 @@ class EpsilonCurve:
     2020, "The Discrete Gaussian for Differential Privacy", proposition 12, for the
     offset.
 
-    Example:
+    Examples:
         >>> entry = dpgan.privacy.HistoryEntry(
         ...     mechanism="gaussian",
         ...     noise_multiplier=1.0,

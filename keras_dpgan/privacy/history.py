@@ -17,7 +17,7 @@ _FORMAT = Format("privacy_history", version=2, required=("entries",))
 class PrivacyHistory:
     """The updates that were made with a private data set, as a run-length list.
 
-    Example:
+    Examples:
         >>> history = dpgan.privacy.PrivacyHistory()
         >>> history.add(
         ...     dpgan.privacy.HistoryEntry(

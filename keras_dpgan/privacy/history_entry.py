@@ -25,7 +25,7 @@ _NEWER = {"excess_divergence": None, "unit": "row"}
 class HistoryEntry:
     """A number of equal discriminator updates.
 
-    Example:
+    Examples:
         >>> entry = dpgan.privacy.HistoryEntry(
         ...     mechanism="gaussian",
         ...     noise_multiplier=1.0,

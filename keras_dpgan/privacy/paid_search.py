@@ -22,7 +22,7 @@ _TOLERANCE = 1e-9
 class SearchResult:
     """The best trial of a `search`: all of it that may be published.
 
-    Example:
+    Examples:
         >>> entry = dpgan.privacy.HistoryEntry(
         ...     mechanism="gaussian",
         ...     noise_multiplier=1.0,
@@ -66,7 +66,7 @@ def search(
     "Hyperparameter Tuning with Renyi Differential Privacy", theorem 2 for a
     geometric number of trials.
 
-    Example:
+    Examples:
         >>> entry = dpgan.privacy.HistoryEntry(
         ...     mechanism="gaussian",
         ...     noise_multiplier=1.0,
@@ -125,7 +125,7 @@ def search_epsilon(
     Source: Papernot and Steinke 2022, "Hyperparameter Tuning with Renyi Differential
     Privacy", theorem 2.
 
-    Example:
+    Examples:
         >>> entry = dpgan.privacy.HistoryEntry(
         ...     mechanism="gaussian",
         ...     noise_multiplier=1.0,

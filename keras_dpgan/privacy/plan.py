@@ -15,7 +15,7 @@ _UNKNOWNS = ("expected_batch_size", "epochs", "epsilon", "noise_multiplier")
 class Plan:
     """Figures of a private training run that fit together; made by `plan`.
 
-    Example:
+    Examples:
         >>> budget = dpgan.privacy.plan(
         ...     60_000, expected_batch_size=256, epochs=100, epsilon=10, delta=1e-5,
         ...     accountant="rdp",
@@ -142,7 +142,7 @@ def plan(
     most one in a hundred outsiders recognizes at most five in a hundred members. The
     plan says which epsilon that is.
 
-    Example:
+    Examples:
         >>> budget = dpgan.privacy.plan(
         ...     60_000, expected_batch_size=256, epochs=100, epsilon=10, delta=1e-5
         ... )

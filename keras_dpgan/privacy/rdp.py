@@ -38,7 +38,7 @@ def rdp_curve(entry: "HistoryEntry") -> tuple[np.ndarray, np.ndarray]:
     Source: Mironov, Talwar and Zhang 2019, "Renyi Differential Privacy of the
     Sampled Gaussian Mechanism", as computed by dp_accounting.
 
-    Example:
+    Examples:
         >>> entry = dpgan.privacy.HistoryEntry(
         ...     mechanism="gaussian",
         ...     noise_multiplier=1.0,

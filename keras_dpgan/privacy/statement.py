@@ -52,7 +52,7 @@ class PrivacyStatement:
 
     `str()` gives it in words, what weakens it first; `to_dict()` as JSON values.
 
-    Example:
+    Examples:
         >>> entry = dpgan.privacy.HistoryEntry(
         ...     mechanism="gaussian",
         ...     noise_multiplier=1.0,
@@ -177,7 +177,7 @@ def privacy_statement(
 ) -> PrivacyStatement:
     """States what a history guarantees.
 
-    Example:
+    Examples:
         >>> entry = dpgan.privacy.HistoryEntry(
         ...     mechanism="gaussian",
         ...     noise_multiplier=1.0,

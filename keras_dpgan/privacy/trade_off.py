@@ -39,7 +39,7 @@ class TradeOff:
     where that is the unit. Source: Dong, Roth and Su 2022, "Gaussian Differential
     Privacy", proposition 2.5.
 
-    Example:
+    Examples:
         >>> entry = dpgan.privacy.HistoryEntry(
         ...     mechanism="gaussian",
         ...     noise_multiplier=1.0,
@@ -150,7 +150,7 @@ def trade_off(
 
     Source: Dong, Roth and Su 2022, "Gaussian Differential Privacy", proposition 2.5.
 
-    Example:
+    Examples:
         >>> entry = dpgan.privacy.HistoryEntry(
         ...     mechanism="gaussian",
         ...     noise_multiplier=1.0,

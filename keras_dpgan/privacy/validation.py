@@ -13,7 +13,7 @@ from keras_dpgan.privacy import row_probe
 class Violation:
     """A layer that must not be trained privately.
 
-    Example:
+    Examples:
         >>> import keras
         >>> model = keras.Sequential(
         ...     [keras.Input((4,)), keras.layers.BatchNormalization(name="norm")]
@@ -44,7 +44,7 @@ def validate(model: keras.Model, inputs: typing.Any = None) -> list["Violation"]
     is where constants came from: a scaling that was fitted to the private data
     and written down as numbers is for the user to avoid.
 
-    Example:
+    Examples:
         >>> discriminator = dpgan.models.vector_discriminator(4, hidden=(8,))
         >>> dpgan.privacy.validation.validate(discriminator)
         []
@@ -80,7 +80,7 @@ def _violations(model, findings):
 def check(model: keras.Model, inputs: typing.Any = None) -> None:
     """Raises a `ValueError` that lists each violation, if there is any.
 
-    Example:
+    Examples:
         >>> discriminator = dpgan.models.vector_discriminator(4, hidden=(8,))
         >>> dpgan.privacy.validation.check(discriminator)
     """
@@ -90,7 +90,7 @@ def check(model: keras.Model, inputs: typing.Any = None) -> None:
 def check_few_rows(model: keras.Model, inputs: typing.Any) -> None:
     """As `check`, without batches of other sizes than four.
 
-    Example:
+    Examples:
         >>> import tensorflow as tf
         >>> discriminator = dpgan.models.vector_discriminator(4, hidden=(8,))
         >>> rows = tf.random.normal((4, 4))
@@ -117,7 +117,7 @@ def fix(model: keras.Model) -> keras.Model:
 
     Source: Opacus, `ModuleValidator.fix`, for the idea.
 
-    Example:
+    Examples:
         >>> import keras
         >>> model = keras.Sequential(
         ...     [

@@ -48,7 +48,7 @@ def best(
 
     The mixture is released by this call: each further call spends as much again.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> rng = np.random.default_rng(0)
         >>> x = rng.uniform(-1, 1, (60, 8, 8, 1)).astype("float32")

@@ -38,7 +38,7 @@ def dpgan(
     clipped to 1. Source: Xie et al. 2018, "Differentially Private Generative
     Adversarial Network".
 
-    Example:
+    Examples:
         >>> recipe = dpgan.recipes.dpgan(
         ...     (8, 8, 1), 10, 1_000, epsilon=10.0, delta=1e-5, updates=10, width=4
         ... )
@@ -90,7 +90,7 @@ def dp_cgan(
     to the fakes' part, and has dense networks. Source: Torkzadehmahani, Kairouz and
     Paten 2019, "DP-CGAN".
 
-    Example:
+    Examples:
         >>> recipe = dpgan.recipes.dp_cgan(
         ...     (8, 8, 1), 10, 1_000, epsilon=10.0, delta=1e-5, updates=10, width=4
         ... )
@@ -140,7 +140,7 @@ def dp_wgan_gp(
     data; this does not. Source: Zhang, Ji and Wang 2018, "Differentially Private
     Releasing via Deep Generative Model".
 
-    Example:
+    Examples:
         >>> recipe = dpgan.recipes.dp_wgan_gp(
         ...     (8, 8, 1), 10, 1_000, epsilon=10.0, delta=1e-5, updates=10, width=4
         ... )
@@ -191,7 +191,7 @@ def revisited(
     million weights, and took eight hours on a large GPU. Source: Bie, Kamath and
     Zhang 2023, "Private GANs, Revisited".
 
-    Example:
+    Examples:
         >>> recipe = dpgan.recipes.revisited(
         ...     (8, 8, 1), 10, 1_000, epsilon=10.0, delta=1e-5, updates=10, width=4
         ... )
@@ -244,7 +244,7 @@ def large_batch(
     per generator step, an average at 0.999: the DP-GAN of DPImageBench, which has
     BigGAN's networks. Source: Gong et al. 2025, "DPImageBench".
 
-    Example:
+    Examples:
         >>> recipe = dpgan.recipes.large_batch(
         ...     (8, 8, 1), 10, 10_000, epsilon=10.0, delta=1e-5, updates=10, width=4
         ... )

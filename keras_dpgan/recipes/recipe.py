@@ -15,7 +15,7 @@ if typing.TYPE_CHECKING:
 class Recipe:
     """A GAN, not yet compiled, and how it is to be trained.
 
-    Example:
+    Examples:
         >>> recipe = dpgan.recipes.dp_cgan(
         ...     (8, 8, 1), 10, num_examples=1_000, epsilon=10.0, delta=1e-5, updates=10
         ... )

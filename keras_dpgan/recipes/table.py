@@ -48,18 +48,20 @@ def table(
     is of, and of each person the first `max_records_per_person` rows are used, and
     protected together.
 
-    ```python
-    import pandas as pd
-
-    schema = dpgan.tables.TableSchema({
-        "smoker": dpgan.tables.Boolean(),
-        "age": dpgan.tables.Numeric(0, 120, bins=6, integer=True),
-    })
-    private = pd.DataFrame({"smoker": [True, False] * 20, "age": [31, 64] * 20})
-    generator = dpgan.recipes.table(
-        private, schema, target="smoker", epsilon=1.0, delta=1e-3, components=20)
-    rows = generator.sample(10)
-    ```
+    Examples:
+        >>> import pandas as pd
+        >>> schema = dpgan.tables.TableSchema(
+        ...     {
+        ...         "smoker": dpgan.tables.Boolean(),
+        ...         "age": dpgan.tables.Numeric(0, 120, bins=6, integer=True),
+        ...     }
+        ... )
+        >>> private = pd.DataFrame({"smoker": [True, False] * 20, "age": [31, 64] * 20})
+        >>> generator = dpgan.recipes.table(
+        ...     private, schema, target="smoker", epsilon=1.0, delta=1e-3, components=20
+        ... )
+        >>> generator.sample(10).shape
+        (10, 2)
 
     Every call spends the budget anew.
 

@@ -35,7 +35,7 @@ def private_bounds(
     the ends of the cells that have more rows than noise alone would show. A few rows
     far out are not seen, and will be clipped: this is what protects them.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> import pandas as pd
         >>> private = pd.DataFrame({"salary": np.linspace(1100, 3000, 500)})

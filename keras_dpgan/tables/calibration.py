@@ -28,7 +28,7 @@ def table_noise(
     Raises:
         ValueError: If an argument does not fit, or what was released leaves nothing.
 
-    Example:
+    Examples:
         >>> round(dpgan.recipes.table_noise(epsilon=1.0, delta=1e-5), 3)
         3.732
     """

@@ -96,9 +96,10 @@ _WITH_NULLS = {
 class Categorical(_Nullable):
     """A column of categories that are known beforehand.
 
-    ```python
-    work = dpgan.tables.Categorical(["Private", "State-gov"], other="other")
-    ```
+    Examples:
+        >>> work = dpgan.tables.Categorical(["Private", "State-gov"], other="other")
+        >>> work.num_cells
+        3
 
     Args:
         categories: Different strings, or ints, or floats: one type. They are
@@ -228,7 +229,7 @@ class Boolean(_Nullable):
         dtype: String, the pandas dtype of generated values. Defaults to `None`:
             `bool`, or `boolean` where there are gaps.
 
-    Example:
+    Examples:
         >>> import pandas as pd
         >>> smoker = dpgan.tables.Boolean(nullable=True)
         >>> smoker.encode(pd.Series([True, False, None]))
@@ -384,10 +385,12 @@ class Numeric(_Binned):
 
     Bins are what is released; inside of a bin, values are drawn evenly.
 
-    ```python
-    age = dpgan.tables.Numeric(17, 90, edges=[20, 25, 30, 40, 50, 65], integer=True)
-    gain = dpgan.tables.Numeric(0, 1e5, point_masses=[0.0])
-    ```
+    Examples:
+        >>> edges = [20, 25, 30, 40, 50, 65]
+        >>> age = dpgan.tables.Numeric(17, 90, edges=edges, integer=True)
+        >>> age.num_cells
+        7
+        >>> gain = dpgan.tables.Numeric(0, 1e5, point_masses=[0.0])
 
     Args:
         low: Float, the lowest value; what is below counts as `low`.
@@ -489,9 +492,10 @@ class Numeric(_Binned):
 class Datetime(_Binned):
     """A column of dates or times within bounds that are known beforehand.
 
-    ```python
-    admitted = dpgan.tables.Datetime("2020-01-01", "2024-12-31", unit="D", bins=20)
-    ```
+    Examples:
+        >>> day = dpgan.tables.Datetime("2020-01-01", "2024-12-31", unit="D", bins=20)
+        >>> day.num_cells
+        20
 
     Args:
         low: String in ISO form, the earliest value; what is before counts as `low`.

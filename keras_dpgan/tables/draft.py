@@ -48,7 +48,7 @@ def draft_schema(frame: "pd.DataFrame") -> tuple[TableSchema, tuple]:
     Raises:
         ValueError: If no column is left.
 
-    Example:
+    Examples:
         >>> import pandas as pd
         >>> public = pd.DataFrame({"age": [30, 45, 60], "smoker": [True, False, False]})
         >>> schema, left_out = dpgan.tables.draft_schema(public)

@@ -15,7 +15,7 @@ class ExportedTable(TableGenerator):
 
     `export.load` makes it.
 
-    Example:
+    Examples:
         >>> import pandas as pd
         >>> schema = dpgan.tables.TableSchema({"smoker": dpgan.tables.Boolean()})
         >>> rows = pd.DataFrame({"smoker": [True, False, False] * 10})

@@ -52,7 +52,7 @@ class TableGenerator(keras.Model):
             Defaults to 1.
         num_rows: Int, how many rows `sample` draws by default. Defaults to 1000.
 
-    Example:
+    Examples:
         >>> import pandas as pd
         >>> schema = dpgan.tables.TableSchema({"smoker": dpgan.tables.Boolean()})
         >>> rows = pd.DataFrame({"smoker": [True, False, False] * 10})

@@ -30,14 +30,17 @@ class TableSchema:
     questionnaire or a public sample, and never from the private rows: the smallest
     and largest private value, or a category that one row has, are not private.
 
-    ```python
-    schema = dpgan.tables.TableSchema({
-        "age": dpgan.tables.Numeric(17, 90, integer=True),
-        "work": dpgan.tables.Categorical(["Private", "State-gov"], other="other"),
-        "married": dpgan.tables.Boolean(nullable=True),
-    })
-    schema.save("schema.json")
-    ```
+    Examples:
+        >>> schema = dpgan.tables.TableSchema(
+        ...     {
+        ...         "age": dpgan.tables.Numeric(17, 90, integer=True),
+        ...         "work": dpgan.tables.Categorical(["private", "public"], other="?"),
+        ...         "married": dpgan.tables.Boolean(nullable=True),
+        ...     }
+        ... )
+        >>> schema.names
+        ('age', 'work', 'married')
+        >>> schema.save("schema.json")
 
     Args:
         columns: Dict from names of columns, in their order, to `Categorical`,

@@ -317,7 +317,7 @@ def check_a_model(data):
     keras.backend.clear_session()
 
 
-@settings(SETTINGS, max_examples=20)
+@settings(SETTINGS, max_examples=10)
 @given(st.data())
 def test_no_record_of_a_random_model_moves_the_sum_by_more_than_the_clip(data):
     check_a_model(data)

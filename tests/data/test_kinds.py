@@ -68,7 +68,7 @@ RAGGED = tf.ragged.constant([[0.1, 0.2], [0.3]])
         ({"image": X}, Y, r"such as `x\['image'\]`"),
         ({}, Y, "Give one of its values"),
         ((X, Y), None, r"rows and labels apart: `fit\(x, y\)`"),
-        ([X, Y], None, r"give rows and labels apart, `fit\(x, y\)`"),
+        ([X, Y], None, r"give rows and labels separately, `fit\(x, y\)`"),
         ([X], Y, r"len\(x\)=1, len\(y\)=120"),
         (X, {"label": Y}, r"such as `y\['label'\]`"),
         (sparse.csr_matrix(X), Y, r"Make it dense: `x\.toarray\(\)`"),

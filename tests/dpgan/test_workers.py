@@ -59,9 +59,9 @@ def test_arguments_that_do_not_fit_are_refused_in_each_worker(tmp_path):
     chief, other = cluster.run(SCRIPT, [tmp_path, "errors"], 2)
     for found in (chief, other):
         assert "scope" in found["scope"]
-        assert "parted among them" in found["data"]
+        assert "split among them" in found["data"]
         for name in ("batch_size", "noise", "records"):
-            assert "All workers must train alike" in found[name]
+            assert "All workers must have the same settings" in found[name]
     assert "'expected_batch_size': (11.0, 10.0)" in other["batch_size"]
     assert "'d_optimizer'" in other["noise"]
     assert "'num_examples'" in other["records"]

@@ -71,6 +71,7 @@ def test_help_names_the_flags(example):
         assert flag in result.stdout
 
 
+@pytest.mark.slow
 def test_digits_compares_real_private_and_plain(tmp_path):
     output = run("digits", "--updates=2", "--epochs=1", f"--output_dir={tmp_path}")
     private = check_written(tmp_path)
@@ -116,6 +117,7 @@ def test_fashion_mnist_makes_the_best_recipe_unless_told_otherwise(
     assert 4.9 < written["privacy"]["epsilon"] <= 5
 
 
+@pytest.mark.slow
 def test_two_workers_train_and_the_chief_exports(tmp_path):
     result = subprocess.run(
         [

@@ -196,5 +196,5 @@ def test_an_adaptive_clip_is_refused():
 
 def test_owners_records_are_refused_under_xla():
     gan = make_gan(jit_compile=True, run_eagerly=False)
-    with pytest.raises(ValueError, match="leave the strategy and `jit_compile` out"):
+    with pytest.raises(ValueError, match="Use no strategy and no `jit_compile`"):
         gan.fit(OwnersHere(make_owners(make_gan)), verbose=0)

@@ -22,7 +22,7 @@ FORMAT = Format("ledger", version=2, required=("data_name", "id"))
 class LedgerRun:
     """Uses of the data that are alike, one after the other.
 
-    Example:
+    Examples:
         >>> entry = dpgan.privacy.HistoryEntry(
         ...     mechanism="gaussian", noise_multiplier=5.0
         ... )
@@ -52,7 +52,7 @@ class LedgerRun:
 class LedgerContents:
     """Everything that was spent on one private data set.
 
-    Example:
+    Examples:
         >>> entry = dpgan.privacy.HistoryEntry(
         ...     mechanism="gaussian", noise_multiplier=5.0
         ... )

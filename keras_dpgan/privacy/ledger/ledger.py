@@ -33,7 +33,7 @@ class Ledger(LedgerContents):
     damaged or a missing one), not forgery. It holds nothing but the public facts
     of the runs, and may be published.
 
-    Example:
+    Examples:
         >>> entry = dpgan.privacy.HistoryEntry(
         ...     mechanism="gaussian", noise_multiplier=5.0
         ... )
