@@ -37,11 +37,8 @@ def run(setting, noise_multiplier):
     return dict(zip(modes, outputs[0], strict=True))
 
 
-SLOW = pytest.mark.slow
-
-
 @pytest.mark.parametrize(
-    "setting", [SETTINGS[0], *(pytest.param(s, marks=SLOW) for s in SETTINGS[1:])]
+    "setting", [TWO, pytest.param(TWO_WORKERS, marks=SLOW), *SETTINGS[2:]]
 )
 def test_replicas_train_with_penalty_and_generator_steps(setting):
     result = run(setting, 1)["train"]
