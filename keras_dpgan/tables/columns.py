@@ -67,7 +67,7 @@ class _Nullable:
         return cells == (self._num_value_cells if self.nullable else NOWHERE)
 
     def _with_nulls(self, cells, is_null):
-        cells = np.asarray(cells, np.int64)
+        cells = np.array(cells, np.int64)  # A copy: pandas may own what it gives.
         cells[np.asarray(is_null, bool)] = (
             self._num_value_cells if self.nullable else NOWHERE
         )

@@ -78,15 +78,18 @@ def _csv(path, schema, names):
         if categories and isinstance(categories[0], str):
             texts[name] = str
         gaps[name] = [gap for gap in _GAPS if gap not in categories]
-    return pandas().read_csv(
+    return _parts_of_csv(path, usecols=names, dtype=texts, na_values=gaps)
+
+
+def _parts_of_csv(path, **arguments):
+    with pandas().read_csv(
         path,
-        usecols=names,
-        dtype=texts,
-        na_values=gaps,
         keep_default_na=False,
         chunksize=_ROWS,
         encoding="utf-8-sig",
-    )
+        **arguments,
+    ) as parts:
+        yield from parts
 
 
 def _parquet(path, schema, names):
