@@ -16,7 +16,7 @@ TWO = (1, 2)
 TWO_WORKERS = (2, 1)
 SETTINGS = (
     TWO,
-    TWO_WORKERS,
+    pytest.param(TWO_WORKERS, marks=SLOW),
     pytest.param((1, 4), marks=SLOW),
     pytest.param((3, 1), marks=SLOW),
 )
@@ -37,9 +37,7 @@ def run(setting, noise_multiplier):
     return dict(zip(modes, outputs[0], strict=True))
 
 
-@pytest.mark.parametrize(
-    "setting", [TWO, pytest.param(TWO_WORKERS, marks=SLOW), *SETTINGS[2:]]
-)
+@pytest.mark.parametrize("setting", SETTINGS)
 def test_replicas_train_with_penalty_and_generator_steps(setting):
     result = run(setting, 1)["train"]
     assert result["finite"]
