@@ -12,6 +12,7 @@ from keras_dpgan.privacy import calibration
 from keras_dpgan.privacy import origins
 from keras_dpgan.privacy.history import PrivacyHistory
 from keras_dpgan.privacy.history_entry import HistoryEntry
+from keras_dpgan.privacy.history_entry import one_gaussian
 
 if typing.TYPE_CHECKING:
     from keras_dpgan.privacy.ledger.ledger import Ledger
@@ -100,15 +101,7 @@ def _counts(labels, num_classes):
 def _cheapest_entry(epsilon, delta):
     """The entry with the least noise that costs at most `epsilon`."""
 
-    def entry(noise_multiplier):
-        return HistoryEntry(
-            mechanism="gaussian",
-            noise_multiplier=noise_multiplier,
-            sampling_probability=1.0,
-            count=1,
-        )
-
     def history_of(noise_multiplier):
-        return PrivacyHistory([entry(noise_multiplier)])
+        return PrivacyHistory([one_gaussian(noise_multiplier)])
 
-    return entry(calibration.least_noise(history_of, epsilon, delta))
+    return one_gaussian(calibration.least_noise(history_of, epsilon, delta))

@@ -34,7 +34,7 @@ _TOLERANCE = 1e-3
 _TOLERANCE_OF_HALF = 0.1
 
 
-def choose_engine(step, row_shape, name, physical_batch_size, jit_compile):
+def choose_engine(step, row_shape, inputs, name, physical_batch_size, jit_compile):
     """The engine that clips the records of a training step.
 
     Engines are held against single records, each computed alone: network, loss and
@@ -45,6 +45,7 @@ def choose_engine(step, row_shape, name, physical_batch_size, jit_compile):
     Args:
         step: A `TrainingStep`.
         row_shape: Tuple of ints, the shape of a row.
+        inputs: What the discriminator is probed on, see `row_probe`.
         name: The engine's name, see `clipping.get_engine`.
         physical_batch_size: See there.
         jit_compile: See there.
@@ -62,9 +63,6 @@ def choose_engine(step, row_shape, name, physical_batch_size, jit_compile):
     if name != "tf_privacy":
         others = clipping.get_engines_by_record(physical_batch_size)
         engines += [(e, True) for e in others if e is not wanted and not jit_compile]
-    inputs = step.generation.probe_inputs(
-        step.discriminator, row_probe.random_rows(row_shape)
-    )
     return row_probe.without_strategy(
         step.discriminator,
         lambda discriminator: _first_that_agrees(

@@ -146,6 +146,7 @@ class CompileConfig:
                 guarantee, or if no gradient reaches the rows.
         """
         score_gradients.check(discriminator, generation)
+        inputs = None
         if self.private:
             rows = row_probe.random_rows(row_shape)
             inputs = generation.probe_inputs(discriminator, rows)
@@ -164,6 +165,7 @@ class CompileConfig:
             step.engine = arbiter.choose_engine(
                 step,
                 row_shape,
+                inputs,
                 self.engine,
                 self.physical_batch_size,
                 self.jit_compile,

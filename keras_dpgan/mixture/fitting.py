@@ -12,6 +12,7 @@ from keras_dpgan.mixture import moments
 from keras_dpgan.mixture.class_mixture import ClassMixture
 from keras_dpgan.privacy import origins
 from keras_dpgan.privacy.history_entry import HistoryEntry
+from keras_dpgan.privacy.history_entry import one_gaussian
 
 if typing.TYPE_CHECKING:
     from keras_dpgan.privacy.ledger.ledger import Ledger
@@ -129,12 +130,7 @@ def mixture_entry(noise_multiplier: float) -> HistoryEntry:
     Returns:
         A `privacy.HistoryEntry`.
     """
-    return HistoryEntry(
-        mechanism="gaussian",
-        noise_multiplier=noise_multiplier,
-        sampling_probability=1.0,
-        count=1,
-    )
+    return one_gaussian(noise_multiplier)
 
 
 def _checked_labels(y, num_classes, n):

@@ -264,3 +264,13 @@ def check_keys(what, values, names):
             f"`{what}` must have the keys {sorted(names)}. Received: "
             f"unknown={unknown}, missing={missing}."
         )
+
+
+def one_gaussian(noise_multiplier: float) -> HistoryEntry:
+    """The entry of one Gaussian mechanism that every record takes part in."""
+    return HistoryEntry(
+        mechanism="gaussian",
+        noise_multiplier=noise_multiplier,
+        sampling_probability=1.0,
+        count=1,
+    )

@@ -4,6 +4,7 @@ import math
 
 from keras_dpgan import privacy
 from keras_dpgan._utils import validate
+from keras_dpgan.privacy.history_entry import one_gaussian
 
 
 def table_noise(
@@ -62,9 +63,4 @@ def table_noise(
 
 def entry(noise_multiplier) -> privacy.HistoryEntry:
     """What one release of a table's counts costs, a `privacy.HistoryEntry`."""
-    return privacy.HistoryEntry(
-        mechanism="gaussian",
-        noise_multiplier=noise_multiplier,
-        sampling_probability=1.0,
-        count=1,
-    )
+    return one_gaussian(noise_multiplier)
