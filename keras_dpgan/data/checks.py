@@ -10,7 +10,6 @@ import typing
 
 import numpy as np
 
-from keras_dpgan.data import kinds
 from keras_dpgan.data.poisson import PoissonDataset
 from keras_dpgan.data.records import Records
 
@@ -135,7 +134,7 @@ def _check_record_dtype(records, value_range):
             "token ids as one-hot rows, `keras.utils.to_categorical(x)`"
         )
     elif dtype.kind == "O":
-        remedy = kinds.object_remedy(records.slice(0, 1)[0])
+        remedy = records.object_remedy(records.slice(0, 1)[0])
     elif dtype.kind == "c":
         remedy = "Give real and imaginary parts as two floats, along the last axis"
     else:

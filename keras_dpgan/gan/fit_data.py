@@ -13,10 +13,10 @@ from keras_dpgan._utils import validate
 from keras_dpgan.data import sharded
 from keras_dpgan.data.batches import check_first_batch
 from keras_dpgan.data.checks import check_records
-from keras_dpgan.data.kinds import as_array
-from keras_dpgan.data.kinds import refuse_kind
 from keras_dpgan.data.padding import PaddedDataset
 from keras_dpgan.data.poisson import PoissonDataset
+from keras_dpgan.data.records import as_array
+from keras_dpgan.data.records import refuse_kind
 from keras_dpgan.data.remote import RemoteRecords
 from keras_dpgan.distribution import workers
 

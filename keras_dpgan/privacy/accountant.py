@@ -4,10 +4,10 @@ import math
 import typing
 
 from keras_dpgan._utils import validate
-from keras_dpgan.privacy import composition
 from keras_dpgan.privacy import group
 from keras_dpgan.privacy import pld
 from keras_dpgan.privacy import rdp
+from keras_dpgan.privacy.history import compose
 
 if typing.TYPE_CHECKING:
     import dp_accounting
@@ -103,7 +103,7 @@ def group_epsilon(
             "`group_size` must be 1 where a client is the unit: all that it has is "
             f"protected together. Received: group_size={group_size}"
         )
-    total = composition.compose(history, group_size)
+    total = compose(history, group_size)
     if total.is_noiseless:
         return math.inf
     if accountant == "pld" and total.is_gaussian:
@@ -111,7 +111,7 @@ def group_epsilon(
     if total.is_gaussian or group_size == 1:
         bound = rdp.to_epsilon(rdp.composition_rdp(total), delta)
     else:
-        bound = group.converted_epsilon(composition.compose(history), delta, group_size)
+        bound = group.converted_epsilon(compose(history), delta, group_size)
     if accountant == "rdp" or total.bounded:
         return bound
     if total.laplace:
