@@ -267,25 +267,22 @@ class WeightGradient:
 
     def _recomputed(self, square, wanted, chunk):
         """Replaces the wanted records' norms by those of the product itself."""
+        # The wanted records come first, so that the loop passes over them alone.
+        order = tf.argsort(tf.cast(wanted, tf.int32), direction="DESCENDING")
 
-        def one_by_one():
-            def one(i):
-                return tf.cond(
-                    wanted[i],
-                    lambda: tuple(
-                        x[0] for x in self._direct(self._blocks(chunk.one(i)))[0]
-                    ),
-                    lambda: (square.value[i], square.error[i]),
-                )
-
-            return tf.map_fn(
-                one,
-                tf.range(tf.shape(wanted)[0]),
-                fn_output_signature=(square.value.dtype, square.error.dtype),
+        def recompute(i, value, error):
+            found, _ = self._direct(self._blocks(chunk.one(order[i])))
+            place = order[i][tf.newaxis, tf.newaxis]
+            return (
+                i + 1,
+                tf.tensor_scatter_nd_update(value, place, found.value),
+                tf.tensor_scatter_nd_update(error, place, found.error),
             )
 
-        value, error = tf.cond(
-            tf.reduce_any(wanted), one_by_one, lambda: (square.value, square.error)
+        _, value, error = tf.while_loop(
+            lambda i, *_: i < tf.math.count_nonzero(wanted, dtype=tf.int32),
+            recompute,
+            (0, square.value, square.error),
         )
         return norms.Square(value, error)
 

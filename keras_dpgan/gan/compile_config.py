@@ -8,6 +8,7 @@ import numpy.typing as npt
 from keras_dpgan import losses
 from keras_dpgan import privacy
 from keras_dpgan._utils import keras_internals
+from keras_dpgan._utils import tensorflow_internals
 from keras_dpgan._utils import validate
 from keras_dpgan.clipping import precision
 from keras_dpgan.distribution import workers
@@ -146,6 +147,10 @@ class CompileConfig:
                 guarantee, or if no gradient reaches the rows.
         """
         networks.check(discriminator, generation)
+        with tensorflow_internals.few_runs:
+            return self._checked_step(discriminator, generation, row_shape)
+
+    def _checked_step(self, discriminator, generation, row_shape):
         inputs = None
         if self.private:
             rows = row_probe.random_rows(row_shape)
