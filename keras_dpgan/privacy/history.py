@@ -45,9 +45,9 @@ class PrivacyHistory:
         """Adds updates.
 
         They join the last entry if they are of its kind. Entries with declared
-        `max_participations` are never joined: each declaration holds for its own
-        updates, and a record may use each of them up. An entry of no updates
-        changes nothing.
+        `max_participations`, and those under random allocation, are never joined:
+        each bound holds for its own updates, and a record may use each of them up.
+        An entry of no updates changes nothing.
 
         Args:
             entry: A `HistoryEntry`.
@@ -66,7 +66,7 @@ class PrivacyHistory:
         last = self._entries[-1] if self._entries else None
         if (
             last is not None
-            and entry.max_participations is None
+            and entry.goes_on
             and last.with_count(entry.count) == entry
         ):
             self._entries[-1] = last.with_count(last.count + entry.count)

@@ -6,6 +6,7 @@ import typing
 
 import numpy as np
 
+from keras_dpgan.privacy import allocation
 from keras_dpgan.privacy.composition import Composition
 from keras_dpgan.privacy.composition import SampledGaussian
 from keras_dpgan.privacy.composition import compose
@@ -34,6 +35,9 @@ _RESOLUTION = 1e-12
 
 def rdp_curve(entry: "HistoryEntry") -> tuple[np.ndarray, np.ndarray]:
     """What one update of an entry costs in Renyi differential privacy.
+
+    Under random allocation the first update of each allocation costs as much as all of
+    it, and the others nothing.
 
     Source: Mironov, Talwar and Zhang 2019, "Renyi Differential Privacy of the
     Sampled Gaussian Mechanism", as computed by dp_accounting.
@@ -67,6 +71,10 @@ def composition_rdp(composition: Composition, orders=ORDERS):
     total = composition.squared_shift * orders / 2
     for step in composition.sampled:
         total = total + step.count * _sampled_rdp(step, orders)
+    for step in composition.allocated:
+        total = total + step.count * allocation.renyi_divergence(
+            step.num_batches, step.noise_multiplier, tuple(orders)
+        )
     for updates in composition.bounded:
         total = total + updates.count * _bounded_rdp(
             updates.sampling_probability,
