@@ -26,7 +26,7 @@ g_optimizer = keras.optimizers.Adam()
 
 _HISTORY = """
 from keras_dpgan import privacy
-from keras_dpgan.privacy.curve import EpsilonCurve
+from keras_dpgan.privacy.rdp import EpsilonCurve
 entry = privacy.HistoryEntry(
     mechanism="gaussian", noise_multiplier=0.6,
     sampling_probability=256 / 60_000, count=10_000)

@@ -31,7 +31,7 @@ def make_update():
 
     from keras_dpgan import clipping
     from keras_dpgan import optimizers
-    from keras_dpgan.gan import slopes
+    from keras_dpgan.gan import networks
 
     keras.utils.set_random_seed(0)
     network = critics.make_critic(CRITIC.value, WIDTH.value, DEPTH.value)
@@ -45,7 +45,7 @@ def make_update():
     variables = network.trainable_variables
 
     def record_losses(batch):
-        real, fake, penalties = slopes.scores_and_penalty(
+        real, fake, penalties = networks.scores_and_penalty(
             network, batch["real"], batch["fake"], None, batch["mixing"], penalty
         )
         return loss.discriminator(real, fake) + penalties

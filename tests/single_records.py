@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_dpgan.clipping.contract import ROUNDING_MARGIN
-from keras_dpgan.gan.slopes import scores_and_penalty
+from keras_dpgan.gan.networks import scores_and_penalty
 
 # Gradients below are nothing but rounding.
 TINY = 1e-6

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_dpgan.gan.slopes import scores_and_penalty
+from keras_dpgan.gan.networks import scores_and_penalty
 from keras_dpgan.losses.gradient_penalty import GradientPenalty
 from keras_dpgan.losses.weight_clipping import WeightClipping
 

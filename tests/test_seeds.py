@@ -6,7 +6,7 @@ import keras
 import pytest
 import tensorflow as tf
 
-from keras_dpgan._utils.layer_seeds import replaced_seeds
+from keras_dpgan._utils.keras_internals import replaced_seeds
 
 TIMEOUT = 20
 

@@ -2,7 +2,6 @@
 
 import tensorflow as tf
 
-from keras_dpgan._utils import effects
 from keras_dpgan._utils import tensorflow_internals
 
 
@@ -59,5 +58,5 @@ def test_an_effect_is_found_inside_of_functions():
             lambda i, y: i < 2, lambda i, y: (i + 1, inner(y)), (0, x)
         )[1]
     )
-    assert effects.draws(effects.find_effect(looped))
-    assert effects.find_effect(graph_of(tf.tanh)) is None
+    assert tensorflow_internals.draws(tensorflow_internals.find_effect(looped))
+    assert tensorflow_internals.find_effect(graph_of(tf.tanh)) is None

@@ -4,11 +4,47 @@
 release that moves one shows here and nowhere else.
 """
 
+import contextlib
 import functools
+import threading
 import typing
 
 import keras
+import tensorflow as tf
 from keras.src.legacy.saving import legacy_h5_format
+
+
+class SharedPatch:
+    """Replaces a method of a class while at least one thread is inside.
+
+    What replaces it is the same for all threads, and has to tell by itself which of
+    them it is for. The last one to leave puts the method back.
+
+    Args:
+        owner: The class.
+        name: String, the method's name.
+        wrap: Function of the method that returns what replaces it.
+    """
+
+    def __init__(self, owner, name, wrap):
+        self._owner, self._name, self._wrap = owner, name, wrap
+        self._lock = threading.Lock()
+        self._count = 0
+        self._original = None
+
+    def __enter__(self):
+        with self._lock:
+            if self._count == 0:
+                self._original = getattr(self._owner, self._name)
+                setattr(self._owner, self._name, self._wrap(self._original))
+            self._count += 1
+
+    def __exit__(self, *error):
+        with self._lock:
+            self._count -= 1
+            if self._count == 0:
+                setattr(self._owner, self._name, self._original)
+
 
 _RESHAPING = (
     keras.layers.Reshape,
@@ -163,3 +199,56 @@ class BuiltTrainer(keras.Model):
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         del iterator, data_batch
+
+
+_active = threading.local()
+
+
+@contextlib.contextmanager
+def replaced_seeds(make_seed):
+    """Within it, what this thread runs gets its seeds from elsewhere.
+
+    Other threads draw as ever, also those that are inside a `replaced_seeds` of
+    their own, and the last of them to leave takes the patch of Keras away.
+
+    Args:
+        make_seed: Function of an int, the number of the draw from 1 on. Returns
+            an int tensor of shape `(2,)`.
+
+    Yields:
+        A list of one int, the number of draws so far.
+    """
+    calls = [0]
+
+    def draw(generator):
+        calls[0] += 1
+        return tf.cast(make_seed(calls[0]), generator.state.dtype)
+
+    before = getattr(_active, "draw", None)
+    with _patched_next:
+        _active.draw = draw
+        try:
+            yield calls
+        finally:
+            _active.draw = before
+
+
+def seeds_from(seed):
+    """`replaced_seeds` in which each draw has a seed made from one seed.
+
+    Args:
+        seed: Int64 tensor of shape `(2,)`.
+    """
+    return replaced_seeds(lambda number: seed + [number, 0])
+
+
+def _next_of_thread(original):
+    @functools.wraps(original)
+    def next_seed(generator, ordered=True):
+        draw = getattr(_active, "draw", None)
+        return original(generator, ordered) if draw is None else draw(generator)
+
+    return next_seed
+
+
+_patched_next = SharedPatch(keras.random.SeedGenerator, "next", _next_of_thread)

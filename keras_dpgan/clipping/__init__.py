@@ -5,9 +5,7 @@ import collections.abc
 from keras_dpgan.clipping.chunked import chunked
 from keras_dpgan.clipping.contract import ClippedSum as ClippedSum
 from keras_dpgan.clipping.ghost import ghost as ghost
-from keras_dpgan.clipping.rule_registry import (
-    register_layer_rule as register_layer_rule,
-)
+from keras_dpgan.clipping.layer_rules import register_layer_rule as register_layer_rule
 from keras_dpgan.clipping.tf_privacy_reference import tf_privacy_reference
 from keras_dpgan.clipping.vectorized import one_by_one
 from keras_dpgan.clipping.vectorized import vectorized as vectorized

@@ -1,13 +1,15 @@
-"""How one record's gradient by a convolution's kernel follows from two tensors."""
+"""How one record's gradient by a convolution's kernel follows from two tensors.
+
+The patches that the kernel meets are taken here, too.
+"""
 
 import dataclasses
+import functools
 import math
 
+import numpy as np
 import tensorflow as tf
 
-from keras_dpgan.clipping.patches import PatchGramPlan
-from keras_dpgan.clipping.patches import Window
-from keras_dpgan.clipping.patches import extract
 from keras_dpgan.clipping.terms import ProductTerm
 
 
@@ -167,3 +169,254 @@ class DepthwiseConvolutionTerm(ConvolutionTerm):
     def from_matrices(self, products):
         products = tf.transpose(products, [0, 2, 1, 3])
         return tf.reshape(products, (-1, *self.variable.shape))
+
+
+@dataclasses.dataclass(frozen=True)
+class Window:
+    """A kernel that slides over an image of any number of axes.
+
+    Attributes:
+        image: Tuple of ints, the image's spatial shape.
+        kernel: Tuple of ints, the kernel's spatial shape.
+        strides: Tuple of ints.
+        dilation: Tuple of ints.
+        padding: `"valid"`, `"same"` or `"causal"`.
+    """
+
+    image: tuple
+    kernel: tuple
+    strides: tuple
+    dilation: tuple
+    padding: str
+
+    @property
+    def taps(self):
+        """The number of the kernel's entries."""
+        return math.prod(self.kernel)
+
+    @functools.cached_property
+    def positions(self):
+        """Tuple of ints, the spatial shape of the output."""
+        return tuple(
+            max(0, (size + before + after - reach) // stride + 1)
+            for size, reach, stride, (before, after) in zip(
+                self.image, self._reach, self.strides, self.margins, strict=True
+            )
+        )
+
+    @property
+    def _reach(self):
+        return [
+            (k - 1) * d + 1 for k, d in zip(self.kernel, self.dilation, strict=True)
+        ]
+
+    @functools.cached_property
+    def margins(self):
+        """Per axis, the rows of zeros `(before, after)` the image."""
+        return [
+            self._margin(*axis)
+            for axis in zip(self.image, self._reach, self.strides, strict=True)
+        ]
+
+    def _margin(self, size, reach, stride):
+        if self.padding == "valid":
+            return 0, 0
+        if self.padding == "causal":
+            return reach - 1, 0
+        # TensorFlow pads in this way: an odd row of zeros comes last.
+        total = max((-(-size // stride) - 1) * stride + reach - size, 0)
+        return total // 2, total - total // 2
+
+    @functools.cached_property
+    def overlap(self):
+        """The most positions at which one pixel is met."""
+        return math.prod(
+            -(-kernel // (stride // math.gcd(stride, dilation)))
+            for kernel, stride, dilation in zip(
+                self.kernel, self.strides, self.dilation, strict=True
+            )
+        )
+
+    def pixels(self):
+        """The pixel at each position and tap.
+
+        Returns:
+            Int array of shape `(positions, taps, axes)`, in the image without
+            its margins: an entry may lie outside.
+        """
+        starts = np.stack(
+            np.unravel_index(np.arange(math.prod(self.positions)), self.positions), -1
+        )
+        offsets = np.stack(np.unravel_index(np.arange(self.taps), self.kernel), -1)
+        before = np.array([m[0] for m in self.margins])
+        return (starts * self.strides - before)[:, np.newaxis] + (
+            offsets * self.dilation
+        )[np.newaxis]
+
+
+def extract(image, window):
+    """The image's patches, one per position.
+
+    Args:
+        image: Tensor of shape `(rows, *window.image, channels)`.
+        window: A `Window`.
+
+    Returns:
+        Tensor of shape `(rows, positions, taps, channels)`.
+    """
+    channels = image.shape[-1]
+    padded = tf.pad(image, [(0, 0), *window.margins, (0, 0)])
+    num_positions = math.prod(window.positions)
+    if channels <= 2 and set(window.dilation) == {1} and len(window.image) < 4:
+        # A convolution that copies is many times faster than copying numbers
+        # one by one.
+        copying = tf.eye(window.taps * channels, dtype=image.dtype)
+        copying = tf.reshape(copying, (*window.kernel, channels, -1))
+        patches = tf.nn.convolution(padded, copying, window.strides, "VALID")
+        return tf.reshape(patches, (-1, num_positions, window.taps, channels))
+    shape = [
+        size + sum(margin)
+        for size, margin in zip(window.image, window.margins, strict=True)
+    ]
+    before = np.array([m[0] for m in window.margins])
+    pixels = np.moveaxis(window.pixels() + before, -1, 0)
+    indices = np.ravel_multi_index(tuple(pixels), shape).reshape(-1)
+    flat = tf.reshape(padded, (-1, math.prod(shape), channels))
+    patches = tf.gather(flat, tf.constant(indices, tf.int32), axis=1)
+    return tf.reshape(patches, (-1, num_positions, window.taps, channels))
+
+
+@dataclasses.dataclass(frozen=True)
+class PatchGramPlan:
+    """How inner products of patches follow from inner products of pixels.
+
+    Patches overlap, so the inner product of two patches is a sum of few inner
+    products of pixels. A tap meets only pixels of one residue modulo the
+    strides: the image falls apart into as many classes, and pixels of two
+    classes never meet.
+
+    Attributes:
+        window: The `Window`.
+    """
+
+    window: Window
+
+    @functools.cached_property
+    def grid(self):
+        """Tuple of ints, the spatial shape of one class."""
+        return tuple(
+            -(-size // stride)
+            for size, stride in zip(self.window.image, self.window.strides, strict=True)
+        )
+
+    @property
+    def num_positions(self):
+        return math.prod(self.window.positions)
+
+    @property
+    def num_pixel_pairs(self):
+        """The inner products of pixels of an image with those of another."""
+        return math.prod(self.window.strides) * math.prod(self.grid) ** 2
+
+    @functools.cached_property
+    def all_pairs(self):
+        """`PatchPairs` of the patches of one image with those of another."""
+        each = np.arange(self.num_positions)
+        return self._pairs(np.repeat(each, len(each)), np.tile(each, len(each)))
+
+    @functools.cached_property
+    def own_pairs(self):
+        """`PatchPairs` of the patches of one image, each counted once."""
+        return self._pairs(*np.triu_indices(self.num_positions))
+
+    def _pairs(self, first, second):
+        inside, pixel_class, pixel = self._located()
+        size = math.prod(self.grid)
+        flat = (pixel_class[first] * size + pixel[first]) * size + pixel[second]
+        pair = np.broadcast_to(np.arange(len(first))[:, np.newaxis], flat.shape)
+        met = inside[first] & inside[second]
+        return PatchPairs(
+            first, second, flat[met].astype(np.int32), pair[met].astype(np.int32)
+        )
+
+    def _located(self):
+        """For each position and tap: whether it is inside, its class and its pixel."""
+        pixels = self.window.pixels()
+        strides = np.array(self.window.strides)
+        inside = ((pixels >= 0) & (pixels < self.window.image)).all(-1)
+        pixels = np.where(inside[..., np.newaxis], pixels, 0)
+        residue = np.moveaxis(pixels % strides, -1, 0)
+        place = np.moveaxis(pixels // strides, -1, 0)
+        return (
+            inside,
+            np.ravel_multi_index(tuple(residue), self.window.strides),
+            np.ravel_multi_index(tuple(place), self.grid),
+        )
+
+    def by_class(self, images):
+        """Sorts pixels by class.
+
+        Args:
+            images: Tensor of shape `(records, *window.image, channels)`.
+
+        Returns:
+            Tensor of shape `(records * classes, pixels, channels)`.
+        """
+        window, rank = self.window, len(self.grid)
+        missing = [
+            (0, cells * stride - size)
+            for cells, stride, size in zip(
+                self.grid, window.strides, window.image, strict=True
+            )
+        ]
+        if any(after for _, after in missing):
+            images = tf.pad(images, [(0, 0), *missing, (0, 0)])
+        split = [
+            n for pair in zip(self.grid, window.strides, strict=True) for n in pair
+        ]
+        channels = images.shape[-1]
+        images = tf.reshape(images, (-1, *split, channels))
+        cells = [1 + 2 * axis for axis in range(rank)]
+        residues = [2 + 2 * axis for axis in range(rank)]
+        images = tf.transpose(images, [0, *residues, *cells, 1 + 2 * rank])
+        return tf.reshape(images, (-1, math.prod(self.grid), channels))
+
+    def products(self, pairs, first, second):
+        """Inner products of pairs of patches of each record.
+
+        Args:
+            pairs: `all_pairs`, or `own_pairs` where `first` is `second`.
+            first: Tensor as `by_class` returns it.
+            second: Tensor as `by_class` returns it.
+
+        Returns:
+            Tensor of shape `(pairs, records)`. Records come last, so that the
+            sums over few pixels each work on long rows.
+        """
+        products = tf.matmul(first, second, transpose_b=True)
+        products = tf.transpose(tf.reshape(products, (-1, self.num_pixel_pairs)))
+        return tf.sparse.segment_sum(
+            products, pairs.summands, pairs.sums, num_segments=len(pairs.first)
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class PatchPairs:
+    """Pairs of patches, and which products of pixels add up to theirs.
+
+    Attributes:
+        first: Int array of shape `(pairs,)`, the position of one patch.
+        second: Int array of shape `(pairs,)`, that of the other.
+        summands: int32 array, indices into the flat products of pixels.
+        sums: int32 array, the pair that each of these is added to, ascending.
+    """
+
+    first: np.ndarray
+    second: np.ndarray
+    summands: np.ndarray
+    sums: np.ndarray
+
+    @functools.cached_property
+    def equal(self):
+        """Indices of the pairs of a patch with itself."""
+        return np.flatnonzero(self.first == self.second).astype(np.int32)

@@ -12,14 +12,76 @@ import tensorflow as tf
 
 from keras_dpgan._utils import keras_internals
 from keras_dpgan._utils import tensorflow_internals
-from keras_dpgan._utils.layer_seeds import seeds_from
-from keras_dpgan._utils.shared_patch import SharedPatch
-from keras_dpgan.clipping import layer_alone
+from keras_dpgan._utils.keras_internals import SharedPatch
+from keras_dpgan._utils.keras_internals import seeds_from
+from keras_dpgan.clipping import layer_rules
 from keras_dpgan.clipping import recurrent_rules as recurrent_rules
 from keras_dpgan.clipping.contract import as_tensor
-from keras_dpgan.clipping.input_gradient import recorder_scope
+from keras_dpgan.clipping.layer_rules import find_layer_rule
 from keras_dpgan.clipping.layer_rules import replaced_attributes
-from keras_dpgan.clipping.rule_registry import find_layer_rule
+
+_current = threading.local()
+
+
+@contextlib.contextmanager
+def recorder_scope(recorder):
+    """A scope in which every `InputGradientTape` reports to `recorder`."""
+    before = getattr(_current, "recorder", None)
+    _current.recorder = recorder
+    try:
+        yield recorder
+    finally:
+        _current.recorder = before
+
+
+class InputGradientTape:
+    """A gradient by a network's input that can be differentiated once more.
+
+    Gradient penalties use it instead of a plain `tf.GradientTape`, so that an
+    engine which computes norms without gradients sees both uses of a weight:
+    in the forward pass, and in the backward pass that makes the input gradient.
+    The rows whose slope is wanted go through the network in a call of their own:
+    rows that only sit beside them would go through the backward pass, too.
+
+    ```python
+    with dpgan.clipping.input_gradient.InputGradientTape() as tape:
+        tape.watch(interpolates)
+        total = tf.reduce_sum(discriminator(interpolates))
+    slopes = tape.gradient(total, interpolates)
+    ```
+    """
+
+    def __init__(self):
+        self._recorder = getattr(_current, "recorder", None)
+        self._tape = tf.GradientTape(watch_accessed_variables=False)
+
+    def __enter__(self):
+        self._tape.__enter__()
+        return self
+
+    def __exit__(self, *exc_info):
+        return self._tape.__exit__(*exc_info)
+
+    def watch(self, tensor):
+        """Makes `tensor` one that `gradient` can be asked for."""
+        self._tape.watch(tensor)
+
+    def gradient(self, target, source):
+        """The gradient of `target` by `source`.
+
+        Args:
+            target: Scalar tensor: a sum of scores, each of which depends on its
+                own row alone.
+            source: A watched tensor, or a list of them.
+
+        Returns:
+            A tensor of the shape of `source`, or a list of them.
+        """
+        if self._recorder is None:
+            return self._tape.gradient(target, source)
+        with self._recorder.input_gradient():
+            return self._tape.gradient(target, source)
+
 
 _active = threading.local()
 
@@ -184,17 +246,17 @@ class Recorder:
             return None
         if keras_internals.has_special_call(layer):
             return None
-        if not any(self.wants(v) for v in layer_alone.claimed_variables(layer)):
+        if not any(self.wants(v) for v in layer_rules.claimed_variables(layer)):
             return None
         rule = find_layer_rule(layer)
-        return layer_alone.rule if rule is None else rule
+        return layer_rules.rule if rule is None else rule
 
     def _run(self, rule, layer, *args, **kwargs):
-        if rule is layer_alone.rule:
-            return layer_alone.rule(layer, args, kwargs, self)
+        if rule is layer_rules.rule:
+            return layer_rules.rule(layer, args, kwargs, self)
         others = {k: v for k, v in kwargs.items() if k not in ("training", "mask")}
         is_plain = len(args) == 1 and all(v is None for v in others.values())
-        if layer_alone.has_hidden_loop(layer):
+        if layer_rules.has_hidden_loop(layer):
             # Its loop applies the mask.
             is_plain = is_plain and kwargs.get("mask") is None
         elif not is_plain:
@@ -204,7 +266,7 @@ class Recorder:
             outputs = rule(layer, args[0], record)
             if outputs is not NotImplemented:
                 return outputs
-        return layer_alone.rule(layer, args, kwargs, self)
+        return layer_rules.rule(layer, args, kwargs, self)
 
     def record(self, layer, operation, inputs, terms):
         """Runs an operation with weights, between two taps.

@@ -1,13 +1,13 @@
 """How recurrent layers use their weights: their loops, unrolled.
 
 A rule holds for a layer of a known and short length without dropout or initial state.
-Any other goes record by record (`layer_alone`).
+Any other goes record by record (`layer_rules.per_record_gradients`).
 """
 
 import keras
 import tensorflow as tf
 
-from keras_dpgan.clipping.rule_registry import register_layer_rule
+from keras_dpgan.clipping.layer_rules import register_layer_rule
 from keras_dpgan.clipping.terms import BiasTerm
 from keras_dpgan.clipping.terms import MatrixTerm
 

@@ -16,9 +16,9 @@ import numpy as np
 import tensorflow as tf
 
 from keras_dpgan._utils import tensorflow_internals
-from keras_dpgan._utils.effects import HARMLESS
-from keras_dpgan._utils.effects import find_effect
-from keras_dpgan._utils.layer_seeds import seeds_from
+from keras_dpgan._utils.keras_internals import seeds_from
+from keras_dpgan._utils.tensorflow_internals import HARMLESS
+from keras_dpgan._utils.tensorflow_internals import find_effect
 from keras_dpgan.clipping import row_operations
 from keras_dpgan.clipping.row_state import COUNT
 from keras_dpgan.clipping.row_state import NUM_RECORDS

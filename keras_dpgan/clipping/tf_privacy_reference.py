@@ -6,7 +6,7 @@ import typing
 import keras
 import tensorflow as tf
 
-from keras_dpgan._utils.layer_seeds import seeds_from
+from keras_dpgan._utils.keras_internals import seeds_from
 from keras_dpgan.clipping import contract
 from keras_dpgan.clipping.row_layout import losses_problem
 from keras_dpgan.clipping.vectorized import vectorized

@@ -7,7 +7,7 @@ import warnings
 import keras
 import tensorflow as tf
 
-from keras_dpgan._utils.layer_seeds import seeds_from
+from keras_dpgan._utils.keras_internals import seeds_from
 from keras_dpgan.clipping import contract
 from keras_dpgan.clipping import norms
 

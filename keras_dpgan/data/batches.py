@@ -10,7 +10,7 @@ import itertools
 import keras
 import numpy as np
 
-from keras_dpgan.data import kinds
+from keras_dpgan.data import records
 from keras_dpgan.data.checks import check_records
 from keras_dpgan.data.checks import shape_fits
 
@@ -78,9 +78,9 @@ def _check(batch, shape, num_classes, value_range, condition):
     x, y = _rows_and_labels(batch)
     for values, name in ((x, "x"), (y, "y")):
         if values is not None:
-            kinds.refuse_kind(values, name)
-    x = kinds.as_array(x, "x")
-    y = None if y is None else kinds.as_array(y, "y")
+            records.refuse_kind(values, name)
+    x = records.as_array(x, "x")
+    y = None if y is None else records.as_array(y, "y")
     _check_is_batched(x, shape)
     if not len(x):
         # An empty Poisson draw: shape and dtype are those of one row of zeros.

@@ -10,7 +10,7 @@ import typing
 
 import numpy as np
 
-from keras_dpgan.data import kinds
+from keras_dpgan.data.allocation import AllocationDataset
 from keras_dpgan.data.poisson import PoissonDataset
 from keras_dpgan.data.records import Records
 
@@ -25,7 +25,7 @@ _TOLERANCE = 1e-5
 
 
 def check_records(
-    x: "IndexedRows | PoissonDataset",
+    x: "IndexedRows | PoissonDataset | AllocationDataset",
     y: "IndexedRows | None" = None,
     shape: tuple[int | None, ...] | None = None,
     num_classes: int | None = None,
@@ -64,7 +64,8 @@ def check_records(
     Raises:
         ValueError: If shape, dtype or values do not fit; it says what to do.
     """
-    records = x.records if isinstance(x, PoissonDataset) else Records(x, y)
+    is_dataset = isinstance(x, PoissonDataset | AllocationDataset)
+    records = x.records if is_dataset else Records(x, y)
     _check_record_dtype(records, value_range)
     _check_record_shape(records.shapes[0], shape)
     if condition is not None:
@@ -135,7 +136,7 @@ def _check_record_dtype(records, value_range):
             "token ids as one-hot rows, `keras.utils.to_categorical(x)`"
         )
     elif dtype.kind == "O":
-        remedy = kinds.object_remedy(records.slice(0, 1)[0])
+        remedy = records.object_remedy(records.slice(0, 1)[0])
     elif dtype.kind == "c":
         remedy = "Give real and imaginary parts as two floats, along the last axis"
     else:

@@ -11,7 +11,7 @@ from keras_dpgan._utils import validate
 from keras_dpgan.evaluation import rows as row_checks
 from keras_dpgan.export import load
 from keras_dpgan.gan import network_inputs
-from keras_dpgan.gan.generation import PublicGeneration
+from keras_dpgan.gan.networks import PublicGeneration
 
 
 def draw_samples(

@@ -9,8 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_dpgan import clipping
-from keras_dpgan._utils import effects
 from keras_dpgan._utils import keras_internals
+from keras_dpgan._utils import tensorflow_internals
 from keras_dpgan.privacy import isolation
 from keras_dpgan.privacy import row_probe
 from keras_dpgan.privacy import validation
@@ -223,9 +223,9 @@ def _flat(tensors):
 
 
 def _described(operation):
-    """What an operation that `effects.find_effect` has found does, and the remedy."""
+    """What the operation that `find_effect` has found does, and the remedy."""
     named = f"operation {operation.type} ({operation.name})"
-    if effects.draws(operation):
+    if tensorflow_internals.draws(operation):
         return (
             f"{named} draws random numbers from TensorFlow, which a known seed repeats "
             "and which depend on the row's place in the batch. Draw by `keras.random` "

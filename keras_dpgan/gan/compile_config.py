@@ -12,7 +12,7 @@ from keras_dpgan._utils import validate
 from keras_dpgan.clipping import precision
 from keras_dpgan.distribution import workers
 from keras_dpgan.gan import arbiter
-from keras_dpgan.gan import score_gradients
+from keras_dpgan.gan import networks
 from keras_dpgan.gan import validated
 from keras_dpgan.gan.discriminator_steps import AdaptiveDiscriminatorSteps
 from keras_dpgan.gan.train_step import TrainingStep
@@ -145,7 +145,7 @@ class CompileConfig:
             ValueError: If the discriminator, the loss or the penalty would break the
                 guarantee, or if no gradient reaches the rows.
         """
-        score_gradients.check(discriminator, generation)
+        networks.check(discriminator, generation)
         inputs = None
         if self.private:
             rows = row_probe.random_rows(row_shape)

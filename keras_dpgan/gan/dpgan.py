@@ -12,25 +12,25 @@ import tensorflow as tf
 from keras_dpgan import losses
 from keras_dpgan import optimizers
 from keras_dpgan import privacy
-from keras_dpgan._utils import read_only
+from keras_dpgan._utils import validate
 from keras_dpgan.data.records import IndexedRows
 from keras_dpgan.distribution import workers
-from keras_dpgan.gan import fit_arguments
 from keras_dpgan.gan import fit_data
+from keras_dpgan.gan import keras_methods
 from keras_dpgan.gan import network_inputs
 from keras_dpgan.gan import networks
 from keras_dpgan.gan import validated
-from keras_dpgan.gan.alternation import Alternation
 from keras_dpgan.gan.compile_config import CompileConfig
 from keras_dpgan.gan.discriminator_steps import AdaptiveDiscriminatorSteps
 from keras_dpgan.gan.fit_session import FitSession
-from keras_dpgan.gan.generation import PublicGeneration
 from keras_dpgan.gan.keras_methods import KerasMethods
+from keras_dpgan.gan.keras_methods import OptimizerPair
 from keras_dpgan.gan.keras_methods import unknown_sampling
+from keras_dpgan.gan.networks import PublicGeneration
 from keras_dpgan.gan.privacy_methods import PrivacyMethods
+from keras_dpgan.gan.train_step import Alternation
 from keras_dpgan.gan.train_step import TrainingStep
 from keras_dpgan.models.output_range import output_range
-from keras_dpgan.optimizers.optimizer_pair import OptimizerPair
 from keras_dpgan.privacy.privacy_record import PrivacyRecord
 from keras_dpgan.sampling import conditions
 from keras_dpgan.sampling import randomness
@@ -40,7 +40,7 @@ _EVALUATION_ROWS = 256
 
 
 @keras.saving.register_keras_serializable(package="keras_dpgan")
-class DPGAN(read_only.ReadOnly, PrivacyMethods, KerasMethods):
+class DPGAN(validate.ReadOnly, PrivacyMethods, KerasMethods):
     """A GAN whose generator may be published.
 
     The discriminator learns from private records through clipped and noised
@@ -277,7 +277,7 @@ class DPGAN(read_only.ReadOnly, PrivacyMethods, KerasMethods):
 
         Args:
             x: Rows of shape `(n, ...)` in the generator's range; or a
-                `PoissonDataset`; or other data that Keras takes, without the
+                `PoissonDataset` or an `AllocationDataset`; or other data that Keras takes, without the
                 amplification by sampling that Poisson batches have. Of such data the
                 first batch is checked before any update. A later record whose label
                 or category is out of range counts as absent, and so, with privacy,
@@ -317,7 +317,7 @@ class DPGAN(read_only.ReadOnly, PrivacyMethods, KerasMethods):
             ValueError: For data that does not fit; names the argument.
         """
         self._assert_compile_called("fit")
-        fit_arguments.check(
+        keras_methods.check(
             validation_split,
             shuffle,
             class_weight,

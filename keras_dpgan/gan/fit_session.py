@@ -1,9 +1,12 @@
-"""One `fit`: its data, its entry in the history, its ledger, its place."""
+"""One `fit`: its data, its entry in the history, its reservations in the ledger."""
 
 import math
+import os
+import tempfile
 import typing
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_dpgan import privacy
@@ -13,10 +16,8 @@ from keras_dpgan.data.remote import RemoteRecords
 from keras_dpgan.distribution import workers
 from keras_dpgan.gan import checkpoint
 from keras_dpgan.gan import fit_data
-from keras_dpgan.gan.chief import FollowChief
-from keras_dpgan.gan.reservations import Reservations
-from keras_dpgan.gan.training_limits import TrainingLimits
 from keras_dpgan.mechanisms import noise
+from keras_dpgan.privacy.history import difference
 
 
 class FitSession:
@@ -127,6 +128,7 @@ class FitSession:
             noise_multiplier=gan.d_optimizer.noise_multiplier,
             clipped_count_stddev=gan.d_optimizer.mechanism.clipped_count_stddev,
             sampling_probability=data.sampling_probability,
+            allocation_batches=data.allocation_batches,
             max_participations=data.max_participations,
             seeded_sampling=data.seeded,
             insecure_noise=gan.d_optimizer.has_insecure_noise,
@@ -201,8 +203,12 @@ class FitSession:
 
         Args:
             epoch: Int, the first epoch.
-            step: Int, the steps of that epoch that are passed over.
+            step: Int, the steps of that epoch that are passed over. Under random
+                allocation none is: records are allocated anew, and what is counted of
+                an allocation begins at its first batch.
         """
+        if self.data.allocation_batches is not None:
+            step = 0
         keras_internals.set_initial_epoch(self._gan, epoch)
         self.limits.skip(step)
         self.data.pass_over(epoch)
@@ -241,3 +247,235 @@ def _row_multiple(data):
     # Four standard deviations of a Poisson draw: longer ones are rare, and
     # cost a compilation, no record.
     return math.ceil(expected + 4.0 * math.sqrt(expected))
+
+
+UNLIMITED = np.iinfo(np.int64).max
+
+
+class TrainingLimits:
+    """How many updates may be made, and a curve of epsilon, for the graph.
+
+    They are TensorFlow variables, so that a new budget needs no new trace. They are
+    not weights: they are not saved, and loading weights does not reset them.
+    """
+
+    def __init__(self):
+        self._max_updates = _integer(UNLIMITED)
+        self._reserved = _integer(UNLIMITED)
+        self._made = _integer(0)
+        self._steps_to_skip = _integer(0)
+        self._curve = tf.Variable(
+            tf.zeros((3, 1), tf.float64), trainable=False, shape=(3, None)
+        )
+        self._max_count = _integer(UNLIMITED)
+        self._allocation_batches = _integer(1)
+
+    def begin(self, reserved=None):
+        """Begins a `fit` with that many reserved updates, or `None` for no limit."""
+        self._reserved.assign(UNLIMITED if reserved is None else reserved)
+        self._made.assign(0)
+        self._steps_to_skip.assign(0)
+
+    def reserve(self, updates):
+        """Allows further updates."""
+        self._reserved.assign_add(updates)
+
+    @property
+    def num_unused(self):
+        """The number of reserved updates that were not made."""
+        return int(self._reserved.numpy()) - int(self._made.numpy())
+
+    def skip(self, steps):
+        """Makes the next steps do nothing, since a resumed epoch already did them."""
+        self._steps_to_skip.assign(steps)
+
+    @property
+    def num_steps_to_skip(self):
+        """The number of coming steps that do nothing."""
+        return int(self._steps_to_skip.numpy())
+
+    def set_max_updates(self, max_updates):
+        """Sets the count at which updates stop; `None` for no limit."""
+        self._max_updates.assign(UNLIMITED if max_updates is None else max_updates)
+
+    @property
+    def max_updates(self):
+        """The count at which updates stop; `None` for no limit."""
+        value = int(self._max_updates.numpy())
+        return None if value == UNLIMITED else value
+
+    def set_curve(self, curve):
+        """Sets the `privacy.EpsilonCurve` that `epsilon` reads."""
+        self._curve.assign(np.stack([curve.base, curve.per_update, curve.offset]))
+        self._max_count.assign(
+            UNLIMITED if curve.max_count is None else curve.max_count
+        )
+        self._allocation_batches.assign(curve.allocation_batches)
+
+    def take_step(self, count):
+        """Decides about one step, once, in cross-replica context.
+
+        Args:
+            count: Int64 scalar tensor: the updates made so far.
+
+        Returns:
+            A bool tensor: whether the step makes an update.
+        """
+        is_skipped = self._steps_to_skip > 0
+        is_made = (
+            ~is_skipped & (count < self._max_updates) & (self._made < self._reserved)
+        )
+        self._steps_to_skip.assign_sub(tf.cast(is_skipped, tf.int64))
+        self._made.assign_add(tf.cast(is_made, tf.int64))
+        return is_made
+
+    def epsilon(self, count):
+        """An upper bound of epsilon after `count` updates, a float32 scalar."""
+        count = -(-tf.minimum(count, self._max_count) // self._allocation_batches)
+        count = tf.cast(count, tf.float64)
+        base, per_update, offset = tf.unstack(self._curve)
+        return tf.cast(
+            tf.maximum(tf.reduce_min(base + count * per_update + offset), 0.0),
+            tf.float32,
+        )
+
+
+def _integer(value):
+    return tf.Variable(value, trainable=False, dtype=tf.int64)
+
+
+class Reservations:
+    """Keeps ledger, model and training graph in agreement during one `fit`.
+
+    The graph makes no update that is not reserved, and `reserve` returns when the
+    reservation is on disk: so nothing that is made from an update can leave the
+    process uncounted, and no flush is needed when something does.
+
+    A model that trains under a ledger carries the ledger's whole history: its own
+    updates, those of other runs on the same data, and those that a kill has lost.
+    So the two totals are equal, and the updates that a model read from a file
+    lacks are the ledger's last.
+
+    Args:
+        ledger: A `privacy.Ledger`.
+        record: The model's `PrivacyRecord`.
+        limits: The model's `TrainingLimits`.
+    """
+
+    def __init__(self, ledger, record, limits):
+        self._ledger = ledger
+        self._record = record
+        self._limits = limits
+        self._run = None
+        # At most the number that is left. The graph knows the exact number, but asking
+        # it in each step would make a GPU wait.
+        self._at_least_left = 0
+        limits.begin(reserved=0)
+
+    def agree(self):
+        """Makes model and ledger count what only the other one has counted.
+
+        Raises:
+            ValueError: If the model was trained under another ledger, or this one
+                has lost lines.
+        """
+        if self._record.ledger_head is None:
+            self._exchange()
+        self._ledger.check_head(self._record.ledger_head)
+        both, own = [], []
+        # A run that has begun must stay the ledger's last until it ends.
+        if self._run is None:
+            both, own = self._record.settle_with(self._ledger)
+        received = sum(entry.count for entry in [*both, *own])
+        known = self._record.history().total_updates - received
+        spent = self._ledger.total_updates - self._limits.num_unused
+        lacking = self._ledger.updates_between(known, spent)
+        for entry in difference(lacking, both):
+            self._record.add(entry)
+        self._spend(own)
+        self._record.know_releases_of(self._ledger)
+        self._record.ledger_head = self._ledger.head
+
+    def _exchange(self):
+        """Lets a ledger and a model that meet for the first time count each other."""
+        if self._run is not None:
+            raise ValueError(
+                "Weights that were not trained under the ledger cannot be loaded "
+                "while `fit` runs. Load them before it."
+            )
+        both, _ = self._record.settle_with(self._ledger)
+        earlier = difference(self._record.history().entries, both)
+        for entry in difference(self._ledger.history().entries, both):
+            self._record.add(entry)
+        self._spend(earlier)
+        self._record.ledger_head = self._ledger.head
+
+    def _spend(self, entries):
+        for entry in entries:
+            self._ledger.spend(entry, purpose="training before this ledger")
+
+    def are_used_up(self, steps):
+        """Whether fewer than `steps` reserved updates are left."""
+        if self._at_least_left < steps:
+            self._at_least_left = self._limits.num_unused
+        return self._at_least_left < steps
+
+    def reserve(self, steps):
+        """Reserves up to a block, if fewer than `steps` updates are left."""
+        if self.are_used_up(steps):
+            self._reserve(self._wanted(steps))
+        self._at_least_left -= steps
+
+    def _wanted(self, steps):
+        """A block of whole executions, less what is left, and within the budget."""
+        left = self._limits.num_unused
+        wanted = -(-self._ledger.block_size // steps) * steps
+        if self._limits.max_updates is not None:
+            made = int(self._record.num_discriminator_updates.numpy())
+            wanted = min(wanted, self._limits.max_updates - made)
+        return max(0, wanted - left)
+
+    def _reserve(self, updates):
+        if not updates:
+            return
+        if self._run is None:
+            self._run = self._ledger.start_run(self._record.entry)
+        self._ledger.reserve(self._run, updates)
+        self._record.ledger_head = self._ledger.head
+        self._limits.reserve(updates)
+        self._at_least_left += updates
+
+    def release(self):
+        """Gives back what is left after `fit` has made its last update."""
+        unused = self._limits.num_unused
+        if unused:
+            self._ledger.release(self._run, unused)
+        self._limits.begin(reserved=0)
+        self._at_least_left = 0
+        self._run = None
+        self.agree()
+
+
+class FollowChief(keras.callbacks.Callback):
+    """Gives each worker the weights, the history and the place of the chief.
+
+    The chief alone has ledger and checkpoint. It comes last, so that what other
+    callbacks restore in the chief is restored everywhere.
+    """
+
+    def on_train_begin(self, logs=None):
+        strategy = self.model.distribute_strategy
+        facts = checkpoint.facts_of(self.model)
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "chief.weights.h5")
+            if workers.is_chief(strategy):
+                self.model.session.open_entry()
+                checkpoint.save(path, self.model, facts, *self.model.session.place)
+                with open(path, "rb") as file:
+                    workers.broadcast(strategy, file.read())
+                return
+            with open(path, "wb") as file:
+                file.write(workers.broadcast(strategy, b""))
+            self.model.privacy_record.follow_chief()
+            place = checkpoint.load(path, self.model, facts)
+        self.model.session.resume_at(*place)

@@ -1,9 +1,10 @@
-"""What the methods of `keras.Model` mean for a GAN, and why some have no meaning."""
+"""What `keras.Model`'s methods, arguments and optimizer mean for a GAN."""
 
 import collections.abc
 import typing
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_dpgan._utils import keras_internals
@@ -275,3 +276,143 @@ def unknown_sampling(method):
         "`keras.utils.PyDataset` or `tf.data.Dataset` of your batches; it takes "
         "`max_participations`, and the statement says what was declared",
     )
+
+
+def check(
+    validation_split,
+    shuffle,
+    class_weight,
+    sample_weight,
+    validation_batch_size,
+    callbacks,
+):
+    """Raises for arguments of Keras' `fit` that private training cannot follow.
+
+    Args:
+        validation_split: Only 0 (or `None`).
+        shuffle: Only `True`.
+        class_weight: Only `None`.
+        sample_weight: Only `None`.
+        validation_batch_size: Positive int, or `None`.
+        callbacks: List of callbacks, or `None`.
+
+    Raises:
+        ValueError: For any other value; says what to do instead.
+    """
+    if validation_split:
+        raise ValueError(
+            "`validation_split` must be 0: `evaluate` computes nothing on real rows, "
+            "so rows held back for it would be lost. Split the rows before `fit`, and "
+            "compare with `keras_dpgan.evaluation`. Received: "
+            f"validation_split={validation_split!r}"
+        )
+    if shuffle is not True:
+        raise ValueError(
+            "`shuffle` must be True, Keras' default: each update draws a fresh Poisson "
+            "batch, which has no order to keep. Batches of your own, in a "
+            "`tf.data.Dataset` or `keras.utils.PyDataset`, keep their order in any "
+            f"case. Received: shuffle={shuffle!r}"
+        )
+    if class_weight is not None:
+        raise ValueError(
+            "`class_weight` must be None: each record is clipped to one norm and "
+            "counts as one. How often the generator makes each label is `compile("
+            f"label_prior=...)`. Received: class_weight={class_weight!r:.80}"
+        )
+    if sample_weight is not None:
+        raise ValueError(SAMPLE_WEIGHT)
+    if validation_batch_size is not None:
+        validate.check_int("validation_batch_size", validation_batch_size, minimum=1)
+    _check_callbacks(callbacks or [])
+
+
+def _check_callbacks(callbacks):
+    check_checkpoints(callbacks)
+    if any(isinstance(c, keras.callbacks.TerminateOnNaN) for c in callbacks):
+        raise ValueError(
+            "`TerminateOnNaN` watches a log named `loss`, which a GAN does not have: "
+            "it would never stop the training. Watch `g_loss`, as in "
+            "`keras.callbacks.LambdaCallback("
+            "on_train_batch_end=lambda batch, logs: setattr(gan, 'stop_training', "
+            "not math.isfinite(logs['g_loss'])))`."
+        )
+
+
+SAMPLE_WEIGHT = (
+    "`sample_weight` must be None: each record is clipped to one norm and counts as "
+    "one. Give `fit` `x` and `y`, or batches of `x` or `(x, y)`. Received: weights"
+)
+
+
+class OptimizerPair:
+    """Stands for the discriminator's and the generator's optimizer together.
+
+    It is no `keras.optimizers.Optimizer`, so that Keras neither steps nor saves
+    it; callbacks find in it what they look for.
+
+    Attributes:
+        optimizers: `[d_optimizer, g_optimizer]`.
+        built: `True`.
+    """
+
+    def __init__(self, d_optimizer, g_optimizer):
+        self.optimizers = [d_optimizer, g_optimizer]
+        self.built = True
+
+    @property
+    def iterations(self):
+        """The discriminator's iteration counter."""
+        return self.optimizers[0].iterations
+
+    @property
+    def variables(self):
+        """The variables of both optimizers, which `summary` counts."""
+        return [v for optimizer in self.optimizers for v in optimizer.variables]
+
+    @property
+    def learning_rate(self):
+        """The learning rate, where both optimizers have the same one.
+
+        Raises:
+            ValueError: If they differ: a callback that sets one rate for both
+                would change their ratio.
+        """
+        first, second = (o.learning_rate for o in self.optimizers)
+        if not np.isclose(float(first), float(second)):
+            raise ValueError(
+                "The discriminator's and the generator's learning rates differ "
+                f"({float(first):g} and {float(second):g}), and this callback sets "
+                "one rate for both. Give each optimizer a "
+                "`keras.optimizers.schedules.LearningRateSchedule` instead."
+            )
+        return first
+
+    @learning_rate.setter
+    def learning_rate(self, value):
+        for optimizer in self.optimizers:
+            optimizer.learning_rate = value
+
+    def get_config(self):
+        """The configurations of both optimizers, which trackers log."""
+        d_optimizer, g_optimizer = (o.get_config() for o in self.optimizers)
+        return {"d_optimizer": d_optimizer, "g_optimizer": g_optimizer}
+
+    @property
+    def weights(self):
+        """Refused: Keras reads them where it writes a whole model as HDF5.
+
+        Raises:
+            ValueError: Always.
+        """
+        raise ValueError(
+            "A `DPGAN` is saved in a `.keras` file, `gan.save('gan.keras')`, or its "
+            "weights and history in a `.weights.h5` file. An HDF5 file of the whole "
+            "model cannot hold two optimizers and the privacy history."
+        )
+
+    def finalize(self, d_variables, g_variables):
+        """Ends a `fit`: weights become their moving average, where asked for."""
+        for optimizer, variables in zip(
+            self.optimizers, (d_variables, g_variables), strict=True
+        ):
+            optimizer.finalize_variable_values(variables)

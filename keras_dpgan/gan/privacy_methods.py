@@ -14,8 +14,8 @@ from keras_dpgan.data.remote import RemoteRecords
 from keras_dpgan.data.repeats import may_repeat_in_a_batch
 from keras_dpgan.gan import statement_notes
 from keras_dpgan.gan.fit_session import FitSession
-from keras_dpgan.gan.generation import PublicGeneration
 from keras_dpgan.gan.keras_methods import check_export_arguments
+from keras_dpgan.gan.networks import PublicGeneration
 from keras_dpgan.models.output_range import output_range
 from keras_dpgan.privacy import origins
 from keras_dpgan.privacy.privacy_record import PrivacyRecord

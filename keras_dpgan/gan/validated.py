@@ -8,7 +8,7 @@ import typing
 import keras
 
 from keras_dpgan._utils import keras_internals
-from keras_dpgan._utils import read_only
+from keras_dpgan._utils import validate
 
 _NETWORKS = ("discriminator", "generator")
 _AGAIN = "Call `compile` again with it."
@@ -56,7 +56,7 @@ def compiles(method: _Method) -> _Method:
 
     @functools.wraps(method)
     def compile(self, *args, **kwargs):
-        with read_only.unlocked(self):
+        with validate.unlocked(self):
             try:
                 return method(self, *args, **kwargs)
             except BaseException:

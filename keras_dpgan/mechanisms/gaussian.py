@@ -4,7 +4,7 @@ import typing
 
 import tensorflow as tf
 
-from keras_dpgan._utils import read_only
+from keras_dpgan._utils import validate
 
 # Of a mechanism: what is counted is read from them, and the graph has them fixed.
 READ_ONLY = dict.fromkeys(
@@ -24,7 +24,7 @@ READ_ONLY = dict.fromkeys(
 )
 
 
-class GaussianMechanism(read_only.ReadOnly):
+class GaussianMechanism(validate.ReadOnly):
     """Adds Gaussian noise of a fixed scale to a clipped sum.
 
     The interface that every mechanism has:

@@ -14,7 +14,7 @@ import typing
 import keras
 import tensorflow as tf
 
-from keras_dpgan._utils import read_only
+from keras_dpgan._utils import validate
 from keras_dpgan.mechanisms.gaussian import READ_ONLY
 from keras_dpgan.mechanisms.gaussian import GaussianMechanism
 from keras_dpgan.mechanisms.noise import in_plain_eager_thread
@@ -113,7 +113,7 @@ class GaussianQueryMechanism(GaussianMechanism):
         return self._query.initial_global_state().stddev
 
 
-class AdaptiveClipMechanism(read_only.ReadOnly):
+class AdaptiveClipMechanism(validate.ReadOnly):
     """TensorFlow Privacy's `QuantileAdaptiveClipSumQuery`, noised by us.
 
     The clip follows a quantile of the records' gradient norms (Andrew et al.

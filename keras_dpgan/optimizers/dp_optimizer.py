@@ -7,7 +7,6 @@ import keras
 import tensorflow as tf
 
 from keras_dpgan import mechanisms
-from keras_dpgan._utils import read_only
 from keras_dpgan._utils import validate
 from keras_dpgan.clipping.contract import ClippedSum
 from keras_dpgan.mechanisms import noise
@@ -18,7 +17,7 @@ _ANEW = "Make a new optimizer and give it to `compile`."
 
 
 @keras.saving.register_keras_serializable(package="keras_dpgan")
-class DPOptimizer(read_only.ReadOnly, keras.optimizers.Optimizer):
+class DPOptimizer(validate.ReadOnly, keras.optimizers.Optimizer):
     """Updates weights with a clipped and noised sum of per-record gradients.
 
     It wraps a Keras optimizer, which applies what the mechanism has made. The

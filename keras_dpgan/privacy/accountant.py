@@ -4,10 +4,10 @@ import math
 import typing
 
 from keras_dpgan._utils import validate
-from keras_dpgan.privacy import composition
 from keras_dpgan.privacy import group
 from keras_dpgan.privacy import pld
 from keras_dpgan.privacy import rdp
+from keras_dpgan.privacy.history import compose
 
 if typing.TYPE_CHECKING:
     import dp_accounting
@@ -103,17 +103,17 @@ def group_epsilon(
             "`group_size` must be 1 where a client is the unit: all that it has is "
             f"protected together. Received: group_size={group_size}"
         )
-    total = composition.compose(history, group_size)
+    total = compose(history, group_size)
     if total.is_noiseless:
         return math.inf
     # A group's updates under random allocation count there as if they were known.
-    allocated = group_size > 1 and bool(composition.compose(history).allocated)
+    allocated = group_size > 1 and bool(compose(history).allocated)
     if accountant == "pld" and total.is_gaussian and not allocated:
         return pld.gaussian_epsilon(total.squared_shift, delta)
     if (total.is_gaussian and not allocated) or group_size == 1:
         bound = rdp.to_epsilon(rdp.composition_rdp(total), delta)
     else:
-        bound = group.converted_epsilon(composition.compose(history), delta, group_size)
+        bound = group.converted_epsilon(compose(history), delta, group_size)
     if accountant == "rdp" or total.bounded:
         return bound
     if total.laplace:

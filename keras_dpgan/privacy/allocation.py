@@ -176,7 +176,9 @@ def _grid(low, high, mean, noise_multiplier):
     points = [0.0, low]
     while points[-1] < high:
         point = points[-1]
-        points.append(point + min(_SMALL * point, math.hypot(near, _FAR * (point - mean))))
+        points.append(
+            point + min(_SMALL * point, math.hypot(near, _FAR * (point - mean)))
+        )
     return np.array(points)
 
 
@@ -202,7 +204,9 @@ def _removed_divergence(num_batches, noise_multiplier, orders):
     n = np.arange(_LARGEST_ORDER + 1)
     factorials = special.gammaln(n + 1)
     series = n * (n - 1) / (2 * noise_multiplier**2) - factorials
-    log_moments = _log_power(series, num_batches) + factorials - n * math.log(num_batches)
+    log_moments = (
+        _log_power(series, num_batches) + factorials - n * math.log(num_batches)
+    )
     log_moments[:2] = 0.0
     return np.interp(orders, n, log_moments) / (orders - 1)
 

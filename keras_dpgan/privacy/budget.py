@@ -6,7 +6,7 @@ from keras_dpgan._utils import validate
 from keras_dpgan.privacy import root_finding
 from keras_dpgan.privacy.accountant import ACCOUNTANTS
 from keras_dpgan.privacy.accountant import epsilon
-from keras_dpgan.privacy.curve import EpsilonCurve
+from keras_dpgan.privacy.rdp import EpsilonCurve
 
 if typing.TYPE_CHECKING:
     from keras_dpgan.privacy.history import PrivacyHistory

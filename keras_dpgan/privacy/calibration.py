@@ -2,10 +2,10 @@
 
 import math
 
-from keras_dpgan.privacy import composition
 from keras_dpgan.privacy import rdp
 from keras_dpgan.privacy import root_finding
 from keras_dpgan.privacy.accountant import epsilon as epsilon_of
+from keras_dpgan.privacy.history import compose
 
 SMALLEST, LARGEST = 2.0**-6, 2.0**20
 
@@ -90,7 +90,7 @@ def _between(exact, settle, target, found):
 
 def fast_epsilon(history, delta):
     """An epsilon that rises and falls as the exact one does, by RDP of few orders."""
-    divergence = rdp.composition_rdp(composition.compose(history), rdp.FEW_ORDERS)
+    divergence = rdp.composition_rdp(compose(history), rdp.FEW_ORDERS)
     return rdp.to_epsilon(divergence, delta, rdp.FEW_ORDERS)
 
 

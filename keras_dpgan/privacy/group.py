@@ -3,7 +3,7 @@
 import math
 
 from keras_dpgan.privacy import rdp
-from keras_dpgan.privacy.composition import Composition
+from keras_dpgan.privacy.history import Composition
 
 
 def converted_epsilon(composition: Composition, delta, group_size):

@@ -1,6 +1,8 @@
 """What was done to the private data: the only source of epsilon."""
 
+import collections
 import collections.abc
+import dataclasses
 import json
 
 from keras_dpgan._utils.formats import Format
@@ -64,11 +66,7 @@ class PrivacyHistory:
             return
         check_unit(self._entries, entry)
         last = self._entries[-1] if self._entries else None
-        if (
-            last is not None
-            and entry.goes_on
-            and last.with_count(entry.count) == entry
-        ):
+        if last is not None and entry.goes_on and last.with_count(entry.count) == entry:
             self._entries[-1] = last.with_count(last.count + entry.count)
         else:
             self._entries.append(entry)
@@ -193,3 +191,149 @@ def _unique_keys(pairs):
             f"A key is given twice. Received: keys={[key for key, _ in pairs]}."
         )
     return values
+
+
+@dataclasses.dataclass(frozen=True)
+class SampledGaussian:
+    """Updates by a Gaussian mechanism on a secret Poisson sample.
+
+    Attributes:
+        sampling_probability: Float in (0, 1).
+        noise_multiplier: Positive float.
+        count: Positive int, the number of updates.
+    """
+
+    sampling_probability: float
+    noise_multiplier: float
+    count: int
+
+
+@dataclasses.dataclass(frozen=True)
+class AllocatedGaussian:
+    """Updates by a Gaussian mechanism, of which each row is in one of several.
+
+    Attributes:
+        num_batches: Int, at least 2: the updates among which a row's is secret.
+        noise_multiplier: Positive float.
+        count: Positive int, how often rows were allocated.
+    """
+
+    num_batches: int
+    noise_multiplier: float
+    count: int
+
+
+@dataclasses.dataclass(frozen=True)
+class BoundedUpdates:
+    """Updates for which only upper bounds on the Renyi divergence are known.
+
+    Attributes:
+        sampling_probability: Float in (0, 1]; 1 without amplification.
+        noise_multiplier: Positive float.
+        excess_divergence: Non-negative float; see `HistoryEntry`.
+        count: Non-negative int, the number of updates that a row can be in.
+    """
+
+    sampling_probability: float
+    noise_multiplier: float
+    excess_divergence: float
+    count: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Composition:
+    """Mechanisms whose costs add up to that of a history.
+
+    Attributes:
+        sampled: Tuple of `SampledGaussian`, no two of one kind.
+        squared_shift: Float: the one Gaussian mechanism that all updates without
+            amplification make together moves its mean by the root of this, in
+            standard deviations. Gaussian mechanisms compose exactly (Dong, Roth
+            and Su 2022, "Gaussian Differential Privacy", corollary 3.3).
+        is_noiseless: Whether any update had no noise.
+        allocated: Tuple of `AllocatedGaussian`, no two of one kind.
+        bounded: Tuple of `BoundedUpdates`.
+        laplace: Tuple of pairs of a positive float, the scale of Laplace noise on
+            what moves by at most 1 in L1, and an int, how often it was added.
+    """
+
+    sampled: tuple
+    squared_shift: float
+    is_noiseless: bool
+    allocated: tuple = ()
+    bounded: tuple = ()
+    laplace: tuple = ()
+
+    @property
+    def is_gaussian(self):
+        """Whether it is one Gaussian mechanism, which has a closed form."""
+        return not (self.sampled or self.allocated or self.bounded or self.laplace)
+
+    @property
+    def num_sampled_updates(self):
+        """The number of updates with amplification, an int; allocations as one."""
+        return sum(step.count for step in (*self.sampled, *self.allocated))
+
+
+def compose(history, group_size=1):
+    """Adds up the entries of a history.
+
+    Args:
+        history: A `PrivacyHistory`.
+        group_size: Int, the rows that change together. It multiplies the shift
+            of updates without amplification. (Between them, k rows that each
+            take part in p updates do most in p updates of k rows.) For two rows and
+            more, updates under random allocation count as if it were known which
+            those are.
+
+    Returns:
+        A `Composition`; what is in it of sampled and bounded updates is for one
+        row, whatever the group.
+    """
+    counts: collections.Counter = collections.Counter()
+    allocations: collections.Counter = collections.Counter()
+    squared_shift = 0.0
+    bounded, laplace = [], []
+    for entry in history.entries:
+        noise_multiplier = entry.effective_noise_multiplier
+        if noise_multiplier == 0:
+            return Composition((), 0.0, is_noiseless=True)
+        if entry.excess_divergence is not None:
+            bounded.append(_bounded(entry))
+        elif entry.mechanism == "laplace":
+            laplace.append((noise_multiplier, entry.count))
+        elif is_sampled(entry):
+            counts[entry.sampling_probability, noise_multiplier] += entry.count
+        elif is_allocated(entry) and group_size == 1:
+            kind = entry.allocation_batches, noise_multiplier
+            allocations[kind] += entry.participations
+        else:
+            squared_shift += entry.participations * (group_size / noise_multiplier) ** 2
+    sampled = tuple(
+        SampledGaussian(q, noise_multiplier, count)
+        for (q, noise_multiplier), count in counts.items()
+    )
+    allocated = tuple(
+        AllocatedGaussian(num_batches, noise_multiplier, count)
+        for (num_batches, noise_multiplier), count in allocations.items()
+    )
+    return Composition(
+        sampled, squared_shift, False, allocated, tuple(bounded), tuple(laplace)
+    )
+
+
+def _bounded(entry):
+    q = entry.sampling_probability if entry.is_amplified else 1.0
+    count = entry.count if entry.is_amplified else entry.participations
+    return BoundedUpdates(q, entry.noise_multiplier, entry.excess_divergence, count)
+
+
+def is_sampled(entry: HistoryEntry):
+    """Whether sampling makes an entry cheaper. With q = 1 it draws every row."""
+    q = entry.sampling_probability
+    return entry.is_amplified and q is not None and q < 1
+
+
+def is_allocated(entry: HistoryEntry):
+    """Whether random allocation makes an entry cheaper. One batch has every row."""
+    return entry.allocation_batches is not None and entry.allocation_batches > 1

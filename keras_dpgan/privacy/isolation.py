@@ -13,8 +13,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_dpgan._utils import tensorflow_internals
-from keras_dpgan._utils.effects import find_effect
-from keras_dpgan._utils.layer_seeds import seeds_from
+from keras_dpgan._utils.keras_internals import seeds_from
+from keras_dpgan._utils.tensorflow_internals import find_effect
 
 # The numbers of a large batch's rows, and the bounds of how many rows these make.
 _LARGE_NUMBERS = 300_000

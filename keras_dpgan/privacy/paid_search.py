@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_dpgan._utils import validate
 from keras_dpgan.privacy import rdp
-from keras_dpgan.privacy.composition import compose
+from keras_dpgan.privacy.history import compose
 
 if typing.TYPE_CHECKING:
     from keras_dpgan.privacy.history import PrivacyHistory

@@ -8,9 +8,9 @@ import numpy as np
 
 from keras_dpgan.privacy import allocation
 from keras_dpgan.privacy import rdp
-from keras_dpgan.privacy.composition import AllocatedGaussian
-from keras_dpgan.privacy.composition import Composition
-from keras_dpgan.privacy.composition import SampledGaussian
+from keras_dpgan.privacy.history import AllocatedGaussian
+from keras_dpgan.privacy.history import Composition
+from keras_dpgan.privacy.history import SampledGaussian
 from keras_dpgan.privacy.loss_distribution import loss_distribution
 
 # On a grid of 1e-3 the result can be 40% too large after 1e5 updates.

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_dpgan._utils import keras_internals
-from keras_dpgan._utils.layer_seeds import replaced_seeds
+from keras_dpgan._utils.keras_internals import replaced_seeds
 
 
 @contextlib.contextmanager

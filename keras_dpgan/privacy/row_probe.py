@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_dpgan._utils.effects import draws
+from keras_dpgan._utils.tensorflow_internals import draws
 from keras_dpgan.privacy import culprits
 from keras_dpgan.privacy import repeatable_runs
 from keras_dpgan.privacy.isolation import IsolationProbe

@@ -7,10 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from keras_dpgan._utils import validate
-from keras_dpgan.privacy import composition
 from keras_dpgan.privacy import pld
 from keras_dpgan.privacy.accountant import ACCOUNTANTS
 from keras_dpgan.privacy.accountant import group_epsilon
+from keras_dpgan.privacy.history import compose
 
 if typing.TYPE_CHECKING:
     from keras_dpgan.privacy.history import PrivacyHistory
@@ -175,7 +175,7 @@ def trade_off(
     """
     validate.check_choice("accountant", accountant, ACCOUNTANTS)
     group_size = validate.check_int("group_size", group_size, minimum=1)
-    total = composition.compose(history, group_size)
+    total = compose(history, group_size)
     if total.is_noiseless:
         return TradeOff([0.0], [1.0])
     if total.is_gaussian:

@@ -6,7 +6,7 @@ import tensorflow as tf
 from keras_dpgan import clipping
 from keras_dpgan import losses
 from keras_dpgan.clipping.tf_privacy_reference import tf_privacy_reference
-from keras_dpgan.gan.slopes import scores_and_penalty
+from keras_dpgan.gan.networks import scores_and_penalty
 from keras_dpgan.losses.gradient_penalty import GradientPenalty
 from keras_dpgan.mechanisms import tf_privacy
 

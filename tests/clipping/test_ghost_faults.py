@@ -11,7 +11,7 @@ from single_records import warning_that
 
 from keras_dpgan.clipping import ghost
 from keras_dpgan.clipping import recording
-from keras_dpgan.clipping.input_gradient import InputGradientTape
+from keras_dpgan.clipping.recording import InputGradientTape
 from keras_dpgan.losses.gradient_penalty import GradientPenalty
 
 layers = keras.layers

@@ -6,7 +6,7 @@ import single_records
 import tensorflow as tf
 from clipping.ordinary_models import MODELS
 
-from keras_dpgan.clipping.recorded_pass import RecordedPass
+from keras_dpgan.clipping.ghost import RecordedPass
 from keras_dpgan.losses.gradient_penalty import GradientPenalty
 
 # A part of each update beyond the first derivative, which uses other operations.

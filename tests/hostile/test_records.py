@@ -11,7 +11,7 @@ from hostile.damage import SETTINGS
 
 from keras_dpgan import clipping
 from keras_dpgan import losses
-from keras_dpgan.gan.slopes import scores_and_penalty
+from keras_dpgan.gan.networks import scores_and_penalty
 from keras_dpgan.losses.gradient_penalty import GradientPenalty
 
 CLIP = 0.5

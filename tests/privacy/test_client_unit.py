@@ -6,8 +6,8 @@ import pytest
 
 from keras_dpgan import privacy
 from keras_dpgan.privacy import rdp
-from keras_dpgan.privacy.curve import EpsilonCurve
 from keras_dpgan.privacy.history_entry import HistoryEntry
+from keras_dpgan.privacy.rdp import EpsilonCurve
 
 DELTA = 1e-5
 

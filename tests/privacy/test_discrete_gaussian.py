@@ -9,7 +9,7 @@ from keras_dpgan import privacy
 from keras_dpgan.privacy import HistoryEntry
 from keras_dpgan.privacy import PrivacyHistory
 from keras_dpgan.privacy import rdp
-from keras_dpgan.privacy.curve import EpsilonCurve
+from keras_dpgan.privacy.rdp import EpsilonCurve
 
 DELTA = 1e-5
 

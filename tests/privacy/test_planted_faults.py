@@ -15,8 +15,8 @@ from clipped_sums import train_on
 
 from examples.audit import audit_lib
 from keras_dpgan.data import PoissonDataset
-from keras_dpgan.gan import slopes
-from keras_dpgan.gan.alternation import Alternation
+from keras_dpgan.gan import networks
+from keras_dpgan.gan.train_step import Alternation
 from keras_dpgan.gan.train_step import TrainingStep
 from keras_dpgan.mechanisms import noise
 from keras_dpgan.optimizers import DPOptimizer
@@ -177,7 +177,7 @@ def take_the_penalty_out_of_the_clip(patch):
         clipped = clipped_sum(step, variables, records, mask, seeds)
         step.penalty = penalty
         with tf.GradientTape() as tape:
-            *_, penalties = slopes.scores_and_penalty(
+            *_, penalties = networks.scores_and_penalty(
                 step.discriminator,
                 records["real"],
                 records["fake"],
