@@ -1,5 +1,6 @@
-"""Poisson sampling, and data to begin with."""
+"""Batches that are drawn at random, and data to begin with."""
 
+from keras_dpgan.data.allocation import AllocationDataset as AllocationDataset
 from keras_dpgan.data.checks import check_records as check_records
 from keras_dpgan.data.digits import load_digits as load_digits
 from keras_dpgan.data.fashion_mnist import load_fashion_mnist as load_fashion_mnist

@@ -10,6 +10,7 @@ import typing
 
 import numpy as np
 
+from keras_dpgan.data.allocation import AllocationDataset
 from keras_dpgan.data.poisson import PoissonDataset
 from keras_dpgan.data.records import Records
 
@@ -24,7 +25,7 @@ _TOLERANCE = 1e-5
 
 
 def check_records(
-    x: "IndexedRows | PoissonDataset",
+    x: "IndexedRows | PoissonDataset | AllocationDataset",
     y: "IndexedRows | None" = None,
     shape: tuple[int | None, ...] | None = None,
     num_classes: int | None = None,
@@ -63,7 +64,8 @@ def check_records(
     Raises:
         ValueError: If shape, dtype or values do not fit; it says what to do.
     """
-    records = x.records if isinstance(x, PoissonDataset) else Records(x, y)
+    is_dataset = isinstance(x, PoissonDataset | AllocationDataset)
+    records = x.records if is_dataset else Records(x, y)
     _check_record_dtype(records, value_range)
     _check_record_shape(records.shapes[0], shape)
     if condition is not None:

@@ -163,6 +163,11 @@ def _entry(entry):
         sampling = f"Poisson sampling at rate {entry['sampling_probability']:.6g}"
         if entry["seeded_sampling"]:
             sampling += ", from a seed: no amplification is claimed"
+    elif entry.get("allocation_batches") is not None:
+        sampling = (
+            f"each row in one of {entry['allocation_batches']} consecutive ones, at "
+            "random"
+        )
     elif entry["max_participations"] is not None:
         sampling = f"each row in at most {entry['max_participations']} of them"
     else:

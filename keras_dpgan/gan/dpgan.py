@@ -277,7 +277,7 @@ class DPGAN(validate.ReadOnly, PrivacyMethods, KerasMethods):
 
         Args:
             x: Rows of shape `(n, ...)` in the generator's range; or a
-                `PoissonDataset`; or other data that Keras takes, without the
+                `PoissonDataset` or an `AllocationDataset`; or other data that Keras takes, without the
                 amplification by sampling that Poisson batches have. Of such data the
                 first batch is checked before any update. A later record whose label
                 or category is out of range counts as absent, and so, with privacy,

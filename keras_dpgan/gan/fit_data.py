@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from keras_dpgan._utils import validate
 from keras_dpgan.data import sharded
+from keras_dpgan.data.allocation import AllocationDataset
 from keras_dpgan.data.batches import check_first_batch
 from keras_dpgan.data.checks import check_records
 from keras_dpgan.data.padding import PaddedDataset
@@ -32,10 +33,12 @@ class TrainingData:
         expected_batch_size: Positive float: what a noised sum is divided by.
         sampling_probability: The Poisson rate q, or `None` where sampling is not
             Poisson.
+        allocation_batches: Under random allocation the batches among which each row
+            is in one, or `None`.
         num_examples: The number of rows, or `None` where it is not known.
         seeded: Whether someone who knows a seed can repeat the draws.
-        max_participations: For sampling that is not Poisson, the declared most
-            updates that one record takes part in; `None` means every one.
+        max_participations: For sampling that is neither, the declared most updates
+            that one record takes part in; `None` means every one.
         hidden: The `PoissonDataset` that replicas draw `batches` from, which Keras
             does not see.
         steps_per_epoch: Int, the batches that make an epoch; `None` for all.
@@ -49,6 +52,13 @@ class TrainingData:
     max_participations: int | None = None
     hidden: PoissonDataset | None = None
     steps_per_epoch: int | None = None
+    allocation_batches: int | None = None
+
+    @property
+    def is_drawn_here(self):
+        """Whether all records were looked at, and batches are drawn from them here."""
+        drawn = (self.sampling_probability, self.allocation_batches)
+        return drawn != (None, None)
 
     def pass_over(self, epochs):
         """Leaves out the draws of the first epochs, where they are seeded."""
@@ -119,7 +129,7 @@ def from_fit_arguments(
             y=y,
             batch_size=batch_size,
         )
-        if isinstance(x, PoissonDataset):
+        if isinstance(x, PoissonDataset | AllocationDataset):
             _check_once(x, row_shape, num_classes, value_range, condition)
     if isinstance(x, RemoteRecords) and condition is not None:
         raise ValueError(
@@ -141,6 +151,19 @@ def from_fit_arguments(
             x.num_examples,
             x.seeded,
             steps_per_epoch=steps_per_epoch,
+        )
+    if type(x) is AllocationDataset:
+        _refuse(
+            "an `AllocationDataset`, which states them itself",
+            expected_batch_size=expected_batch_size,
+            max_participations=max_participations,
+            steps_per_epoch=steps_per_epoch,
+        )
+        return TrainingData(
+            x,
+            x.expected_batch_size,
+            num_examples=x.num_examples,
+            allocation_batches=len(x),
         )
     if max_participations is not None:
         validate.check_int("max_participations", max_participations, minimum=1)
@@ -228,7 +251,7 @@ def _refuse(given, **arguments):
 
 
 def _static_batch_size(x):
-    if isinstance(x, PoissonDataset):
+    if isinstance(x, PoissonDataset | AllocationDataset):
         return x.expected_batch_size
     if isinstance(x, tf.data.Dataset):
         shape = getattr(tf.nest.flatten(x.element_spec)[0], "shape", None)

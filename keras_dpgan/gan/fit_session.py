@@ -128,6 +128,7 @@ class FitSession:
             noise_multiplier=gan.d_optimizer.noise_multiplier,
             clipped_count_stddev=gan.d_optimizer.mechanism.clipped_count_stddev,
             sampling_probability=data.sampling_probability,
+            allocation_batches=data.allocation_batches,
             max_participations=data.max_participations,
             seeded_sampling=data.seeded,
             insecure_noise=gan.d_optimizer.has_insecure_noise,
@@ -202,8 +203,12 @@ class FitSession:
 
         Args:
             epoch: Int, the first epoch.
-            step: Int, the steps of that epoch that are passed over.
+            step: Int, the steps of that epoch that are passed over. Under random
+                allocation none is: records are allocated anew, and what is counted of
+                an allocation begins at its first batch.
         """
+        if self.data.allocation_batches is not None:
+            step = 0
         keras_internals.set_initial_epoch(self._gan, epoch)
         self.limits.skip(step)
         self.data.pass_over(epoch)
@@ -263,6 +268,7 @@ class TrainingLimits:
             tf.zeros((3, 1), tf.float64), trainable=False, shape=(3, None)
         )
         self._max_count = _integer(UNLIMITED)
+        self._allocation_batches = _integer(1)
 
     def begin(self, reserved=None):
         """Begins a `fit` with that many reserved updates, or `None` for no limit."""
@@ -304,6 +310,7 @@ class TrainingLimits:
         self._max_count.assign(
             UNLIMITED if curve.max_count is None else curve.max_count
         )
+        self._allocation_batches.assign(curve.allocation_batches)
 
     def take_step(self, count):
         """Decides about one step, once, in cross-replica context.
@@ -324,7 +331,8 @@ class TrainingLimits:
 
     def epsilon(self, count):
         """An upper bound of epsilon after `count` updates, a float32 scalar."""
-        count = tf.cast(tf.minimum(count, self._max_count), tf.float64)
+        count = -(-tf.minimum(count, self._max_count) // self._allocation_batches)
+        count = tf.cast(count, tf.float64)
         base, per_update, offset = tf.unstack(self._curve)
         return tf.cast(
             tf.maximum(tf.reduce_min(base + count * per_update + offset), 0.0),

@@ -338,7 +338,7 @@ class Alternation:
         if weights is not None and not padded:
             raise ValueError(keras_methods.SAMPLE_WEIGHT)
         mask = None if weights is None else weights > 0
-        is_looked_at = training_data.sampling_probability is not None
+        is_looked_at = training_data.is_drawn_here
         if not is_looked_at:
             # Of a data set only the first batch was. Its own shape may say nothing.
             rows = tf.ensure_shape(rows, (None, *self._gan.row_shape))

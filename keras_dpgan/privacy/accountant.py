@@ -22,11 +22,11 @@ def epsilon(history: "PrivacyHistory", delta: float, accountant: str = "pld") ->
     """The privacy loss of a whole history.
 
     All entries are added up under `history.relation`. Entries under Poisson
-    sampling hold for adding or removing one row; the others for replacing one
+    sampling or random allocation hold for adding or removing one row; the others for replacing one
     row by a null row, whose gradient counts as zero. A history with both is
     added up under the second relation, where both hold: what a Poisson batch
     with a null row releases has the distribution of the batch without that row
-    (each row is drawn by its own coin, the null row moves neither the sum nor
+    (each row has a draw of its own, the null row moves neither the sum nor
     the noisy count, and the sum is divided by a public number), so that the two
     relations put the same pair of distributions against each other. The
     opposite does not hold: without a row, sampling that is not Poisson moves
@@ -106,9 +106,11 @@ def group_epsilon(
     total = compose(history, group_size)
     if total.is_noiseless:
         return math.inf
-    if accountant == "pld" and total.is_gaussian:
+    # A group's updates under random allocation count there as if they were known.
+    allocated = group_size > 1 and bool(compose(history).allocated)
+    if accountant == "pld" and total.is_gaussian and not allocated:
         return pld.gaussian_epsilon(total.squared_shift, delta)
-    if total.is_gaussian or group_size == 1:
+    if (total.is_gaussian and not allocated) or group_size == 1:
         bound = rdp.to_epsilon(rdp.composition_rdp(total), delta)
     else:
         bound = group.converted_epsilon(compose(history), delta, group_size)
@@ -116,6 +118,8 @@ def group_epsilon(
         return bound
     if total.laplace:
         return min(bound, pld.laplace_epsilon(total, delta))
+    if total.is_gaussian:
+        return min(bound, pld.gaussian_epsilon(total.squared_shift, delta))
     return min(bound, pld.pld_epsilon(total, delta, group_size))
 
 
@@ -143,7 +147,8 @@ def to_event(entry: "HistoryEntry") -> "dp_accounting.DpEvent":
         `REPLACE_SPECIAL`.
 
     Raises:
-        ValueError: For discrete Gaussian noise, which `dp_accounting` does not know.
+        ValueError: For discrete Gaussian noise and for random allocation, which
+            `dp_accounting` does not know.
     """
     import dp_accounting
 
@@ -152,6 +157,12 @@ def to_event(entry: "HistoryEntry") -> "dp_accounting.DpEvent":
             "`entry` must not be of discrete Gaussian noise, for which dp_accounting "
             "has no event: use `keras_dpgan.privacy.epsilon`. Received: "
             f"mechanism={entry.mechanism!r}"
+        )
+    if entry.allocation_batches is not None:
+        raise ValueError(
+            "`entry` must not be under random allocation, for which dp_accounting has "
+            "no event: use `keras_dpgan.privacy.epsilon`. Received: "
+            f"allocation_batches={entry.allocation_batches}"
         )
     event = dp_accounting.GaussianDpEvent(entry.effective_noise_multiplier)
     if entry.mechanism == "laplace":

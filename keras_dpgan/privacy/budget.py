@@ -60,9 +60,13 @@ def max_updates(
     target_epsilon = validate.check_positive("target_epsilon", target_epsilon)
     validate.check_choice("accountant", accountant, ACCOUNTANTS)
 
+    # An allocation that was begun is paid for to its end.
+    step = entry.allocation_batches or 1
+    paid = -(-entry.count // step) * step
+
     def spent(further):
         total = history.copy()
-        total.add(entry.with_count(entry.count + further))
+        total.add(entry.with_count(paid + step * further))
         return epsilon(total, delta, accountant)
 
     most = None if entry.is_amplified else entry.max_participations
@@ -72,6 +76,7 @@ def max_updates(
 
     def by_rdp(target):
         allowed = curve.max_updates(target)
-        return max(0, (allowed or 0) - entry.count)
+        return max(0, (allowed or 0) - paid) // step
 
-    return root_finding.largest_within(spent, target_epsilon, by_rdp) or 0
+    found = root_finding.largest_within(spent, target_epsilon, by_rdp)
+    return 0 if found is None else paid - entry.count + step * found

@@ -47,9 +47,9 @@ class PrivacyHistory:
         """Adds updates.
 
         They join the last entry if they are of its kind. Entries with declared
-        `max_participations` are never joined: each declaration holds for its own
-        updates, and a record may use each of them up. An entry of no updates
-        changes nothing.
+        `max_participations`, and those under random allocation, are never joined:
+        each bound holds for its own updates, and a record may use each of them up.
+        An entry of no updates changes nothing.
 
         Args:
             entry: A `HistoryEntry`.
@@ -66,11 +66,7 @@ class PrivacyHistory:
             return
         check_unit(self._entries, entry)
         last = self._entries[-1] if self._entries else None
-        if (
-            last is not None
-            and entry.max_participations is None
-            and last.with_count(entry.count) == entry
-        ):
+        if last is not None and entry.goes_on and last.with_count(entry.count) == entry:
             self._entries[-1] = last.with_count(last.count + entry.count)
         else:
             self._entries.append(entry)
@@ -213,6 +209,21 @@ class SampledGaussian:
 
 
 @dataclasses.dataclass(frozen=True)
+class AllocatedGaussian:
+    """Updates by a Gaussian mechanism, of which each row is in one of several.
+
+    Attributes:
+        num_batches: Int, at least 2: the updates among which a row's is secret.
+        noise_multiplier: Positive float.
+        count: Positive int, how often rows were allocated.
+    """
+
+    num_batches: int
+    noise_multiplier: float
+    count: int
+
+
+@dataclasses.dataclass(frozen=True)
 class BoundedUpdates:
     """Updates for which only upper bounds on the Renyi divergence are known.
 
@@ -240,6 +251,7 @@ class Composition:
             standard deviations. Gaussian mechanisms compose exactly (Dong, Roth
             and Su 2022, "Gaussian Differential Privacy", corollary 3.3).
         is_noiseless: Whether any update had no noise.
+        allocated: Tuple of `AllocatedGaussian`, no two of one kind.
         bounded: Tuple of `BoundedUpdates`.
         laplace: Tuple of pairs of a positive float, the scale of Laplace noise on
             what moves by at most 1 in L1, and an int, how often it was added.
@@ -248,18 +260,19 @@ class Composition:
     sampled: tuple
     squared_shift: float
     is_noiseless: bool
+    allocated: tuple = ()
     bounded: tuple = ()
     laplace: tuple = ()
 
     @property
     def is_gaussian(self):
         """Whether it is one Gaussian mechanism, which has a closed form."""
-        return not (self.sampled or self.bounded or self.laplace)
+        return not (self.sampled or self.allocated or self.bounded or self.laplace)
 
     @property
     def num_sampled_updates(self):
-        """The number of updates with amplification, an int."""
-        return sum(step.count for step in self.sampled)
+        """The number of updates with amplification, an int; allocations as one."""
+        return sum(step.count for step in (*self.sampled, *self.allocated))
 
 
 def compose(history, group_size=1):
@@ -269,13 +282,16 @@ def compose(history, group_size=1):
         history: A `PrivacyHistory`.
         group_size: Int, the rows that change together. It multiplies the shift
             of updates without amplification. (Between them, k rows that each
-            take part in p updates do most in p updates of k rows.)
+            take part in p updates do most in p updates of k rows.) For two rows and
+            more, updates under random allocation count as if it were known which
+            those are.
 
     Returns:
         A `Composition`; what is in it of sampled and bounded updates is for one
         row, whatever the group.
     """
     counts: collections.Counter = collections.Counter()
+    allocations: collections.Counter = collections.Counter()
     squared_shift = 0.0
     bounded, laplace = [], []
     for entry in history.entries:
@@ -288,13 +304,22 @@ def compose(history, group_size=1):
             laplace.append((noise_multiplier, entry.count))
         elif is_sampled(entry):
             counts[entry.sampling_probability, noise_multiplier] += entry.count
+        elif is_allocated(entry) and group_size == 1:
+            kind = entry.allocation_batches, noise_multiplier
+            allocations[kind] += entry.participations
         else:
             squared_shift += entry.participations * (group_size / noise_multiplier) ** 2
     sampled = tuple(
         SampledGaussian(q, noise_multiplier, count)
         for (q, noise_multiplier), count in counts.items()
     )
-    return Composition(sampled, squared_shift, False, tuple(bounded), tuple(laplace))
+    allocated = tuple(
+        AllocatedGaussian(num_batches, noise_multiplier, count)
+        for (num_batches, noise_multiplier), count in allocations.items()
+    )
+    return Composition(
+        sampled, squared_shift, False, allocated, tuple(bounded), tuple(laplace)
+    )
 
 
 def _bounded(entry):
@@ -307,3 +332,8 @@ def is_sampled(entry: HistoryEntry):
     """Whether sampling makes an entry cheaper. With q = 1 it draws every row."""
     q = entry.sampling_probability
     return entry.is_amplified and q is not None and q < 1
+
+
+def is_allocated(entry: HistoryEntry):
+    """Whether random allocation makes an entry cheaper. One batch has every row."""
+    return entry.allocation_batches is not None and entry.allocation_batches > 1

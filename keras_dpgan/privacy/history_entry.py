@@ -18,7 +18,7 @@ UNITS = ("row", "client")
 # The mechanisms for which a guarantee of clients is known.
 _OF_CLIENTS = ("gaussian", "discrete_gaussian", "laplace")
 # Older files do not have these fields.
-_NEWER = {"excess_divergence": None, "unit": "row"}
+_NEWER = {"excess_divergence": None, "allocation_batches": None, "unit": "row"}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -56,9 +56,12 @@ class HistoryEntry:
         sampling_probability: Float in (0, 1]: the probability with which each
             record enters a batch, under Poisson sampling. `None` where sampling
             is not Poisson.
-        max_participations: Positive int, where sampling is not Poisson: the
-            declared number of updates, of this entry, that one record can be
-            in. `None` means every update.
+        allocation_batches: Positive int, under random allocation: each row is put
+            into one of so many batches by a secret draw of its own, and anew when
+            each has been used (`data.AllocationDataset`). `None` for other sampling.
+        max_participations: Positive int, where sampling is neither: the declared
+            number of updates, of this entry, that one record can be in. `None`
+            means every update.
         seeded_sampling: Whether the Poisson draws can be repeated from a seed.
             Whoever knows the seed knows the batches, so that such sampling
             amplifies nothing.
@@ -74,6 +77,7 @@ class HistoryEntry:
     clipped_count_stddev: float | None = None
     excess_divergence: float | None = None
     sampling_probability: float | None = None
+    allocation_batches: int | None = None
     max_participations: int | None = None
     seeded_sampling: bool = False
     insecure_noise: bool = False
@@ -114,6 +118,10 @@ class HistoryEntry:
             options["sampling_probability"] = validate.check_probability(
                 "sampling_probability", self.sampling_probability
             )
+        if self.allocation_batches is not None:
+            options["allocation_batches"] = validate.check_int(
+                "allocation_batches", self.allocation_batches, minimum=1
+            )
         if self.max_participations is not None:
             options["max_participations"] = validate.check_int(
                 "max_participations", self.max_participations, minimum=1
@@ -152,6 +160,15 @@ class HistoryEntry:
                 f"max_participations={self.max_participations}, "
                 f"sampling_probability={self.sampling_probability}."
             )
+        others = (self.sampling_probability, self.max_participations)
+        if self.allocation_batches is not None and others != (None, None):
+            raise ValueError(
+                "`allocation_batches` must be None with `sampling_probability` or "
+                "`max_participations`: under random allocation a row is in one batch "
+                f"of each allocation. Received: sampling_probability={others[0]}, "
+                f"max_participations={others[1]}, "
+                f"allocation_batches={self.allocation_batches}."
+            )
         if self.seeded_sampling and not poisson:
             raise ValueError(
                 "`seeded_sampling` must be False unless `sampling_probability` is "
@@ -160,25 +177,32 @@ class HistoryEntry:
             )
 
     def _check_client(self):
-        sampled = (self.sampling_probability, self.max_participations)
-        if self.mechanism not in _OF_CLIENTS or sampled != (None, None):
+        sampled = (
+            self.sampling_probability,
+            self.allocation_batches,
+            self.max_participations,
+        )
+        if self.mechanism not in _OF_CLIENTS or sampled != (None, None, None):
             raise ValueError(
                 f"`mechanism` must be one of {_OF_CLIENTS} with unit='client', and "
-                "`sampling_probability` and `max_participations` None: who takes "
-                f"part is seen. Received: mechanism={self.mechanism!r}, "
-                f"sampling_probability={sampled[0]}, max_participations={sampled[1]}."
+                "`sampling_probability`, `allocation_batches` and `max_participations` "
+                f"None: who takes part is seen. Received: mechanism={self.mechanism!r}, "
+                f"sampling_probability={sampled[0]}, allocation_batches={sampled[1]}, "
+                f"max_participations={sampled[2]}."
             )
 
     @property
     def is_amplified(self) -> bool:
         """Whether the draw of the batches is secret, and so hides a record."""
-        return self.sampling_probability is not None and not self.seeded_sampling
+        poisson = self.sampling_probability is not None and not self.seeded_sampling
+        return poisson or self.allocation_batches is not None
 
     @property
     def relation(self) -> str:
         """The neighbouring relation that the entry's guarantee is about.
 
-        `"add_or_remove_one"` under (secret) Poisson sampling. Otherwise
+        `"add_or_remove_one"` under (secret) Poisson sampling and under random
+        allocation, where each row has a draw of its own. Otherwise
         `"replace_with_null"`: one row is replaced by a null row whose gradient
         counts as zero. Taking a row out would move all later rows to other
         batches. For clients `"replace_client"`, by one with any other data, where
@@ -209,10 +233,25 @@ class HistoryEntry:
 
     @property
     def participations(self) -> int:
-        """The largest number of the updates that one record can be in."""
+        """The largest number of the updates that one record can be in.
+
+        Under random allocation one for each that was begun: the updates of an entry
+        follow one another, and the first is the first of an allocation.
+        """
+        if self.allocation_batches is not None:
+            return -(-self.count // self.allocation_batches)
         if self.max_participations is None:
             return self.count
         return min(self.count, self.max_participations)
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether later updates of the same kind may be counted in the same entry.
+
+        They may not where a row's part is bounded for the updates of one `fit`, by a
+        declaration or by an allocation: it may use the bound up in each.
+        """
+        return self.max_participations is None and self.allocation_batches is None
 
     def with_count(self, count: int) -> "HistoryEntry":
         """The same entry with another number of updates."""

@@ -35,6 +35,7 @@ class Plan:
         delta: Float.
         accountant: `"pld"` or `"rdp"`.
         max_records_per_person: Int, the rows that `epsilon` protects together.
+        sampling: `"poisson"` or `"allocation"`.
     """
 
     num_examples: int
@@ -45,10 +46,11 @@ class Plan:
     delta: float
     accountant: str
     max_records_per_person: int
+    sampling: str = "poisson"
 
     @property
     def sampling_probability(self) -> float:
-        """The probability q with which a row enters a batch, a float."""
+        """The probability q with which a row enters a Poisson batch, a float."""
         return self.expected_batch_size / self.num_examples
 
     @property
@@ -87,8 +89,16 @@ class Plan:
             f"epsilon={shown(self.epsilon)} at delta={self.delta:g}{person} "
             f"({self.accountant.upper()})\n"
             f"{self.epochs:g} epochs = {self.num_discriminator_updates:,} "
-            "discriminator updates, on Poisson batches of "
-            f"{self.expected_batch_size:,} of {self.num_examples:,} rows expected "
+            f"discriminator updates, {self._batches()}"
+        )
+
+    def _batches(self):
+        of_rows = f"{self.expected_batch_size:,} of {self.num_examples:,} rows"
+        if self.sampling == "allocation":
+            batches = num_updates(1, self.sampling_probability)
+            return f"each row in one of {batches:,} batches of some {of_rows} an epoch"
+        return (
+            f"on Poisson batches of {of_rows} expected "
             f"(q = {self.sampling_probability:.4g})"
         )
 
@@ -129,6 +139,7 @@ def plan(
     max_records_per_person: int = 1,
     attack_tpr: float | None = None,
     attack_fpr: float | None = None,
+    sampling: str = "poisson",
 ) -> Plan:
     """Works out one figure of a private training run from the others.
 
@@ -170,6 +181,8 @@ def plan(
             `None`.
         attack_fpr: Float in (0, 1), below `attack_tpr`: the share of outsiders whom
             that attacker may accuse wrongly (false positives). Defaults to `None`.
+        sampling: `"poisson"`, for arrays and a `data.PoissonDataset`, or
+            `"allocation"`, for a `data.AllocationDataset`. Defaults to `"poisson"`.
 
     Returns:
         A `Plan`. Its epsilon is never above the budget; where noise is asked for
@@ -206,6 +219,9 @@ def plan(
         "accountant": validate.check_choice("accountant", accountant, ACCOUNTANTS),
         "max_records_per_person": validate.check_int(
             "max_records_per_person", max_records_per_person, minimum=1
+        ),
+        "sampling": validate.check_choice(
+            "sampling", sampling, ("poisson", "allocation")
         ),
     }
     given = _checked(figures, num_examples)

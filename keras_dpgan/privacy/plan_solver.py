@@ -12,7 +12,7 @@ from keras_dpgan.privacy.trade_off import trade_off
 
 
 def num_updates(epochs, sampling_probability):
-    """Discriminator updates in a number of epochs, as `PoissonDataset` has them.
+    """Discriminator updates in a number of epochs, as the data sets have them.
 
     Args:
         epochs: Positive number.
@@ -37,12 +37,14 @@ class PlanSolver:
         delta,
         accountant,
         max_records_per_person,
+        sampling,
         attack=None,
     ):
         self._num_examples = num_examples
         self._delta = delta
         self._accountant = accountant
         self._group_size = max_records_per_person
+        self._sampling = sampling
         self._attack = attack
 
     def solve(self, unknown, **given):
@@ -135,13 +137,13 @@ class PlanSolver:
 
     def _history(self, expected_batch_size, epochs, noise_multiplier):
         sampling_probability = expected_batch_size / self._num_examples
-        entry = HistoryEntry(
-            mechanism="gaussian",
-            noise_multiplier=noise_multiplier,
-            sampling_probability=sampling_probability,
-            count=num_updates(epochs, sampling_probability),
+        if self._sampling == "poisson":
+            sampling = {"sampling_probability": sampling_probability}
+        else:
+            sampling = {"allocation_batches": num_updates(1, sampling_probability)}
+        return _history(
+            noise_multiplier, num_updates(epochs, sampling_probability), **sampling
         )
-        return PrivacyHistory([entry])
 
     def _spent(self, *figures):
         if self._attack is None:
@@ -164,9 +166,27 @@ class PlanSolver:
         return "Received: attack_tpr={}, attack_fpr={}.".format(*self._attack)
 
     def _about(self, expected_batch_size, epochs, noise_multiplier):
-        """A fast epsilon that rises and falls as the exact one does."""
-        history = self._history(expected_batch_size, epochs, noise_multiplier)
+        """A fast epsilon that rises and falls as the exact one does.
+
+        That of Poisson sampling, which random allocation is close to.
+        """
+        sampling_probability = expected_batch_size / self._num_examples
+        history = _history(
+            noise_multiplier,
+            num_updates(epochs, sampling_probability),
+            sampling_probability=sampling_probability,
+        )
         return calibration.fast_epsilon(history, self._delta)
+
+
+def _history(noise_multiplier, count, **sampling):
+    entry = HistoryEntry(
+        mechanism="gaussian",
+        noise_multiplier=noise_multiplier,
+        count=count,
+        **sampling,
+    )
+    return PrivacyHistory([entry])
 
 
 def _largest_within(function, target, limit=math.inf):

@@ -6,7 +6,9 @@ import math
 
 import numpy as np
 
+from keras_dpgan.privacy import allocation
 from keras_dpgan.privacy import rdp
+from keras_dpgan.privacy.history import AllocatedGaussian
 from keras_dpgan.privacy.history import Composition
 from keras_dpgan.privacy.history import SampledGaussian
 from keras_dpgan.privacy.loss_distribution import loss_distribution
@@ -41,7 +43,7 @@ def pld_epsilon(composition: Composition, delta, group_size=1):
     Dots"), so that the result is an upper bound. dp_accounting composes them.
 
     Args:
-        composition: A `Composition` with noise and a sampled part.
+        composition: A `Composition` with noise and a sampled or allocated part.
         delta: Float in (0, 1).
         group_size: Int, the rows that change together.
 
@@ -160,6 +162,7 @@ def gaussian_epsilon(squared_shift, delta):
 def _compose(composition, group_size):
     interval = _interval(composition, group_size)
     parts = [_self_composed(step, group_size, interval) for step in composition.sampled]
+    parts += [_allocated(step, interval) for step in composition.allocated]
     parts += _gaussian_part(composition, interval)
     return functools.reduce(lambda total, part: total.compose(part), parts)
 
@@ -181,13 +184,15 @@ def _interval(composition, group_size):
     It is refined where one update's losses would all but vanish in it, and made
     coarser where it would have too many points.
     """
-    singles = [
-        _spread(Composition((dataclasses.replace(step, count=1),), 0.0, False))
-        for step in composition.sampled
-    ]
+    steps = [dataclasses.replace(s, count=1) for s in composition.sampled]
+    once = [dataclasses.replace(s, count=1) for s in composition.allocated]
+    singles = [_spread(Composition((step,), 0.0, False)) for step in steps]
+    singles += [_spread(Composition((), 0.0, False, (step,))) for step in once]
+    largest = [_largest_loss(step, group_size) for step in steps]
+    largest += [allocation.largest_loss(s.noise_multiplier) for s in once]
     interval = max(
         min(_INTERVAL, min(singles) / 2),
-        max(_largest_loss(s, group_size) for s in composition.sampled) / _MAX_POINTS,
+        max(largest) / _MAX_POINTS,
         16 * group_size * _spread(composition) / _MAX_TOTAL_POINTS,
     )
     # In powers of two, so that a search meets few different grids.
@@ -210,6 +215,14 @@ def _largest_loss(step: SampledGaussian, group_size):
 def _self_composed(step: SampledGaussian, group_size, interval):
     single = _single(
         step.sampling_probability, step.noise_multiplier, group_size, interval
+    )
+    return single.self_compose(step.count)
+
+
+@functools.lru_cache(maxsize=4)
+def _allocated(step: AllocatedGaussian, interval):
+    single = allocation.loss_distribution(
+        step.num_batches, step.noise_multiplier, interval
     )
     return single.self_compose(step.count)
 

@@ -93,7 +93,8 @@ class PrivacyRecord(keras.layers.Layer):
         """Makes `entry` the one that further updates are counted in.
 
         The one in use goes on if it is equal; a declaration of
-        `max_participations` holds for one `fit`, and always starts anew.
+        `max_participations` and an allocation hold for one `fit`, and always start
+        anew.
 
         Args:
             entry: A `HistoryEntry` with a count of zero.
@@ -105,7 +106,7 @@ class PrivacyRecord(keras.layers.Layer):
         self.inherit()
         self.num_resumed += self._is_from_file
         self._is_from_file = False
-        if self._entry == entry and entry.max_participations is None:
+        if self._entry == entry and entry.goes_on:
             self._entry = entry
             return
         closed = self.history()

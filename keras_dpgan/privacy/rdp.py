@@ -6,6 +6,7 @@ import typing
 
 import numpy as np
 
+from keras_dpgan.privacy import allocation
 from keras_dpgan.privacy.history import Composition
 from keras_dpgan.privacy.history import PrivacyHistory
 from keras_dpgan.privacy.history import SampledGaussian
@@ -35,6 +36,9 @@ _RESOLUTION = 1e-12
 
 def rdp_curve(entry: "HistoryEntry") -> tuple[np.ndarray, np.ndarray]:
     """What one update of an entry costs in Renyi differential privacy.
+
+    Under random allocation the first update of each allocation costs as much as all of
+    it, and the others nothing.
 
     Source: Mironov, Talwar and Zhang 2019, "Renyi Differential Privacy of the
     Sampled Gaussian Mechanism", as computed by dp_accounting.
@@ -68,6 +72,10 @@ def composition_rdp(composition: Composition, orders=ORDERS):
     total = composition.squared_shift * orders / 2
     for step in composition.sampled:
         total = total + step.count * _sampled_rdp(step, orders)
+    for step in composition.allocated:
+        total = total + step.count * allocation.renyi_divergence(
+            step.num_batches, step.noise_multiplier, tuple(orders)
+        )
     for updates in composition.bounded:
         total = total + updates.count * _bounded_rdp(
             updates.sampling_probability,
@@ -157,9 +165,11 @@ class EpsilonCurve:
 
     After `count` updates of the entry in use it is, over Renyi orders a,
 
-        min_a(base[a] + min(count, max_count) * per_update[a] + offset[a])
+        min_a(base[a] + charged(count) * per_update[a] + offset[a])
 
-    or 0 where that is negative. Its value is that of dp_accounting's
+    or 0 where that is negative. `charged(count)` is `count`, or `max_count` if that is
+    less; under random allocation it is how often rows were allocated, which is
+    `count / allocation_batches`, rounded up. Its value is that of dp_accounting's
     `RdpAccountant`.
 
     Source: Mironov 2017, "Renyi Differential Privacy"; Canonne, Kamath and Steinke
@@ -189,11 +199,13 @@ class EpsilonCurve:
     Attributes:
         orders: Float64 array, the Renyi orders.
         base: Float64 array, the divergence of the closed entries.
-        per_update: Float64 array, the divergence of one update. Without noise it
-            is the largest float, so that no updates still cost nothing.
+        per_update: Float64 array, the divergence of one update, or of one
+            allocation. Without noise it is the largest float, so that no updates
+            still cost nothing.
         offset: Float64 array, from divergence to epsilon at `delta`.
         max_count: Int, the number of updates beyond which further ones cost
             nothing (`entry.max_participations`); `None` where there is none.
+        allocation_batches: Int, the updates of one allocation; 1 for other sampling.
         negligible: Float: where any order's divergence is below this, epsilon
             is 0. The graph may leave it out: the bound is then a little larger.
     """
@@ -206,6 +218,7 @@ class EpsilonCurve:
         self.per_update = np.minimum(per_update, _LARGEST)
         self.offset = conversion_offsets(delta)
         self.negligible = negligible_divergence(delta)
+        self.allocation_batches = entry.allocation_batches or 1
         self.max_count = None if entry.is_amplified else entry.max_participations
 
     def epsilon(self, count: int) -> float:
@@ -219,6 +232,7 @@ class EpsilonCurve:
         """
         if self.max_count is not None:
             count = min(count, self.max_count)
+        count = -(-count // self.allocation_batches)
         with np.errstate(over="ignore"):
             total = self.base + count * self.per_update
             if np.min(total) < self.negligible:
@@ -243,9 +257,10 @@ class EpsilonCurve:
         if np.isinf(self.base).all():
             return 0
         room = np.maximum(target_epsilon - self.offset, self.negligible) - self.base
-        count = max(0, int(np.max(room / self.per_update)))
-        while self.epsilon(count + 1) <= target_epsilon:
-            count += 1
+        step = self.allocation_batches
+        count = step * max(0, int(np.max(room / self.per_update)))
+        while self.epsilon(count + step) <= target_epsilon:
+            count += step
         while count and self.epsilon(count) > target_epsilon:
-            count -= 1
+            count -= step
         return count

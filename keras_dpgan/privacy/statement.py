@@ -35,7 +35,7 @@ ASSUMPTIONS = (
     "what is published depends on the private data through these updates alone",
 )
 _ONCE_IN_A_BATCH = (
-    "no row is twice in one batch of the data that were not sampled by Poisson draws: "
+    "no row is twice in one batch of the data whose batches were not drawn here: "
     "a row that is there m times moves an update by m clips, which the noise is not "
     "counted for"
 )
@@ -73,7 +73,7 @@ class PrivacyStatement:
         history: `PrivacyHistory`.
         epsilon_once_per_epoch: Float: epsilon if each row had been in one batch
             per epoch, in an order fixed beforehand, instead of in Poisson
-            samples. `None` where no sampling was (secretly) Poisson.
+            samples or by random allocation. `None` where neither was (secretly) so.
         max_records_per_person: Int.
         group_epsilon: Float: epsilon for a person with so many rows.
         trade_off: `TradeOff`, what an attacker can do at most; `None` where there is
@@ -256,8 +256,12 @@ def privacy_statement(
 
 def _of_batches(history):
     """What is assumed of batches that were not drawn here."""
-    if any(e.unit == "row" and e.sampling_probability is None for e in history.entries):
+    if any(e.unit == "row" and not _is_drawn_here(e) for e in history.entries):
         yield _ONCE_IN_A_BATCH
+
+
+def _is_drawn_here(entry):
+    return not (entry.sampling_probability is entry.allocation_batches is None)
 
 
 def _once_per_epoch(history):
@@ -265,9 +269,14 @@ def _once_per_epoch(history):
     entries = []
     for entry in history.entries:
         if entry.is_amplified:
-            epochs = math.ceil(entry.count * entry.sampling_probability - 1e-9)
+            epochs = entry.participations
+            if entry.allocation_batches is None:
+                epochs = math.ceil(entry.count * entry.sampling_probability - 1e-9)
             entry = dataclasses.replace(
-                entry, sampling_probability=None, max_participations=max(1, epochs)
+                entry,
+                sampling_probability=None,
+                allocation_batches=None,
+                max_participations=max(1, epochs),
             )
         entries.append(entry)
     return PrivacyHistory(entries)

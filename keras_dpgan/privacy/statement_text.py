@@ -100,7 +100,8 @@ def _of_entry(entry):
             "SEEDED SAMPLING: batches were drawn from a seed. Whoever knows it knows "
             "them, so each row is taken to be in every update."
         )
-    undeclared = entry.sampling_probability is None and entry.max_participations is None
+    how = (entry.sampling_probability, entry.allocation_batches)
+    undeclared = (*how, entry.max_participations) == (None, None, None)
     if undeclared and entry.unit == "row":
         yield (
             "UNKNOWN SAMPLING, NOT POISSON: where batches came from was not declared, "
@@ -130,7 +131,7 @@ def write(statement):
         "Neighbouring data sets": _RELATIONS[statement.history.relation],
         "Public": _public(statement),
         **_updates(statement),
-        "Without Poisson sampling": _without_poisson(statement),
+        "Without random batches": _without_random_batches(statement),
         "Assumed": _list(statement.assumptions),
         "May be published": _list(statement.released)
         or "nothing, on the strength of this statement.",
@@ -280,12 +281,18 @@ def _sampling(entry):
             f"each on a {seeded}Poisson sample that holds a row with probability "
             f"{entry.sampling_probability:.4g}"
         )
+    if entry.allocation_batches is not None:
+        return (
+            "under random allocation: each row is put into one of "
+            f"{entry.allocation_batches:,} consecutive updates by a draw of its own, "
+            f"and anew for the next ones, {entry.participations:,} times in all"
+        )
     if entry.max_participations is not None:
         return f"of which a row is declared to be in at most {entry.participations:,}"
     return "of which a row may be in every one"
 
 
-def _without_poisson(statement):
+def _without_random_batches(statement):
     if statement.epsilon_once_per_epoch is None or not statement.has_guarantee:
         return ""
     return (

@@ -54,6 +54,8 @@ def _sampling(entry):
     if entry.sampling_probability is not None:
         text = f"Poisson, q={entry.sampling_probability:g}"
         return text + (" from a seed (not amplified)" if entry.seeded_sampling else "")
+    if entry.allocation_batches is not None:
+        return f"each record in one of {entry.allocation_batches} updates, at random"
     if entry.max_participations is None:
         return "each record in every update"
     return f"each record in at most {entry.max_participations} updates"
