@@ -54,6 +54,18 @@ def check(
     _check_callbacks(callbacks or [])
 
 
+def refuse_records(**arguments):
+    """Raises a `ValueError` for records given to a `fit` that reads none."""
+    for name, value in arguments.items():
+        if value is not None:
+            raise ValueError(
+                f"`{name}` must be left out: the model was compiled with a `critic`, "
+                "which was released from the records before, so that training reads "
+                "none. Compile it with a `d_optimizer` to train on records. Received: "
+                f"{name} of type {type(value).__name__}"
+            )
+
+
 def _check_callbacks(callbacks):
     check_checkpoints(callbacks)
     if any(isinstance(c, keras.callbacks.TerminateOnNaN) for c in callbacks):

@@ -120,9 +120,10 @@ class KerasMethods(keras_internals.BuiltTrainer):
     ) -> typing.Self:
         config = dict(config)
         for network in ("discriminator", "generator"):
-            config[network] = keras.saving.deserialize_keras_object(
-                config[network], custom_objects=custom_objects
-            )
+            if config[network] is not None:
+                config[network] = keras.saving.deserialize_keras_object(
+                    config[network], custom_objects=custom_objects
+                )
         return cls(**config)
 
     def add_loss(self, loss: typing.Any) -> typing.NoReturn:
