@@ -95,6 +95,10 @@ class EpsilonTracker(keras.callbacks.Callback):
 
     def _keep_budget(self):
         record = self.model.privacy_record
+        if record.entry is None:  # All was released before, and no update is made.
+            if self.model.epsilon(accountant=self.accountant) > self.target_epsilon:
+                raise ValueError(self._refusal(0, 0))
+            return
         made = self.model.num_discriminator_updates
         more = privacy.max_updates(
             record.closed_history,

@@ -49,13 +49,37 @@ def private_means(
         `(num_groups, dim)`. Counts are at least one; a mean's coordinates have
         noise of standard deviation `mean_noise(counts, noise_multiplier, radius)`.
     """
-    rows = _within_unit_ball(rows, radius)
-    augmented = np.concatenate([np.ones((len(rows), 1)), rows], axis=1) / np.sqrt(2)
-    sums = np.zeros((num_groups, augmented.shape[1]))
-    np.add.at(sums, groups, augmented)
-    sums += noise_multiplier * _noise(sums.shape)
-    counts = np.maximum(np.sqrt(2) * sums[:, 0], _SMALLEST_COUNT)
-    return counts, radius * np.sqrt(2) * sums[:, 1:] / counts[:, None]
+    sums = GroupSums(num_groups, np.shape(rows)[1], radius)
+    sums.add(rows, groups)
+    return sums.released(noise_multiplier)
+
+
+class GroupSums:
+    """The sums that `private_means` releases, added up part by part.
+
+    Args:
+        num_groups: Int.
+        dim: Int, the size of a row.
+        radius: Positive float, public.
+    """
+
+    def __init__(self, num_groups, dim, radius):
+        self._radius = radius
+        self._sums = np.zeros((num_groups, 1 + dim))
+
+    def add(self, rows, groups):
+        """Adds rows to the sums of their groups; see `private_means`."""
+        rows = _within_unit_ball(rows, self._radius)
+        augmented = np.concatenate([np.ones((len(rows), 1)), rows], axis=1)
+        for group in np.unique(groups):
+            mine = augmented[groups == group].sum(axis=0)
+            self._sums[group] += mine / np.sqrt(2)
+
+    def released(self, noise_multiplier):
+        """What `private_means` returns, with noise of its own each time."""
+        sums = self._sums + noise_multiplier * _noise(self._sums.shape)
+        counts = np.maximum(np.sqrt(2) * sums[:, 0], _SMALLEST_COUNT)
+        return counts, self._radius * np.sqrt(2) * sums[:, 1:] / counts[:, None]
 
 
 def mean_noise(counts, noise_multiplier, radius):
@@ -103,11 +127,35 @@ def private_covariances(
         Float64 array of shape `(num_groups, dim, dim)`: symmetric, with negative
         eigenvalues where noise outweighs them.
     """
-    rows = _within_unit_ball(rows, radius)
-    each = [rows[groups == group] for group in range(len(counts))]
-    sums = np.stack([mine.T @ mine for mine in each])
-    sums += noise_multiplier * _symmetric_noise(sums.shape)
-    return radius**2 * sums / counts[:, None, None]
+    sums = GroupSquares(len(counts), np.shape(rows)[1], radius)
+    sums.add(rows, groups)
+    return sums.released(counts, noise_multiplier)
+
+
+class GroupSquares:
+    """The sums that `private_covariances` releases, added up part by part.
+
+    Args:
+        num_groups: Int.
+        dim: Int, the size of a row.
+        radius: Positive float, public.
+    """
+
+    def __init__(self, num_groups, dim, radius):
+        self._radius = radius
+        self._sums = np.zeros((num_groups, dim, dim))
+
+    def add(self, rows, groups):
+        """Adds rows to the sums of their groups; see `private_covariances`."""
+        rows = _within_unit_ball(rows, self._radius)
+        for group in np.unique(groups):
+            mine = rows[groups == group]
+            self._sums[group] += mine.T @ mine
+
+    def released(self, counts, noise_multiplier):
+        """What `private_covariances` returns, with noise of its own each time."""
+        sums = self._sums + noise_multiplier * _symmetric_noise(self._sums.shape)
+        return self._radius**2 * sums / counts[:, None, None]
 
 
 def covariance_noise(counts, noise_multiplier, radius):

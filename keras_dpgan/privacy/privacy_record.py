@@ -211,6 +211,18 @@ class PrivacyRecord(keras.layers.Layer):
         entries = self._all_updates().entries
         return origins.Origin(self._clock_now(), entries, self.ledger_head)
 
+    def parts(self):
+        """What others have to count who build on this, a tuple of `origins.Origin`.
+
+        Releases come one by one, so that who has one of them already counts it once.
+        """
+        self.check()
+        self.inherit()
+        received = sum(e.count for o in self._received for e in o.entries)
+        if received == self._total_updates():
+            return tuple(self._received)
+        return (self._origin(),)
+
     def _clock_now(self):
         ticks = self._ticks()
         # A forked child goes on by itself.
