@@ -171,7 +171,9 @@ def _pem(key_or_certificate):
 
 def _write_secret(path, content):
     """Writes a file that its owner alone may read, from its beginning on."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    # A file that is there would keep its mode, and its readers.
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with open(descriptor, "wb") as file:
         file.write(content)
 
