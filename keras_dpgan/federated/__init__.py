@@ -26,7 +26,8 @@ if typing.TYPE_CHECKING:
     from keras_dpgan.federated import flower as flower
     from keras_dpgan.federated import key_holder as key_holder
     from keras_dpgan.federated import keys as keys
+    from keras_dpgan.federated import signatures as signatures
 else:
     __getattr__, __dir__ = lazy.submodules(
-        __name__, ("encryption", "flower", "key_holder", "keys")
+        __name__, ("encryption", "flower", "key_holder", "keys", "signatures")
     )

@@ -11,6 +11,11 @@ from keras_dpgan.privacy.ledger.file import LedgerFile
 
 # Of each line: it stands for one round. Version 0.1 wrote `{"round": text}`.
 _FORMAT = Format("round_budget", version=2, required=("mechanism",))
+# Of a vote whether a round can be paid for, and of an answer of noise alone.
+_UNPAID = Format("unpaid_round", version=2, required=("unpaid",))
+_VOTE, _NOISE = "vote", "noise"
+# Votes that no round has followed: what a vote says must not be asked without end.
+_MOST_VOTES = 10
 
 
 class RoundBudget:
@@ -67,6 +72,31 @@ class RoundBudget:
             file.append(_FORMAT.write(mechanism=fields))
             return True
 
+    def vote(self) -> bool:
+        """Whether `pay` would allow a round, for a vote, which is entered.
+
+        Raises:
+            RuntimeError: If ten votes were given that no answer has followed.
+            ValueError: As `pay`.
+        """
+        with contextlib.closing(LedgerFile(self._path)) as file:
+            votes = 0
+            for entry in file.entries:
+                votes = votes + 1 if _is_unpaid(entry, _VOTE) else 0
+            if votes >= _MOST_VOTES:
+                raise RuntimeError(
+                    f"{votes} votes were given that no round has followed: no more "
+                    "are given. Ask the server's operator why no round takes place."
+                )
+            allows = self._allows(file.entries)
+            file.append(_UNPAID.write(unpaid=_VOTE))
+            return allows
+
+    def enter_noise(self) -> None:
+        """Enters a round that was answered by noise alone, which costs nothing."""
+        with contextlib.closing(LedgerFile(self._path)) as file:
+            file.append(_UNPAID.write(unpaid=_NOISE))
+
     def can_pay(self) -> bool:
         """Whether `pay` would allow a round; enters nothing.
 
@@ -77,7 +107,8 @@ class RoundBudget:
             return self._allows(file.entries)
 
     def _allows(self, entries):
-        for entry in entries:
+        paid = [entry for entry in entries if not _is_unpaid(entry, _VOTE, _NOISE)]
+        for entry in paid:
             written = _mechanism_of(entry, self._path)
             if not mechanism_fields.are_of(written, self._mechanism):
                 raise ValueError(
@@ -86,7 +117,15 @@ class RoundBudget:
                     "be counted together. Use the mechanism that the file was "
                     "begun with."
                 )
-        return len(entries) < self.max_rounds
+        return len(paid) < self.max_rounds
+
+
+def _is_unpaid(entry, *kinds):
+    """Whether a line is a vote or noise; any that cannot be read counts as paid."""
+    try:
+        return _UNPAID.read(entry)["unpaid"] in kinds
+    except ValueError:
+        return False
 
 
 def _mechanism_of(entry, path):

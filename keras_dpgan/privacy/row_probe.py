@@ -102,6 +102,7 @@ def probe_few_rows(model, inputs):
     Returns:
         List of `Finding`.
     """
+    inputs = tf.nest.map_structure(tf.convert_to_tensor, inputs)
     return without_strategy(model, lambda model: _probe_few(model, inputs), inputs)
 
 

@@ -91,9 +91,9 @@ def check_few_rows(model: keras.Model, inputs: typing.Any) -> None:
     """As `check`, without batches of other sizes than four.
 
     Examples:
-        >>> import tensorflow as tf
+        >>> import numpy as np
         >>> discriminator = dpgan.models.vector_discriminator(4, hidden=(8,))
-        >>> rows = tf.random.normal((4, 4))
+        >>> rows = np.random.normal(size=(4, 4)).astype("float32")
         >>> dpgan.privacy.validation.check_few_rows(discriminator, rows)
     """
     _refuse(_violations(model, row_probe.probe_few_rows(model, inputs)))

@@ -39,6 +39,15 @@ def send(folder, clients):
     return sent
 
 
+def test_a_secret_key_does_not_keep_the_readers_of_an_older_file(tmp_path):
+    (tmp_path / "client-0.signing").write_bytes(b"old")
+    (tmp_path / "client-0.signing").chmod(0o666)
+    keys.make_keys(tmp_path, 1)
+    for path in (*tmp_path.glob("*.signing"), *tmp_path.glob("*.key")):
+        assert path.stat().st_mode & 0o777 == 0o600, path
+    assert (tmp_path / "holder.context").stat().st_mode & 0o777 == 0o600
+
+
 def test_a_later_run_opens_no_round_of_an_earlier_one(tmp_path):
     keys.make_keys(tmp_path, 3)
     opened = open_sum(

@@ -9,13 +9,17 @@ import weakref
 from keras_dpgan._utils import durable
 
 
+# Millions of lines. A sparse file may claim more than there is memory.
+_LARGEST = 2**30
+
+
 class LedgerFile:
     """Lines of JSON that only grow, held by one process at a time.
 
     Each line carries its number and a checksum over itself and all lines before
     it. `append` returns once its line is on disk. A last line that a kill or a
     power loss has cut short is dropped: what it would have said has not begun.
-    Any other line that does not fit is refused. Checksums detect accidents, not
+    Any other line that does not fit is refused. A new file is readable by its owner alone. Checksums detect accidents, not
     forgery: who can write the file can write other lines with fitting ones.
 
     Args:
@@ -35,11 +39,12 @@ class LedgerFile:
         self.path = os.fspath(path)
         self._descriptor: typing.Any = None
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND
-        self._descriptor = os.open(self.path, flags, 0o666)
+        # What was spent, and on whose data, is the owner's business alone.
+        self._descriptor = os.open(self.path, flags, 0o600)
         _open_files.add(self)
         try:
             self._lock()
-            content = _read(self._descriptor)
+            content = _read(self._descriptor, self.path)
             self.entries, self.heads, end = _parse(content, self.path)
             self._repair(content, end)
         except BaseException:
@@ -125,11 +130,17 @@ def read(path):
         ValueError: If a line is damaged; names it.
     """
     with open(path, "rb") as file:
-        entries, heads, _ = _parse(file.read(), path)
+        entries, heads, _ = _parse(_read(file.fileno(), path), path)
     return entries, heads
 
 
-def _read(descriptor):
+def _read(descriptor, path):
+    size = os.fstat(descriptor).st_size
+    if size > _LARGEST:
+        raise ValueError(
+            f"The ledger `{os.fspath(path)}` must have at most {_LARGEST} bytes. "
+            f"Received: {size} bytes. Restore the file from a backup."
+        )
     with open(descriptor, "rb", closefd=False) as file:
         return file.read()
 
