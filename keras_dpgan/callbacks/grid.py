@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from keras_dpgan._utils import validate
+from keras_dpgan._utils.labels import check_labels
 from keras_dpgan.data.scaling import to_uint8
 
 if typing.TYPE_CHECKING:
@@ -112,12 +113,7 @@ def _check_images(images):
 
 
 def _check_labels(labels, n, label_names):
-    labels = np.asarray(labels)
-    if labels.shape != (n,) or labels.dtype.kind not in "iu" or labels.min() < 0:
-        raise ValueError(
-            f"`labels` must be non-negative ints of shape ({n},), one for each image. "
-            f"Received: labels of shape {labels.shape} and dtype {labels.dtype}"
-        )
+    labels = check_labels("labels", labels, n)
     if label_names is not None and labels.max() >= len(label_names):
         raise ValueError(
             "`label_names` must have a name for each label, at least "

@@ -5,14 +5,16 @@ A message may quote a record's values: it is for whoever holds the data.
 
 import collections.abc
 import math
-import numbers
 import typing
 
 import numpy as np
 
+from keras_dpgan._utils.labels import check_label_form
+from keras_dpgan._utils.labels import check_label_range
 from keras_dpgan.data.allocation import AllocationDataset
 from keras_dpgan.data.poisson import PoissonDataset
 from keras_dpgan.data.records import Records
+from keras_dpgan.data.records import object_remedy
 
 if typing.TYPE_CHECKING:
     from keras_dpgan.data.records import IndexedRows
@@ -88,7 +90,7 @@ def check_records(
             _check_finite("y", labels[0], start)
             condition.check_values(labels[0], start)
         elif labels:
-            _check_label_values(labels[0], num_classes)
+            check_label_range("y", labels[0], num_classes)
 
 
 def _check_record_shape(actual, shape):
@@ -136,7 +138,7 @@ def _check_record_dtype(records, value_range):
             "token ids as one-hot rows, `keras.utils.to_categorical(x)`"
         )
     elif dtype.kind == "O":
-        remedy = records.object_remedy(records.slice(0, 1)[0])
+        remedy = object_remedy(records.slice(0, 1)[0])
     elif dtype.kind == "c":
         remedy = "Give real and imaginary parts as two floats, along the last axis"
     else:
@@ -193,37 +195,5 @@ def _check_label_kind(records, num_classes):
             f"`y` must give a label in [0, {num_classes}) for each record: the "
             "model is conditional. Received: y=None"
         )
-    shape, dtype = records.shapes[1], records.dtypes[1]
-    if shape != () or dtype.kind not in "iu":
-        remedy = _label_remedy(records, num_classes)
-        raise ValueError(
-            f"`y` must hold one int in [0, {num_classes}) for each record, of shape "
-            f"({len(records)},).{remedy} Received: "
-            f"y of shape {(len(records), *shape)} and dtype {dtype}"
-        )
-
-
-def _label_remedy(records, num_classes):
-    shape, dtype = records.shapes[1], records.dtypes[1]
-    if shape == (1,):
-        return " Remove the last axis: `y = y[:, 0]`."
-    if shape == (num_classes,):
-        return " These look one-hot: `y = np.argmax(y, axis=-1)`."
-    is_number = dtype.kind in "fb" or (
-        dtype.kind == "O" and isinstance(records.slice(0, 1)[1].flat[0], numbers.Real)
-    )
-    if is_number:
-        return ' If they are whole numbers: `y = y.astype("int32")`.'
-    if dtype.kind in "OSUT":
-        return " Number the classes in a public order."
-    return ""
-
-
-def _check_label_values(labels, num_classes):
-    low, high = int(labels.min()), int(labels.max())
-    if low < 0 or high >= num_classes:
-        shift = " Labels that start at 1: `y = y - 1`." if high == num_classes else ""
-        raise ValueError(
-            f"`y` must lie in [0, {num_classes}).{shift} "
-            f"Received: labels from {low} to {high}"
-        )
+    shape = (len(records), *records.shapes[1])
+    check_label_form("y", shape, records.dtypes[1], len(records), num_classes)

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from keras_dpgan._utils import validate
+from keras_dpgan._utils.labels import check_labels
 from keras_dpgan.mechanisms import secure_noise
 from keras_dpgan.privacy import calibration
 from keras_dpgan.privacy import origins
@@ -67,7 +68,8 @@ def private_label_prior(
     validate.check_int("num_classes", num_classes, minimum=1)
     epsilon = validate.check_positive("epsilon", epsilon)
     delta = validate.check_delta(delta)
-    counts = _counts(labels, num_classes)
+    labels = check_labels("labels", labels, np.size(labels), num_classes)
+    counts = np.bincount(labels, minlength=num_classes)
     entry = _cheapest_entry(epsilon, delta)
     if ledger is not None:
         ledger.spend(entry, "label histogram")
@@ -81,21 +83,6 @@ def private_label_prior(
     origin = origins.release(entry, ledger=ledger)
     origins.remember([origins.prior_digest(prior)], origin)
     return prior, entry
-
-
-def _counts(labels, num_classes):
-    labels = np.asarray(labels)
-    if labels.ndim != 1 or labels.dtype.kind not in "iu":
-        raise ValueError(
-            "`labels` must be ints of shape (n,). Received: labels of shape "
-            f"{labels.shape} and dtype {labels.dtype}"
-        )
-    if labels.size and (labels.min() < 0 or labels.max() >= num_classes):
-        raise ValueError(
-            f"`labels` must lie in [0, {num_classes}). Received: labels from "
-            f"{labels.min()} to {labels.max()}"
-        )
-    return np.bincount(labels.astype(np.int64), minlength=num_classes)
 
 
 def _cheapest_entry(epsilon, delta):

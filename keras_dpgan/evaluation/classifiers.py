@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from keras_dpgan._utils import validate
+from keras_dpgan._utils.labels import check_labels
 from keras_dpgan.evaluation import rows as row_checks
 
 CLASSIFIERS = ("cnn", "mlp", "logistic_regression")
@@ -77,7 +78,7 @@ def classifier_accuracy(
         ImportError: If scikit-learn is missing, for the two that need it.
     """
     x_test = row_checks.check_rows("x_test", x_test)
-    y_test = row_checks.check_labels("y_test", y_test, len(x_test))
+    y_test = check_labels("y_test", y_test, len(x_test))
     x_train = row_checks.check_rows("x_train", x_train)
     row_checks.check_same_shape("x_train", x_train, "x_test", x_test)
     if row_checks.is_image(x_test):
@@ -124,7 +125,7 @@ def train_classifier(
         ImportError: If scikit-learn is missing, for the two that need it.
     """
     x = row_checks.check_rows("x", x, minimum=2)
-    y = row_checks.check_labels("y", y, len(x))
+    y = check_labels("y", y, len(x))
     validate.check_choice("classifier", classifier, CLASSIFIERS)
     validate.check_int("seed", seed, minimum=0)
     epochs = _checked_epochs(classifier, epochs)

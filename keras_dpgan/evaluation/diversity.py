@@ -5,6 +5,7 @@ import typing
 import numpy as np
 import numpy.typing as npt
 
+from keras_dpgan._utils.labels import check_labels
 from keras_dpgan.evaluation import rows as row_checks
 from keras_dpgan.evaluation.classifiers import batched
 
@@ -58,7 +59,7 @@ def label_accuracy(
         ValueError: If there are no labels, or the rows do not fit.
     """
     samples = row_checks.check_rows("samples", samples)
-    labels = row_checks.check_labels("labels", labels, len(samples))
+    labels = check_labels("labels", labels, len(samples))
     return float(np.mean(predicted_labels(classifier, samples) == labels))
 
 
@@ -117,8 +118,8 @@ def within_class_diversity(
     real, generated = row_checks.check_features(
         real, generated, 2, "a distance between two"
     )
-    real_labels = row_checks.check_labels("real_labels", real_labels, len(real))
-    labels = row_checks.check_labels("labels", labels, len(generated))
+    real_labels = check_labels("real_labels", real_labels, len(real))
+    labels = check_labels("labels", labels, len(generated))
     ratios = {}
     for label in np.unique(real_labels):
         spread = _spread(generated[labels == label])

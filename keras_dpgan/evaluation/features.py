@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from keras_dpgan._utils.labels import check_labels
 from keras_dpgan.evaluation import rows as row_checks
 from keras_dpgan.evaluation.classifiers import batched
 
@@ -141,7 +142,7 @@ def feature_classifier(
         ValueError: If `x` or `y` does not fit.
     """
     x = row_checks.check_rows("x", x, minimum=2)
-    y = row_checks.check_labels("y", y, len(x))
+    y = check_labels("y", y, len(x))
     pixel_range = row_checks.common_pixel_range(pixel_range, x, "x", x)
     model = _image_classifier(x.shape[1:], int(y.max()) + 1, pixel_range)
     model.compile(

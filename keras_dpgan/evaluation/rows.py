@@ -93,38 +93,6 @@ def check_rows(name, rows, minimum=1) -> np.ndarray:
     return rows
 
 
-def check_labels(name, labels, num_rows) -> np.ndarray:
-    """Returns labels as int32.
-
-    Args:
-        name: The argument's name, for messages.
-        labels: Ints of shape `(num_rows,)`.
-        num_rows: Int, how many rows they belong to.
-
-    Returns:
-        An int32 NumPy array.
-
-    Raises:
-        ValueError: If there are none, or they are of another shape or dtype.
-    """
-    if labels is None:
-        raise ValueError(
-            f"`{name}` must give a label for each row: this metric compares "
-            f"classes. Received: {name}=None"
-        )
-    labels = np.asarray(labels)
-    if labels.shape != (num_rows,) or labels.dtype.kind not in "iu":
-        raise ValueError(
-            f"`{name}` must hold one int for each row, of shape ({num_rows},). "
-            f"Received: {name} of shape {labels.shape} and dtype {labels.dtype}"
-        )
-    if labels.size and labels.min() < 0:
-        raise ValueError(
-            f"`{name}` must not be negative. Received: {int(labels.min())}"
-        )
-    return labels.astype(np.int32)
-
-
 def check_same_shape(name, rows, other_name, other):
     """Raises unless two sets hold rows of one shape."""
     if rows.shape[1:] != other.shape[1:]:

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from keras_dpgan._utils import validate
+from keras_dpgan._utils.labels import check_labels
 from keras_dpgan.evaluation import rows as row_checks
 from keras_dpgan.export import load
 from keras_dpgan.gan import network_inputs
@@ -70,7 +71,7 @@ def draw_samples(
     rows, labels = row_checks.rows_and_labels("samples", drawn)
     rows = row_checks.check_rows("samples", rows)
     if labels is not None:
-        labels = row_checks.check_labels("labels", labels, len(rows))[:n]
+        labels = check_labels("labels", labels, len(rows))[:n]
     return rows[:n], labels
 
 

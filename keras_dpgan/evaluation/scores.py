@@ -11,6 +11,7 @@ from absl import logging
 
 from keras_dpgan._utils import old_names
 from keras_dpgan._utils import validate
+from keras_dpgan._utils.labels import check_labels
 from keras_dpgan.evaluation import classifiers as classifier_metrics
 from keras_dpgan.evaluation import feature_scores
 from keras_dpgan.evaluation import features as feature_models
@@ -184,7 +185,7 @@ def _checked_rows(name, given):
     x, y = row_checks.rows_and_labels(name, given)
     x = row_checks.check_rows(name, x, minimum=10)
     if y is not None:
-        y = row_checks.check_labels(f"{name} labels", y, len(x))
+        y = check_labels(f"{name} labels", y, len(x))
     return Rows(x, y)
 
 

@@ -5,6 +5,8 @@ import typing
 import numpy as np
 import tensorflow as tf
 
+from keras_dpgan._utils.labels import check_labels
+
 
 class LabelCondition:
     """One label per row.
@@ -55,18 +57,9 @@ class LabelCondition:
         Raises:
             ValueError: If `labels` are anything else.
         """
-        labels = np.asarray(labels)
-        if labels.shape not in ((), (n,)) or labels.dtype.kind not in "iu":
-            raise ValueError(
-                f"`labels` must be ints of shape ({n},), or one int. Received: "
-                f"labels of shape {labels.shape} and dtype {labels.dtype}"
-            )
-        if n and (labels.min() < 0 or labels.max() >= self.num_classes):
-            raise ValueError(
-                f"`labels` must be in [0, {self.num_classes}). Received: labels from "
-                f"{labels.min()} to {labels.max()}"
-            )
-        return np.broadcast_to(labels.astype(np.int32), (n,))
+        if np.ndim(labels) == 0 and labels is not None:
+            labels = np.full(n, labels)
+        return check_labels("labels", labels, n, self.num_classes)
 
 
 class VectorCondition:

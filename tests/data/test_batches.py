@@ -59,7 +59,7 @@ FAULTS = {
     "negative labels": ((X, Y - 1), r"`y` must lie in \[0, 3\).*from -1 to 1"),
     "float labels": ((X, Y + 0.5), r'`y` must hold one int.*y.astype\("int32"\)'),
     "one-hot labels": ((X, np.eye(3)[Y]), "one-hot: `y = np.argmax"),
-    "string labels": ((X, Y.astype(str)), "Number the classes"),
+    "string labels": ((X, Y.astype(str)), "number the classes"),
     "a column of labels": ((X, Y[:, None]), r"y = y\[:, 0\]"),
     "no labels": ((X,), "`y` must give a label.*the model is conditional"),
     "pixels": ((np.abs(X) * 255, Y), r"scale_to_range\(x, \(-1.0, 1.0\), source_range"),

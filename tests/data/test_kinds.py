@@ -84,7 +84,7 @@ RAGGED = tf.ragged.constant([[0.1, 0.2], [0.3]])
         (objects([None] * 120), Y, "Fill in missing values"),
         (X.astype("complex64"), Y, "real and imaginary parts"),
         (X, Y.astype(object), r'y\.astype\("int32"\)'),
-        (X, objects(list("abc" * 40)), "Number the classes in a public order"),
+        (X, objects(list("abc" * 40)), "number the classes in a public order"),
         (None, Y, "`x` must be one array of records.*NoneType"),
         ("digits.npz", None, "Load what it names first"),
         (pathlib.Path("digits.npz"), None, "Load what it names first"),
@@ -127,7 +127,7 @@ def test_data_frames(gan):
         with pytest.raises(ValueError, match=r"x\.astype\('float32'\)"):
             gan.fit(x, Y, verbose=0)
     labels = pandas.Series(Y).map({0: "a", 1: "b", 2: "c"}).astype("category")
-    with pytest.raises(ValueError, match="Number the classes"):
+    with pytest.raises(ValueError, match="number the classes"):
         gan.fit(frame, labels, verbose=0)
 
 

@@ -154,10 +154,10 @@ def test_without_scikit_learn_there_is_a_pip_line(digits, monkeypatch):
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"y_train": None}, "`y` must give a label for each row"),
-        ({"y_test": None}, "`y_test` must give a label for each row"),
+        ({"y_train": None}, "`y` must hold one int for each row"),
+        ({"y_test": None}, "`y_test` must hold one int for each row"),
         ({"y_test": np.zeros(7, int)}, r"of shape \(360,\)"),
-        ({"y_train": np.full(1437, -1)}, "must not be negative"),
+        ({"y_train": np.full(1437, -1)}, r"must lie in \[0, .* from -1 to -1"),
         ({"y_train": np.zeros(1437)}, "one int for each row"),
         ({"x_train": np.zeros((1437, 9, 9, 1))}, "rows of one shape"),
         ({"x_train": np.zeros((1437, 8, 8))}, "Add the channel axis"),
