@@ -151,6 +151,7 @@ class DPGAN(validate.ReadOnly, PrivacyMethods, KerasMethods):
 
     def call(self, inputs: typing.Any, training: bool | None = None) -> typing.Any:
         """Generates rows from latents, or from `[latents, labels]`."""
+        network_inputs.check_called_with(self.generator, inputs)
         return self.generator(inputs, training=training)
 
     @validated.compiles

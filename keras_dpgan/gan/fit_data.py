@@ -118,6 +118,11 @@ def from_fit_arguments(
         if condition is not None:
             condition.check_public(y)
         size = batch_size or min(DEFAULT_BATCH_SIZE, len(x))
+        if size > len(x):
+            raise ValueError(
+                f"`batch_size` must be at most the number of records, {len(x)}. "
+                f"Received: batch_size={batch_size}"
+            )
         x = PoissonDataset(
             x, y, expected_batch_size=size, steps_per_epoch=steps_per_epoch
         )
