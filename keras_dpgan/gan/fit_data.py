@@ -262,8 +262,13 @@ def _static_batch_size(x):
         shape = getattr(tf.nest.flatten(x.element_spec)[0], "shape", None)
         if shape is not None and shape.rank and shape[0] is not None:
             return shape[0]
+    of_one_size = (
+        "`.batch(batch_size, drop_remainder=True)` has one; or give `fit` the "
+        if isinstance(x, tf.data.Dataset)
+        else "Give `fit` the "
+    )
     raise ValueError(
-        "The batch size of this data cannot be read off it. Give `fit` the "
+        f"The batch size of this data cannot be read off it. {of_one_size}"
         "`expected_batch_size`, a number that does not depend on the records; or "
         "give it arrays or a `PoissonDataset`, which also makes epsilon far smaller. "
         f"Received: x of type {type(x).__name__}"
