@@ -19,7 +19,6 @@ from keras_dpgan.privacy.history_entry import one_gaussian
 
 if typing.TYPE_CHECKING:
     from keras_dpgan.data.records import IndexedRows
-    from keras_dpgan.gan.dpgan import DPGAN
     from keras_dpgan.privacy.ledger.ledger import Ledger
 
 # Of the budget, for means where second moments are released, too.
@@ -32,7 +31,7 @@ _EXPECTED_PRODUCT = 0.35
 
 
 def release_critic(
-    gan: "DPGAN",
+    gan: typing.Any,
     x: "IndexedRows | PoissonDataset",
     y: "IndexedRows | None" = None,
     *,
