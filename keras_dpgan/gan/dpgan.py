@@ -364,12 +364,12 @@ class DPGAN(validate.ReadOnly, PrivacyMethods, KerasMethods):
 
         Args:
             x: Rows of shape `(n, ...)` in the generator's range; or a
-                `PoissonDataset` or an `AllocationDataset`; or other data that Keras takes, without the
-                amplification by sampling that Poisson batches have. Of such data the
-                first batch is checked before any update. A later record whose label
-                or category is out of range counts as absent, and so, with privacy,
-                does one that is not finite; one outside of the generator's range is
-                taken as it is, and clipped.
+                `PoissonDataset` or an `AllocationDataset`; or other data that Keras
+                takes, without the amplification by sampling that those have. Of such
+                data the first batch is checked before any update. A later record whose
+                label or category is out of range counts as absent, and so, with
+                privacy, does one that is not finite; one outside of the generator's
+                range is taken as it is, and clipped.
             y: Int labels of shape `(n,)` for a conditional model.
             batch_size: Int, the expected batch size. Defaults to 256.
             epochs: Int.

@@ -224,10 +224,8 @@ def _log_power(series, power):
 
 
 def _log_product(one, other):
-    from scipy import special
-
     degrees = range(1, len(one) + 1)
-    return np.array([special.logsumexp(one[:n] + other[:n][::-1]) for n in degrees])
+    return np.array([np.logaddexp.reduce(one[:n] + other[:n][::-1]) for n in degrees])
 
 
 def _added_divergence(num_batches, noise_multiplier, orders):
@@ -248,7 +246,7 @@ def _added_divergence(num_batches, noise_multiplier, orders):
     below = logs < log_start
     # The tangent is largest at zero: `powers + 1` times its value at the start.
     values = np.where(below, np.log1p(powers) - powers * log_start, -powers * logs)
-    moments = special.logsumexp(values + log_masses, axis=1)
+    moments = np.logaddexp.reduce(values + log_masses, axis=1)
     left_out = (
         -powers * mean
         + (powers * spread) ** 2 / 2
