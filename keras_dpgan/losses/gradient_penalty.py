@@ -132,4 +132,4 @@ def as_penalty(value):
             "`gradient_penalty` must be a weight that is not negative, such as 10.0, a "
             f"`losses.GradientPenalty` or None. Received: gradient_penalty={value!r}"
         )
-    return GradientPenalty(weight=value)
+    return GradientPenalty(weight=float(value))

@@ -270,7 +270,7 @@ def test_a_generator_nears_what_was_released():
     logs = gan.fit(epochs=2, steps_per_epoch=60, batch_size=60, verbose=0).history
     assert set(logs) == {"g_loss"}
     assert logs["g_loss"][1] < logs["g_loss"][0]
-    assert distance(gan.sample(300, y[:300], seed=0)[0]) < 0.5 * before
+    assert distance(gan.sample(300, y[:300], seed=0)[0]) < 0.6 * before
 
 
 def test_a_model_without_labels_and_of_vectors():
