@@ -5,7 +5,7 @@ import re
 
 ROOT = pathlib.Path(__file__).parents[1]
 TESTS = ROOT / "tests"
-NUM_PITFALLS = 51
+NUM_PITFALLS = 52
 
 
 def text():

@@ -1,5 +1,7 @@
 """Sums the records up once, for a critic that needs no record afterwards."""
 
+import pathlib
+import tempfile
 import typing
 
 import keras
@@ -12,6 +14,7 @@ from keras_dpgan.critics.released_critic import ReleasedCritic
 from keras_dpgan.data.checks import check_records
 from keras_dpgan.data.poisson import PoissonDataset
 from keras_dpgan.data.records import Records
+from keras_dpgan.distribution import workers
 from keras_dpgan.mixture import moments
 from keras_dpgan.models.output_range import output_range
 from keras_dpgan.privacy import origins
@@ -19,7 +22,6 @@ from keras_dpgan.privacy.history_entry import one_gaussian
 
 if typing.TYPE_CHECKING:
     from keras_dpgan.data.records import IndexedRows
-    from keras_dpgan.gan.dpgan import DPGAN
     from keras_dpgan.privacy.ledger.ledger import Ledger
 
 # Of the budget, for means where second moments are released, too.
@@ -32,7 +34,7 @@ _EXPECTED_PRODUCT = 0.35
 
 
 def release_critic(
-    gan: "DPGAN",
+    gan: typing.Any,
     x: "IndexedRows | PoissonDataset",
     y: "IndexedRows | None" = None,
     *,
@@ -110,7 +112,9 @@ def release_critic(
             Defaults to `None`: 1.8 times the median of those of generated rows.
         num_reference: Int, the rows that `gan` generates. Defaults to 10,000.
         ledger: A `privacy.Ledger` of the data, where the release is entered before
-            its noise is drawn. Defaults to `None`.
+            its noise is drawn. Of several workers, each of which makes this call with
+            the same data, the chief alone reads them, draws noise and has the ledger.
+            Defaults to `None`.
 
     Returns:
         A `ReleasedCritic`, which carries what was spent on it.
@@ -142,14 +146,33 @@ def release_critic(
     critic.privacy_record.watch([critic.features])
     for origin in gan.privacy_record.parts():
         critic.privacy_record.absorb(origin)
+    strategy = gan.distribute_strategy
+    if workers.is_chief(strategy):
+        _sum_and_release(critic, records, noise_multiplier, ledger)
+    return _of_chief(critic, strategy) if workers.are_several(strategy) else critic
+
+
+def _sum_and_release(critic, records, noise_multiplier, ledger):
+    """Reads the records, enters the release in the ledger, and draws its noise."""
     entry = one_gaussian(noise_multiplier)
-    sums = _sums(critic, records)
+    means, squares = _sums(critic, records)
     if ledger is not None:
         ledger.spend(entry, "critic")
-    _release(critic, *sums, noise_multiplier)
+    _release(critic, means, squares, noise_multiplier)
     released = [critic.means.numpy(), critic.squares.numpy()]
     critic.privacy_record.absorb(origins.release(entry, released, ledger))
-    return critic
+
+
+def _of_chief(critic, strategy):
+    """The chief's critic, in each worker.
+
+    With noise of its own in each, the records would be released several times.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "critic.keras"
+        critic.save(path)
+        path.write_bytes(workers.broadcast(strategy, path.read_bytes()))
+        return keras.saving.load_model(path)
 
 
 def _check_gan(gan):

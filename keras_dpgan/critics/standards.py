@@ -38,9 +38,7 @@ def frozen(features, row_shape):
         )
     try:
         keras.Sequential([keras.Input(row_shape), features])
-        copy = keras.saving.deserialize_keras_object(
-            keras.saving.serialize_keras_object(features)
-        )
+        copy = _copied(features)
         model = keras.Sequential([keras.Input(row_shape), copy], name="features")
         copy.set_weights(features.get_weights())
     except (TypeError, ValueError, RuntimeError) as error:
@@ -57,6 +55,13 @@ def frozen(features, row_shape):
         )
     _check_never_adapted(model)
     return model
+
+
+def _copied(features):
+    """The same layers with weights of their own."""
+    if getattr(features, "inputs", None):
+        return keras.models.clone_model(features)
+    return type(features).from_config(features.get_config())
 
 
 def _check_never_adapted(model):

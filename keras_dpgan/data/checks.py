@@ -66,8 +66,10 @@ def check_records(
     Raises:
         ValueError: If shape, dtype or values do not fit; it says what to do.
     """
-    is_dataset = isinstance(x, PoissonDataset | AllocationDataset)
-    records = x.records if is_dataset else Records(x, y)
+    if isinstance(x, PoissonDataset | AllocationDataset):
+        records = x.records
+    else:
+        records = Records(x, y)
     _check_record_dtype(records, value_range)
     _check_record_shape(records.shapes[0], shape)
     if condition is not None:

@@ -1,21 +1,29 @@
 """Generator steps against critics that were released once: no record is read."""
 
 import math
+import typing
 
+import keras
 import tensorflow as tf
 
 from keras_dpgan._utils import validate
 from keras_dpgan.critics.released_critic import ReleasedCritic
+from keras_dpgan.distribution import workers
+from keras_dpgan.gan import compile_config
+from keras_dpgan.gan import validated
+from keras_dpgan.gan.keras_methods import OptimizerPair
+from keras_dpgan.gan.networks import PublicGeneration
+from keras_dpgan.sampling import conditions
 from keras_dpgan.sampling import randomness
 from keras_dpgan.sampling.randomness import PublicDraws
 
 DEFAULT_BATCH_SIZE = 256
 DEFAULT_STEPS = 100
 
-# How much of the generated rows' sums is kept from step to step. Means of ten batches
-# are nearer to the generator's own than those of one, whose error would otherwise move
-# it as much as what it has yet to learn.
-_KEPT = 0.9
+# How much of the generated rows' sums is kept from step to step. More would steady the
+# critic, and let it lag behind the generator, so that both swing about each other: on
+# small images 0.9 ended at six times the distance of 0.5.
+_KEPT = 0.5
 # A group of fewer generated rows than this is not compared yet.
 _FEWEST_ROWS = 1.0
 
@@ -239,3 +247,58 @@ def _zeros(shape):
         trainable=False,
         aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
     )
+
+
+class CriticMethods:
+    """The part of `DPGAN` that trains a generator against released critics."""
+
+    def _compile_with_critics(
+        self: typing.Any, critics, g_optimizer, label_prior, jit_compile, of_keras
+    ):
+        """The part of `compile` that is there for released critics."""
+        workers.check_strategy(self.distribute_strategy)
+        of_keras = compile_config.check_keras_arguments(of_keras)
+        jit_compile = compile_config.resolve_jit_compile(jit_compile)
+        g_optimizer = compile_config.resolve_generator_optimizer(
+            g_optimizer, self.generator
+        )
+        condition = conditions.with_prior(self.generation.condition, label_prior, None)
+        generation = PublicGeneration(
+            self.generator, self.generation.latent_shape, condition
+        )
+        keras.Model.compile(
+            self, optimizer=None, loss=None, jit_compile=jit_compile, **of_keras
+        )
+        with self.distribute_strategy.scope():
+            step = CriticStep(critics, generation, g_optimizer)
+            g_optimizer.build(self.generator.trainable_variables)
+        # Saved uncompiled: a critic has a file of its own.
+        self.compile_config = None
+        self.critics = critics
+        self.private = True
+        self.d_optimizer = None
+        self.g_optimizer = g_optimizer
+        self.optimizer = OptimizerPair(None, g_optimizer)
+        self.generation = generation
+        self.alternation = CriticTraining(self, step)
+        self._validated = validated.Validated(self, step)
+        self.count_label_prior(label_prior)
+        for critic in critics:
+            for origin in critic.privacy_record.parts():
+                self.privacy_record.absorb(origin)
+        self.privacy_record.num_examples = critics[0].num_examples
+        self.reset_metrics()
+
+    def _fit_to_critics(self: typing.Any, batch_size, steps_per_epoch, **of_keras):
+        """The part of `fit` that is there for released critics."""
+        self._validated.check()
+        history = keras.Model.fit(
+            self,
+            self.alternation.begin(batch_size, steps_per_epoch),
+            steps_per_epoch=steps_per_epoch or DEFAULT_STEPS,
+            shuffle=False,
+            **of_keras,
+        )
+        self.optimizer.finalize(None, self.generator.trainable_variables)
+        self.privacy_record.note()
+        return history

@@ -16,7 +16,6 @@ from keras_dpgan._utils import validate
 from keras_dpgan.critics.released_critic import ReleasedCritic
 from keras_dpgan.data.records import IndexedRows
 from keras_dpgan.distribution import workers
-from keras_dpgan.gan import compile_config
 from keras_dpgan.gan import critic_training
 from keras_dpgan.gan import fit_data
 from keras_dpgan.gan import keras_methods
@@ -24,6 +23,7 @@ from keras_dpgan.gan import network_inputs
 from keras_dpgan.gan import networks
 from keras_dpgan.gan import validated
 from keras_dpgan.gan.compile_config import CompileConfig
+from keras_dpgan.gan.critic_training import CriticMethods
 from keras_dpgan.gan.discriminator_steps import AdaptiveDiscriminatorSteps
 from keras_dpgan.gan.fit_session import FitSession
 from keras_dpgan.gan.keras_methods import KerasMethods
@@ -43,7 +43,7 @@ _EVALUATION_ROWS = 256
 
 
 @keras.saving.register_keras_serializable(package="keras_dpgan")
-class DPGAN(validate.ReadOnly, PrivacyMethods, KerasMethods):
+class DPGAN(validate.ReadOnly, CriticMethods, PrivacyMethods, KerasMethods):
     """A GAN whose generator may be published.
 
     The discriminator learns from private records through clipped and noised
@@ -121,7 +121,8 @@ class DPGAN(validate.ReadOnly, PrivacyMethods, KerasMethods):
             network_inputs.check_network("discriminator", discriminator)
         network_inputs.check_network("generator", generator)
         super().__init__(**kwargs)
-        self.discriminator = discriminator
+        # `Any`, since there is none where released critics alone are learned from.
+        self.discriminator: typing.Any = discriminator
         self.generator = generator
         latent_shape = network_inputs.latent_shape(generator, latent_dim)
         condition = network_inputs.condition(generator, num_classes, condition_shape)
@@ -151,6 +152,7 @@ class DPGAN(validate.ReadOnly, PrivacyMethods, KerasMethods):
 
     def call(self, inputs: typing.Any, training: bool | None = None) -> typing.Any:
         """Generates rows from latents, or from `[latents, labels]`."""
+        network_inputs.check_called_with(self.generator, inputs)
         return self.generator(inputs, training=training)
 
     @validated.compiles
@@ -279,7 +281,7 @@ class DPGAN(validate.ReadOnly, PrivacyMethods, KerasMethods):
         self.loss = loss
         self.private = private
         self.discriminator_steps = discriminator_steps
-        self.d_optimizer = step.d_optimizer
+        self.d_optimizer: typing.Any = step.d_optimizer
         self.g_optimizer = step.g_optimizer
         # Built here: a weight file loaded into an optimizer that is not built
         # leaves its counters at zero.
@@ -287,44 +289,9 @@ class DPGAN(validate.ReadOnly, PrivacyMethods, KerasMethods):
         self.g_optimizer.build(self.generator.trainable_variables)
         self.optimizer = OptimizerPair(self.d_optimizer, self.g_optimizer)
         self.generation = generation
-        self.alternation = Alternation(self, step, config.schedule)
+        self.alternation: typing.Any = Alternation(self, step, config.schedule)
         self._validated = validated.Validated(self, step)
         self.count_label_prior(label_prior)
-        self.reset_metrics()
-
-    def _compile_with_critics(
-        self, critics, g_optimizer, label_prior, jit_compile, of_keras
-    ):
-        """The part of `compile` that is there for released critics."""
-        workers.check_strategy(self.distribute_strategy)
-        of_keras = compile_config.check_keras_arguments(of_keras)
-        jit_compile = compile_config.resolve_jit_compile(jit_compile)
-        g_optimizer = compile_config.resolve_generator_optimizer(
-            g_optimizer, self.generator
-        )
-        condition = conditions.with_prior(self.generation.condition, label_prior, None)
-        generation = PublicGeneration(
-            self.generator, self.generation.latent_shape, condition
-        )
-        super().compile(optimizer=None, loss=None, jit_compile=jit_compile, **of_keras)
-        with self.distribute_strategy.scope():
-            step = critic_training.CriticStep(critics, generation, g_optimizer)
-            g_optimizer.build(self.generator.trainable_variables)
-        # Saved uncompiled: a critic has a file of its own.
-        self.compile_config = None
-        self.critics = critics
-        self.private = True
-        self.d_optimizer = None
-        self.g_optimizer = g_optimizer
-        self.optimizer = OptimizerPair(None, g_optimizer)
-        self.generation = generation
-        self.alternation = critic_training.CriticTraining(self, step)
-        self._validated = validated.Validated(self, step)
-        self.count_label_prior(label_prior)
-        for critic in critics:
-            for origin in critic.privacy_record.parts():
-                self.privacy_record.absorb(origin)
-        self.privacy_record.num_examples = critics[0].num_examples
         self.reset_metrics()
 
     def fit(
@@ -363,12 +330,12 @@ class DPGAN(validate.ReadOnly, PrivacyMethods, KerasMethods):
 
         Args:
             x: Rows of shape `(n, ...)` in the generator's range; or a
-                `PoissonDataset` or an `AllocationDataset`; or other data that Keras takes, without the
-                amplification by sampling that Poisson batches have. Of such data the
-                first batch is checked before any update. A later record whose label
-                or category is out of range counts as absent, and so, with privacy,
-                does one that is not finite; one outside of the generator's range is
-                taken as it is, and clipped.
+                `PoissonDataset` or an `AllocationDataset`; or other data that Keras
+                takes, without the amplification by sampling that those have. Of such
+                data the first batch is checked before any update. A later record whose
+                label or category is out of range counts as absent, and so, with
+                privacy, does one that is not finite; one outside of the generator's
+                range is taken as it is, and clipped.
             y: Int labels of shape `(n,)` for a conditional model.
             batch_size: Int, the expected batch size. Defaults to 256.
             epochs: Int.
@@ -466,27 +433,13 @@ class DPGAN(validate.ReadOnly, PrivacyMethods, KerasMethods):
         self.privacy_record.note()
         return history
 
-    def _fit_to_critics(self, batch_size, steps_per_epoch, **of_keras):
-        """The part of `fit` that is there for released critics."""
-        self._validated.check()
-        history = super().fit(
-            self.alternation.begin(batch_size, steps_per_epoch),
-            steps_per_epoch=steps_per_epoch or critic_training.DEFAULT_STEPS,
-            shuffle=False,
-            **of_keras,
-        )
-        self.optimizer.finalize(None, self.generator.trainable_variables)
-        self.privacy_record.note()
-        return history
-
     def make_train_function(self, force: bool = False) -> None:
         """Makes a train function that counts updates before it makes them."""
         if self.train_function is not None and not force:
             return
         super().make_train_function(force)
-        if self.critics:
-            return
-        self.train_function = self.session.counted(self.train_function)
+        if not self.critics:
+            self.train_function = self.session.counted(self.train_function)
 
     def train_step(self, data: typing.Any) -> dict[str, tf.Tensor]:
         """One discriminator update and, when due, one generator step, within `fit`.

@@ -245,7 +245,9 @@ def get(identifier: AdversarialLoss | str | dict[str, typing.Any]) -> Adversaria
         return _BY_NAME[identifier]()
     raise ValueError(
         "`loss` must be an `AdversarialLoss` or one of "
-        f"{sorted(_BY_NAME)}. Received: loss={identifier!r}"
+        f"{sorted(_BY_NAME)}: it gives each record a loss of its own, and the "
+        "generator one of its rows. Binary cross-entropy on scores is "
+        f"'non_saturating'. Received: loss={identifier!r:.80}"
     )
 
 

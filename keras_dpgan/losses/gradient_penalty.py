@@ -1,5 +1,6 @@
 """A penalty on the discriminator's slope, for Wasserstein losses."""
 
+import numbers
 import typing
 
 import keras
@@ -126,4 +127,9 @@ def as_penalty(value):
     """The `GradientPenalty` of a weight; objects and `None` as they are."""
     if value is None or isinstance(value, GradientPenalty):
         return value
-    return GradientPenalty(weight=value)
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or value < 0:
+        raise ValueError(
+            "`gradient_penalty` must be a weight that is not negative, such as 10.0, a "
+            f"`losses.GradientPenalty` or None. Received: gradient_penalty={value!r}"
+        )
+    return GradientPenalty(weight=float(value))

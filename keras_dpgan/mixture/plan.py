@@ -149,7 +149,7 @@ class MixturePlan:
                 f"shape {np.shape(x)}"
             )
         rows = np.reshape(x, (len(x), -1)).astype(np.float64)
-        return (rows - self.pixel_range[0]) / self.max_norm
+        return (rows - self.pixel_range[0]) / typing.cast(float, self.max_norm)
 
     def labels(self, y: np.ndarray, num_rows: int) -> np.ndarray:
         """Labels, checked.
@@ -222,7 +222,8 @@ class MixturePlan:
     def dims(self) -> tuple[int, ...]:
         """The coordinates of a row in each step."""
         whole = self.rank if self.basis == "dct" else self.size
-        return (whole, whole) + (self.rank,) * (len(self.steps) - 2)
+        rank = typing.cast(int, self.rank)
+        return (typing.cast(int, whole),) * 2 + (rank,) * (len(self.steps) - 2)
 
     @property
     def sizes(self) -> tuple[int, ...]:

@@ -19,6 +19,7 @@ that way, and the sum is made by doubling.
 import dataclasses
 import functools
 import math
+import typing
 
 import numpy as np
 
@@ -104,7 +105,8 @@ def renyi_divergence(num_batches, noise_multiplier, orders):
 @functools.lru_cache(maxsize=16)
 def _ratio(num_batches, noise_multiplier):
     """The distribution of S, in the convex order above the exact one."""
-    base, total, left = _log_normal(noise_multiplier), None, num_batches
+    total: typing.Any = None
+    base, left = _log_normal(noise_multiplier), num_batches
     while True:
         if left % 2:
             total = base if total is None else _sum(total, base, noise_multiplier)
@@ -224,10 +226,8 @@ def _log_power(series, power):
 
 
 def _log_product(one, other):
-    from scipy import special
-
     degrees = range(1, len(one) + 1)
-    return np.array([special.logsumexp(one[:n] + other[:n][::-1]) for n in degrees])
+    return np.array([np.logaddexp.reduce(one[:n] + other[:n][::-1]) for n in degrees])
 
 
 def _added_divergence(num_batches, noise_multiplier, orders):
@@ -248,7 +248,7 @@ def _added_divergence(num_batches, noise_multiplier, orders):
     below = logs < log_start
     # The tangent is largest at zero: `powers + 1` times its value at the start.
     values = np.where(below, np.log1p(powers) - powers * log_start, -powers * logs)
-    moments = special.logsumexp(values + log_masses, axis=1)
+    moments = np.logaddexp.reduce(values + log_masses, axis=1)
     left_out = (
         -powers * mean
         + (powers * spread) ** 2 / 2

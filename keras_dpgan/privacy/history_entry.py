@@ -186,7 +186,8 @@ class HistoryEntry:
             raise ValueError(
                 f"`mechanism` must be one of {_OF_CLIENTS} with unit='client', and "
                 "`sampling_probability`, `allocation_batches` and `max_participations` "
-                f"None: who takes part is seen. Received: mechanism={self.mechanism!r}, "
+                "None: who takes part is seen. Received: "
+                f"mechanism={self.mechanism!r}, "
                 f"sampling_probability={sampled[0]}, allocation_batches={sampled[1]}, "
                 f"max_participations={sampled[2]}."
             )

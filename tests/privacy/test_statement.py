@@ -60,7 +60,7 @@ def test_epsilon_without_poisson_sampling_is_stated_beside_it():
     assert "(shuffled batches), epsilon = 96.79 for replacing" in words(statement)
     other = state(not_poisson(5.0, 10))
     assert other.epsilon_once_per_epoch is None
-    assert "Without Poisson sampling" not in str(other)
+    assert "Without random batches" not in str(other)
 
 
 def test_epsilon_is_rounded_up():
