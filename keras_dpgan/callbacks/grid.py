@@ -28,7 +28,7 @@ def sample_grid(
 ) -> "PIL.Image.Image":
     """Draws images in a grid: a named row for each label, a column per sample.
 
-    Small images are enlarged by a whole factor, so that pixels stay pixels.
+    Small images are enlarged by a whole factor, so that each pixel stays a square.
 
     Examples:
         >>> import numpy as np
@@ -47,8 +47,8 @@ def sample_grid(
             Defaults to `(-1.0, 1.0)`.
         label_names: List of strings, the name of each label. Defaults to `None`:
             the numbers.
-        columns: Int, the most images in a row; further ones of a label are left
-            out. Defaults to 10.
+        columns: Int, the largest number of images in a row. Further images of a label
+            are left out. Defaults to 10.
 
     Returns:
         A `PIL.Image.Image`; `np.asarray` of it is a uint8 array of shape
@@ -56,7 +56,7 @@ def sample_grid(
 
     Raises:
         ImportError: If Pillow is not installed.
-        ValueError: If an argument does not fit; names it.
+        ValueError: If an argument is wrong; the message names it.
     """
     pillow = import_pillow()
     images = to_uint8(_check_images(images), pixel_range)
