@@ -29,16 +29,17 @@ def private_label_prior(
 ) -> tuple[np.ndarray, HistoryEntry]:
     """Estimates the labels' probabilities from a noisy histogram.
 
-    A row more or less moves one count by one, so the whole histogram is one
-    Gaussian mechanism of sensitivity 1. Its noise is a Gaussian rounded to whole
-    numbers, drawn from the operating system, so that floating point gives nothing
-    away. What follows (negative counts are zero, and all add up to one) costs
-    nothing.
+    Adding or removing a row changes one count by one, so the whole histogram is one
+    Gaussian mechanism of sensitivity 1. The noise is a Gaussian rounded to whole
+    numbers and drawn from the operating system's entropy, so that floating-point
+    rounding reveals nothing. The steps after that (negative counts become zero, and
+    the counts are divided by their sum) cost nothing.
 
-    With a `ledger` the histogram is entered there before it is drawn, and adds to
-    the training on the same data. A model that is compiled with these very numbers, in
-    the same process, counts it once, with a ledger or without. If you change the
-    numbers, or read them in another process, give the entry to `DPGAN.count_release`.
+    With a `ledger`, the histogram is entered there before it is drawn, and its cost
+    is added to that of training on the same data. A model that is compiled with
+    exactly these numbers, in the same process, counts it once, with a ledger or
+    without. If you change the numbers, or load them in another process, give the
+    entry to `DPGAN.count_release`.
 
     Examples:
         >>> y = [0] * 400 + [1] * 100
@@ -54,8 +55,8 @@ def private_label_prior(
     Args:
         labels: Ints of shape `(n,)` in `[0, num_classes)`.
         num_classes: Int.
-        epsilon: Positive float, what to spend.
-        delta: Float in (0, 1), at which to spend it.
+        epsilon: Positive float, how much to spend.
+        delta: Float in (0, 1), the delta of that epsilon.
         ledger: A `keras_dpgan.privacy.Ledger` of the data. Defaults to `None`.
 
     Returns:
