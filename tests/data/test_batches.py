@@ -99,9 +99,7 @@ def test_nothing_is_entered_in_a_ledger_for_a_data_set_that_does_not_fit(tmp_pat
 @pytest.mark.parametrize("kind", KINDS)
 def test_labels_for_a_model_without_are_refused(kind):
     gan = helpers.make_gan(num_classes=None)
-    with pytest.raises(
-        ValueError, match="`y` must be None, because the model takes no labels"
-    ):
+    with pytest.raises(ValueError, match="`y` must be None, because the model takes"):
         gan.fit(kind(X, Y), expected_batch_size=BATCH, verbose=0)
     gan.fit(kind(X), expected_batch_size=BATCH, steps_per_epoch=10, verbose=0)
     assert gan.num_discriminator_updates == 10

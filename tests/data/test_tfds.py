@@ -200,7 +200,7 @@ def test_generated_vectors_are_stored_exactly(tmp_path):
         ({"n": -1}, "`n` must be an integer of at least 1. Received: n=-1"),
         (
             {"name": "My Data"},
-            "`name` must consist of lower-case.*Received: name='My Data'",
+            "must consist of lower-case.*Received: name='My Data'",
         ),
     ],
 )
