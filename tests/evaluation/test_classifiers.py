@@ -195,7 +195,7 @@ def test_pixels_of_a_smaller_range_than_bytes_are_refused(digits):
 def test_pixels_in_no_usual_range_need_a_declaration(digits):
     (x, _), (x_test, _) = digits
     changes = {"x_train": 400 * x, "x_test": 400 * x_test}
-    with pytest.raises(ValueError, match="`pixel_range` must say"):
+    with pytest.raises(ValueError, match="`pixel_range` must give"):
         accuracy(digits, "logistic_regression", **changes)
     found = accuracy(digits, "logistic_regression", **changes, pixel_range=(-400, 400))
     assert found > 0.9
