@@ -231,7 +231,7 @@ def _why_none(statement):
     if not statement.has_guarantee:
         return "it was trained without a privacy mechanism, or without noise"
     if not statement.history.entries:
-        # An epsilon of zero would claim too much for a model that was never trained here.
+        # An epsilon of zero would be a claim on a model that was never trained here.
         return "no private training of it is on record"
     return None
 

@@ -100,9 +100,7 @@ def _sampler(call, latent_shape, condition):
         latents = sampler.in_graph(sampler.latents, n, seed)
         if condition is None:
             if labels is not None:
-                message = (
-                    "`labels` must be None, because the generator is not conditional"
-                )
+                message = "`labels` must be None: the generator takes no labels"
                 latents = _asserted(False, latents, message)
             return call(latents)
         if labels is not None:
