@@ -12,10 +12,10 @@ import pytest
 from keras_dpgan import callbacks
 from keras_dpgan import federated
 from keras_dpgan import privacy
+from keras_dpgan._utils.append_only_file import AppendOnlyFile
 from keras_dpgan._utils.formats import Format
 from keras_dpgan.federated import mechanism_fields
 from keras_dpgan.mechanisms import secure_noise
-from keras_dpgan.privacy.ledger.file import LedgerFile
 
 LATER = {"written_by": "9.8.7"}
 SAYS_WHO_READS_IT = "keras_dpgan 9.8.7 has written it: use that version or a later one"
@@ -110,10 +110,10 @@ def test_a_history_with_an_unknown_field_in_an_entry_says_who_reads_it():
 
 def rewritten(path, change):
     """Writes the lines of a file anew, with checksums that fit."""
-    with contextlib.closing(LedgerFile(path)) as file:
+    with contextlib.closing(AppendOnlyFile(path, "ledger")) as file:
         lines = [change(number, line) for number, line in enumerate(file.entries)]
     path.unlink()
-    with contextlib.closing(LedgerFile(path)) as file:
+    with contextlib.closing(AppendOnlyFile(path, "ledger")) as file:
         for line in lines:
             file.append(line)
 
@@ -226,7 +226,7 @@ def test_a_budget_file_of_a_later_version_is_refused(tmp_path, change):
 )
 def test_a_foreign_line_in_a_budget_file_is_refused(tmp_path, line):
     path = tmp_path / "budget"
-    with contextlib.closing(LedgerFile(path)) as file:
+    with contextlib.closing(AppendOnlyFile(path, "ledger")) as file:
         file.append(line)
     for ask in (budget(path).pay, budget(path).can_pay):
         with pytest.raises(ValueError, match=str(path)):

@@ -1,4 +1,4 @@
-"""Is generated data any good, and does it leak.
+"""Measures how good generated data are, and whether they reveal training rows.
 
 Evaluation reads private rows: none of its numbers is private.
 """

@@ -1,4 +1,4 @@
-"""A report as one HTML page that needs nothing else."""
+"""A report as one HTML page that needs no other file."""
 
 import base64
 import html
@@ -64,10 +64,10 @@ def picture(data, kind, caption, pixels=False, wide=False):
     Args:
         data: The bytes of the file.
         kind: `"png"` or `"svg+xml"`.
-        caption: String; also what is read to those who cannot see it.
+        caption: String, which also describes the picture to screen readers.
         pixels: Whether enlarged pixels stay sharp. Defaults to `False`.
-        wide: Whether a narrow screen scrolls it rather than shrinks it. Defaults
-            to `False`.
+        wide: Whether a narrow screen scrolls the picture instead of shrinking it.
+            Defaults to `False`.
 
     Returns:
         HTML.
@@ -107,9 +107,9 @@ def render(title, scores, statement, pictures, label_names=None):
     Args:
         title: String.
         scores: The dict of `evaluate`.
-        statement: String, or `None` where there is none.
+        statement: String, or `None` if there is none.
         pictures: Dict from `"samples"`, `"distances"`, `"neighbours"`, `"history"`
-            to HTML; what is missing is left out.
+            to HTML. The page leaves out those that are missing.
         label_names: List of strings. Defaults to `None`.
 
     Returns:
@@ -198,11 +198,11 @@ def _copies(scores, pictures):
     heads = ("", "Samples", "Real test rows")
     return (
         f'<p><b class="{colour}">{tables.verdict(scores)}.</b> '
-        f"{found['num_samples']:,} samples were looked at. The chance that a generator "
-        "which knows no training row comes so near to them is at most "
-        f"{found['train_p_value']:.2g}; that as many samples stand out as copies, "
-        f"{found['copied_p_value']:.2g}. Finding none is no proof of privacy: only "
-        "the statement above is.</p>"
+        f"{found['num_samples']:,} samples were tested. If a generator knows no "
+        "training row, the probability that its samples come so near to training rows "
+        f"is at most {found['train_p_value']:.2g}, and the probability that so many of "
+        f"them look like copies is {found['copied_p_value']:.2g}. Finding no copies "
+        "does not prove privacy; only the statement above does.</p>"
         f'<div class="beside">{_plain_table(heads, tables.copy_lines(scores))}'
         f"{pictures['distances']}</div>{pictures.get('neighbours', '')}"
     )
@@ -228,13 +228,13 @@ def _method(scores):
         f"and {scores['num_real_test']:,} real test rows of shape "
         f"{tuple(scores['row_shape'])}; seed {scores['seed']}; "
         f"{scores['seconds']:.0f} seconds.",
-        "Classifiers choose their epoch on held-out training rows of their own; no "
-        "real row chooses anything.",
+        "Each classifier chooses its epoch on held-out rows of its own training set. "
+        "Real test rows influence no choice.",
         f"Distributions are compared with the real test rows, by {features['width']} "
         f"features of the model “{features['name']}”. Distances by other features, "
         "or of other numbers of rows, are not comparable.",
-        f"Precision, recall, density and coverage: {near['num_rows']:,} rows of each "
-        f"set, nearest neighbour {near['nearest_k']}.",
+        f"Precision, recall, density and coverage use {near['num_rows']:,} rows of "
+        f"each set and neighborhoods up to the nearest neighbor {near['nearest_k']}.",
     ]
     items = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in sentences)
     return f'<ul class="soft">{items}</ul>'

@@ -3,10 +3,11 @@
 import contextlib
 import os
 
+from keras_dpgan._utils.append_only_file import AppendOnlyFile
 from keras_dpgan._utils.formats import Format
-from keras_dpgan.privacy.ledger.file import LedgerFile
 
 _FORMAT = Format("opened_round", version=2, required=("opened", "purpose", "run"))
+_KIND = "log of opened rounds"
 
 
 class RefusedError(ValueError):
@@ -38,7 +39,7 @@ class OpenedRounds:
                 this purpose, or if the file cannot be read.
         """
         of = {"purpose": purpose, "run": run}
-        with contextlib.closing(LedgerFile(self._path)) as file:
+        with contextlib.closing(AppendOnlyFile(self._path, _KIND)) as file:
             lines = [self._read(line) for line in file.entries]
             opened = [line["opened"] for line in lines if line.items() >= of.items()]
             if opened and number <= opened[-1]:

@@ -4,15 +4,16 @@ import contextlib
 import os
 import typing
 
+from keras_dpgan._utils.append_only_file import AppendOnlyFile
 from keras_dpgan._utils.formats import Format
 from keras_dpgan.federated import mechanism_fields
 from keras_dpgan.federated.rounds import max_rounds
-from keras_dpgan.privacy.ledger.file import LedgerFile
 
 # Of each line: it stands for one round. Version 0.1 wrote `{"round": text}`.
 _FORMAT = Format("round_budget", version=2, required=("mechanism",))
 # Of a vote whether a round can be paid for, and of an answer of noise alone.
 _UNPAID = Format("unpaid_round", version=2, required=("unpaid",))
+_KIND = "round budget"
 _VOTE, _NOISE = "vote", "noise"
 # Votes that no round has followed: what a vote says must not be asked without end.
 _MOST_VOTES = 10
@@ -65,7 +66,7 @@ class RoundBudget:
         Raises:
             ValueError: If the file is about another mechanism, or damaged.
         """
-        with contextlib.closing(LedgerFile(self._path)) as file:
+        with contextlib.closing(AppendOnlyFile(self._path, _KIND)) as file:
             if not self._allows(file.entries):
                 return False
             fields = mechanism_fields.write(self._mechanism)
@@ -79,7 +80,7 @@ class RoundBudget:
             RuntimeError: If ten votes were given that no answer has followed.
             ValueError: As `pay`.
         """
-        with contextlib.closing(LedgerFile(self._path)) as file:
+        with contextlib.closing(AppendOnlyFile(self._path, _KIND)) as file:
             votes = 0
             for entry in file.entries:
                 votes = votes + 1 if _is_unpaid(entry, _VOTE) else 0
@@ -94,7 +95,7 @@ class RoundBudget:
 
     def enter_noise(self) -> None:
         """Enters a round that was answered by noise alone, which costs nothing."""
-        with contextlib.closing(LedgerFile(self._path)) as file:
+        with contextlib.closing(AppendOnlyFile(self._path, _KIND)) as file:
             file.append(_UNPAID.write(unpaid=_NOISE))
 
     def can_pay(self) -> bool:
@@ -103,7 +104,7 @@ class RoundBudget:
         Raises:
             ValueError: As `pay`.
         """
-        with contextlib.closing(LedgerFile(self._path)) as file:
+        with contextlib.closing(AppendOnlyFile(self._path, _KIND)) as file:
             return self._allows(file.entries)
 
     def _allows(self, entries):

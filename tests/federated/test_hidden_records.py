@@ -18,6 +18,7 @@ from keras_dpgan import GradientPenalty
 from keras_dpgan import callbacks
 from keras_dpgan import export
 from keras_dpgan import privacy
+from keras_dpgan._utils.append_only_file import AppendOnlyFile
 from keras_dpgan.federated.cohort import Cohort
 from keras_dpgan.federated.flower import contributions
 from keras_dpgan.federated.flower import masked_sums
@@ -29,7 +30,6 @@ from keras_dpgan.federated.record_sum_noise import RecordSumNoise
 from keras_dpgan.federated.round_budget import RoundBudget
 from keras_dpgan.federated.round_log import RoundLog
 from keras_dpgan.federated.rounds import rounds_epsilon
-from keras_dpgan.privacy.ledger.file import LedgerFile
 
 NUM_CLIENTS = 3
 TIMEOUT = 0.3  # Nodes that are here answer at once.
@@ -291,7 +291,7 @@ def test_a_killed_server_goes_on_and_every_answer_is_paid_for(owners, tmp_path):
             if (to, action) == (node, UPDATE)
         ]
         assert asked == list(range(7))
-        with contextlib.closing(LedgerFile(file)) as paid:
+        with contextlib.closing(AppendOnlyFile(file, "ledger")) as paid:
             assert len(paid.entries) == 7
     # The ledger had reserved four when the server was killed.
     assert gan.privacy_history.total_updates == 8

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from keras_dpgan import federated
+from keras_dpgan._utils.append_only_file import AppendOnlyFile
+from keras_dpgan.federated.opened_rounds import OpenedRounds
 from keras_dpgan.federated.run_directory import RunDirectory
-from keras_dpgan.privacy.ledger.file import LedgerFile
 
 MECHANISM = federated.GaussianUpdate(1.0, noise_multiplier=10.0)
 
@@ -65,7 +66,40 @@ def test_a_run_directory_is_its_owners_alone_and_its_lengths_are_bounded(tmp_pat
 
 def test_a_ledger_that_claims_more_than_there_is_memory_is_refused(tmp_path):
     path = tmp_path / "ledger"
-    LedgerFile(path).close()
+    AppendOnlyFile(path, "ledger").close()
     os.truncate(path, 2**40)
     with pytest.raises(ValueError, match="at most 1073741824 bytes"):
-        LedgerFile(path)
+        AppendOnlyFile(path, "ledger")
+
+
+def write_to_a_round_budget(path):
+    federated.RoundBudget(path, MECHANISM, 8.0, 1e-5).pay()
+
+
+def write_to_a_round_log(path):
+    with federated.RoundLog(path, MECHANISM.entry) as log:
+        log.begin()
+
+
+def write_to_opened_rounds(path):
+    OpenedRounds(path).enter("update", "run", 3)
+
+
+@pytest.mark.parametrize(
+    ("write", "kind"),
+    [
+        (write_to_a_round_budget, "round budget"),
+        (write_to_a_round_log, "round log"),
+        (write_to_opened_rounds, "log of opened rounds"),
+    ],
+)
+def test_an_error_about_a_file_says_which_kind_of_file_it_is(tmp_path, write, kind):
+    path = tmp_path / "file"
+    write(path)
+    holder = AppendOnlyFile(path, "file")
+    with pytest.raises(RuntimeError, match=f"^The {kind} `{path}` is in use"):
+        write(path)
+    holder.close()
+    path.write_bytes(path.read_bytes().replace(b'"line": 1', b'"line": 2'))
+    with pytest.raises(ValueError, match=f"^The {kind} `{path}` is damaged in line 1"):
+        write(path)

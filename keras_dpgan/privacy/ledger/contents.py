@@ -5,6 +5,7 @@ import dataclasses
 import os
 import typing
 
+from keras_dpgan._utils import append_only_file
 from keras_dpgan._utils import validate
 from keras_dpgan._utils.formats import Format
 from keras_dpgan._utils.formats import advice
@@ -13,7 +14,6 @@ from keras_dpgan.privacy.accountant import epsilon
 from keras_dpgan.privacy.history import PrivacyHistory
 from keras_dpgan.privacy.history import check_unit
 from keras_dpgan.privacy.history_entry import HistoryEntry
-from keras_dpgan.privacy.ledger import file
 
 FORMAT = Format("ledger", version=2, required=("data_name", "id"))
 
@@ -64,7 +64,7 @@ class LedgerContents:
 
     Args:
         path: The file, for messages.
-        lines: List of dicts, the entries of a `LedgerFile`.
+        lines: List of dicts, the entries of an `AppendOnlyFile`.
         heads: List of strings, their checksums.
 
     Attributes:
@@ -99,7 +99,7 @@ class LedgerContents:
     @classmethod
     def of_file(cls, path: str | os.PathLike[str]) -> "LedgerContents":
         """Reads a file that may be in use; see `Ledger.read`."""
-        lines, heads = file.read(path)
+        lines, heads = append_only_file.read(path, "ledger")
         if not lines:
             raise ValueError(f"`{path}` is empty: no ledger has been begun in it.")
         return cls(path, lines, heads)

@@ -6,7 +6,7 @@ import secrets
 import typing
 
 from keras_dpgan._utils import validate
-from keras_dpgan.privacy.ledger import file
+from keras_dpgan._utils.append_only_file import AppendOnlyFile
 from keras_dpgan.privacy.ledger.contents import FORMAT
 from keras_dpgan.privacy.ledger.contents import LedgerContents
 
@@ -59,7 +59,7 @@ class Ledger(LedgerContents):
         self, path: str | os.PathLike[str], data_name: str, block_size: int = 100
     ) -> None:
         self.block_size = validate.check_int("block_size", block_size, minimum=1)
-        self._file = file.LedgerFile(path)
+        self._file = AppendOnlyFile(path, "ledger")
         try:
             super().__init__(self._file.path, self._file.entries, self._file.heads)
             self._check_name(data_name)
