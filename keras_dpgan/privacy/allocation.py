@@ -29,6 +29,9 @@ _REACH = 9.74
 # above, and by size near zero. A fourth of them lowers epsilon by less than 0.2%.
 _NEAR, _FAR, _SMALL = 0.04, 0.02, 0.03
 
+# With very little noise numbers spread so far that the steps become larger.
+_MAX_STEPS = 3_000
+
 # Renyi orders above this are bounded as if the batch of each row were known.
 _LARGEST_ORDER = 64
 
@@ -173,11 +176,13 @@ def _grid(low, high, mean, noise_multiplier):
     # Without the rare large numbers, which would make the grid too coarse.
     variance = math.expm1(shift**2) * special.ndtr(3 - 2 * shift)
     near = _NEAR * math.sqrt(mean * variance)
+    least = math.log(high / low) / _MAX_STEPS
+    far, small = max(_FAR, least), max(_SMALL, least)
     points = [0.0, low]
     while points[-1] < high:
         point = points[-1]
         points.append(
-            point + min(_SMALL * point, math.hypot(near, _FAR * (point - mean)))
+            point + min(small * point, math.hypot(near, far * (point - mean)))
         )
     return np.array(points)
 
