@@ -79,6 +79,7 @@ class PrivacyStatement:
         trade_off: `TradeOff`, what an attacker can do at most; `None` where there is
             no guarantee.
         num_examples: Int, or `None` where it is not known.
+        num_examples_is_public: Whether the number of rows counts as known to anyone.
         l2_norm_clip: Float, or `None` where it is not stated.
         caveats: Tuple of strings: what to know before anything else.
         released: Tuple of strings: what the guarantee allows to publish.
@@ -99,6 +100,7 @@ class PrivacyStatement:
     l2_norm_clip: float | None
     caveats: tuple
     released: tuple
+    num_examples_is_public: bool = True
     withheld: tuple = WITHHELD
     assumptions: tuple = ASSUMPTIONS
     not_covered: tuple = NOT_COVERED
@@ -125,7 +127,7 @@ class PrivacyStatement:
             "unit_of_privacy": self.history.unit,
             "neighbouring_relation": self.history.relation,
             "num_examples": self.num_examples,
-            "num_examples_is_public": True,
+            "num_examples_is_public": self.num_examples_is_public,
             "l2_norm_clip": self.l2_norm_clip,
             "updates": [entry.to_dict() for entry in self.history.entries],
             "epsilon_once_per_epoch": _finite(self.epsilon_once_per_epoch),
@@ -167,6 +169,7 @@ def privacy_statement(
     delta: float,
     *,
     num_examples: int | None = None,
+    num_examples_is_public: bool = True,
     l2_norm_clip: float | None = None,
     accountant: str = "pld",
     max_records_per_person: int = 1,
@@ -196,6 +199,9 @@ def privacy_statement(
         delta: Float in (0, 1).
         num_examples: Int, the rows of the private data, which count as public.
             Defaults to `None`: not known.
+        num_examples_is_public: Whether anyone may know the number of rows. `False`
+            only where nothing that is released was computed from it: then
+            `num_examples` must be `None`. Defaults to `True`.
         l2_norm_clip: Float, the clip of each row's gradient. Defaults to `None`:
             not stated.
         accountant: `"pld"` or `"rdp"`; see `epsilon`. Defaults to `"pld"`.
@@ -217,6 +223,7 @@ def privacy_statement(
     delta = validate.check_delta(delta)
     if num_examples is not None:
         num_examples = validate.check_int("num_examples", num_examples, minimum=1)
+    _check_public(history, num_examples, num_examples_is_public)
     if l2_norm_clip is not None:
         l2_norm_clip = validate.check_positive("l2_norm_clip", l2_norm_clip)
     validate.check_bool("private", private)
@@ -245,6 +252,7 @@ def privacy_statement(
         group_epsilon=person,
         trade_off=trade_off,
         num_examples=num_examples,
+        num_examples_is_public=num_examples_is_public,
         # The model's own clip is of rows.
         l2_norm_clip=None if history.unit == "client" else l2_norm_clip,
         caveats=(*caveats, *notes),
@@ -252,6 +260,18 @@ def privacy_statement(
         withheld=WITHHELD if guaranteed else (*WITHHELD, *released),
         assumptions=(*ASSUMPTIONS, *_of_batches(history), *assumptions),
     )
+
+
+def _check_public(history, num_examples, num_examples_is_public):
+    """Refuses a number of rows that is not public and shows all the same."""
+    validate.check_bool("num_examples_is_public", num_examples_is_public)
+    sampled = any(e.sampling_probability not in (None, 1) for e in history.entries)
+    if not num_examples_is_public and (sampled or num_examples is not None):
+        raise ValueError(
+            "`num_examples_is_public` must be True where `num_examples` is stated, or "
+            "rows were sampled with a probability that was computed from it. Received: "
+            f"num_examples_is_public=False, num_examples={num_examples}."
+        )
 
 
 def _of_batches(history):
