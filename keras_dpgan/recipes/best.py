@@ -35,7 +35,7 @@ def best(
     *,
     epsilon: float,
     delta: float,
-    critic_steps: int = 300,
+    critic_steps: int = 0,
     updates: int = 0,
     batch_size: int = 128,
     components: int | None = None,
@@ -57,7 +57,7 @@ def best(
     gains, so that there are none unless asked for.
 
     Mixture and critic are released by this call: each further call spends as much
-    again. How many steps follow, `fit` may be told anew for free.
+    again. Steps against the critic are free, as many as there are.
 
     Examples:
         >>> import numpy as np
@@ -65,7 +65,7 @@ def best(
         >>> x = rng.uniform(-1, 1, (60, 8, 8, 1)).astype("float32")
         >>> y = np.arange(60) % 3
         >>> recipe = dpgan.recipes.best(
-        ...     x, y, 3, epsilon=10.0, delta=1e-3, critic_steps=0, rank=4, width=4
+        ...     x, y, 3, epsilon=10.0, delta=1e-3, rank=4, width=4
         ... )
         >>> recipe.updates
         0
@@ -80,8 +80,8 @@ def best(
         epsilon: Positive float, for all releases and training together.
         delta: Float in (0, 1).
         critic_steps: Int, generator steps against the released critic, which has 40%
-            of what the releases have. Defaults to 300; with 0 there is no critic, and
-            the mixture has all of it.
+            of what the releases have; 300 is a beginning. Defaults to 0: there is no
+            critic, and the mixture has all of it.
         updates: Int, discriminator updates. Defaults to 0: the releases have all of
             the budget, otherwise half of epsilon.
         batch_size: Int. Defaults to 128.
