@@ -27,9 +27,7 @@ class KeyHolder:
         path: The file of the rounds that were opened: there is one for the key.
     """
 
-    def __init__(
-        self, context: bytes, size: int, path: str | os.PathLike[str]
-    ) -> None:
+    def __init__(self, context: bytes, size: int, path: str | os.PathLike[str]) -> None:
         self._context = encryption.read_context(context)
         self._size = size
         self._opened = OpenedRounds(path)

@@ -84,9 +84,7 @@ def load_registry(folder: str | os.PathLike[str]) -> signatures.Registry:
     return signatures.Registry(path.read_bytes() for path in paths)
 
 
-def load_key_holder(
-    folder: str | os.PathLike[str], size: int
-) -> key_holder.KeyHolder:
+def load_key_holder(folder: str | os.PathLike[str], size: int) -> key_holder.KeyHolder:
     """The key holder of a folder of keys.
 
     Args:

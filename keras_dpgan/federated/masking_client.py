@@ -139,9 +139,7 @@ class MaskingClient:
         self._directory = dict(directory)
         graph = graph_of(self._cohort, len(directory))
         others = sorted(set(directory) - {self.me})
-        self._neighbors = sorted(
-            secrets.SystemRandom().sample(others, graph.degree)
-        )
+        self._neighbors = sorted(secrets.SystemRandom().sample(others, graph.degree))
         of_key = shamir.split(self._mask_key, graph.threshold, self._neighbors)
         of_seed = shamir.split(self._own_seed, graph.threshold, self._neighbors)
         parcels, digests = {}, {}
@@ -303,7 +301,9 @@ class MaskingClient:
                 opened before.
         """
         if self._survivors is None or self._revealed:
-            raise ProtocolError("A round can be opened only once, when it is confirmed.")
+            raise ProtocolError(
+                "A round can be opened only once, when it is confirmed."
+            )
         agreed = [
             client
             for client, signature in confirmed.items()

@@ -119,9 +119,7 @@ class Registry:
             )
         return number
 
-    def is_signed(
-        self, number: int, signature: bytes, *statement: typing.Any
-    ) -> bool:
+    def is_signed(self, number: int, signature: bytes, *statement: typing.Any) -> bool:
         """Whether the client with a number has signed a statement.
 
         Args:

@@ -35,9 +35,7 @@ class Round:
         self.registry = signatures.Registry(map(signatures.verifying_key, keys))
         self.keys = {self.registry.number_of(key): key for key in keys}
         self.clients = {
-            n: MaskingClient(
-                self.keys[n], self.registry, cohort, RUN, NUMBER, modulus
-            )
+            n: MaskingClient(self.keys[n], self.registry, cohort, RUN, NUMBER, modulus)
             for n in names
         }
         self.vectors = {n: rng.integers(0, modulus, SIZE) for n in names}
@@ -117,9 +115,7 @@ def test_masks_of_a_sparse_graph_cancel_out():
     ("num_clients", "dropouts", "colluders", "largest"),
     [(100, 10, 1, 30), (1000, 100, 10, 45), (10_000, 1000, 100, 120)],
 )
-def test_the_graph_grows_with_the_logarithm(
-    num_clients, dropouts, colluders, largest
-):
+def test_the_graph_grows_with_the_logarithm(num_clients, dropouts, colluders, largest):
     graph = mask_graph(num_clients, dropouts, colluders)
     assert colluders == 100 or graph.threshold > colluders
     assert graph.threshold < graph.degree <= largest
@@ -173,9 +169,7 @@ def test_a_client_takes_each_step_once(step):
         "receive": lambda: client.receive(server.parcels_for(0)),
         "mask": lambda: client.mask(server.sharers, played.vectors[0]),
         "confirm": lambda: client.confirm(server.survivors),
-        "reveal": lambda: client.reveal(
-            server.confirmed, server.signatures_for(0)
-        ),
+        "reveal": lambda: client.reveal(server.confirmed, server.signatures_for(0)),
     }
     with pytest.raises(ProtocolError, match="once"):
         again[step]()

@@ -13,6 +13,7 @@ except ImportError as error:
 __getattr__, __dir__ = lazy.submodules(
     __name__,
     (
+        "answered",
         "client_updates",
         "encrypted_sums",
         "group",

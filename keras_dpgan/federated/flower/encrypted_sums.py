@@ -47,9 +47,7 @@ class EncryptedSums(MaskedSums):
         cast = {c: vote.tobytes() for c, (vote,) in votes.items()}
         names = np.array(list(cast), np.int64)
         table = np.stack([np.frombuffer(v, np.uint8) for v in cast.values()])
-        enough = self._ask_holder(
-            COUNT_VOTES, number, [names, table], (1,), np.bool_
-        )
+        enough = self._ask_holder(COUNT_VOTES, number, [names, table], (1,), np.bool_)
         return enough is not None and bool(enough[0])
 
     def _vote_form(self):
@@ -170,9 +168,7 @@ def split_off_key_holder(grid, num_clients, holder_key, **options):
     holder = None
     for node, (signature,) in answers.items():
         claims = bool(signature.any())
-        if signatures.is_signed(
-            holder_key, signature.tobytes(), "holder", nonce, node
-        ):
+        if signatures.is_signed(holder_key, signature.tobytes(), "holder", nonce, node):
             holder = node
         elif claims:
             everyone.leave_out(node, "claims to be the key holder")
@@ -234,7 +230,7 @@ def answer_count_votes(content, counter):
     """
     (names, table), facts = messages.read(content)
     of = {name: facts[name] for name in ("run", "round")}
-    votes = {
-        int(name): row.tobytes() for name, row in zip(names, table, strict=True)
-    }
-    return messages.write([np.array([counter.enough_can_pay(*of.values(), votes)])], **of)
+    votes = {int(name): row.tobytes() for name, row in zip(names, table, strict=True)}
+    return messages.write(
+        [np.array([counter.enough_can_pay(*of.values(), votes)])], **of
+    )

@@ -281,9 +281,7 @@ def _names(names, *lengths):
 
 
 def _by_name(names, table):
-    return {
-        name: row.tobytes() for name, row in zip(names, table, strict=True)
-    }
+    return {name: row.tobytes() for name, row in zip(names, table, strict=True)}
 
 
 class MaskedSumClient:

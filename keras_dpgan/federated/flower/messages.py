@@ -109,6 +109,17 @@ def is_mechanism(text, mechanism):
     return mechanism_fields.are_of(written, mechanism)
 
 
+def facts_of(run, number, arrays):
+    """The facts of a request that its reply has, too; see `reply`."""
+    return {"run": run, "round": number, "model_hash": model_hash(arrays)}
+
+
+def reply(arrays, facts):
+    """The content of a reply to a request with facts about a model."""
+    named = {name: facts[name] for name in ("run", "round", "model_hash")}
+    return write(arrays, **named)
+
+
 def abstention():
     """The content of a reply that says that the client's limit is reached."""
     return write([], **{ABSTAINS: True})

@@ -8,7 +8,6 @@ import weakref
 
 from keras_dpgan._utils import durable
 
-
 # Millions of lines. A sparse file may claim more than there is memory.
 _LARGEST = 2**30
 
