@@ -37,7 +37,7 @@ from keras_dpgan.optimizers import DPKerasSGDOptimizer
 NUM_CLIENTS = 4
 TIMEOUT = 0.3  # Nodes that are here answer at once.
 # Those of `train_on_records`.
-TERMS = record_level.RecordTerms(0.5, sampling_probability=0.25)
+TERMS = record_level.RecordTerms(0.5, sampling_probability=0.4)
 
 
 def part_of(number):
@@ -157,7 +157,8 @@ def test_a_client_checks_the_hash_of_the_model(owners):
         {"noise_multiplier": 0.4},
         {"noise_multiplier": 0.0},
         {"noise_multiplier": float("nan")},
-        {"sampling_probability": 0.26},
+        {"sampling_probability": 0.41},
+        {"sampling_probability": 1.0},
         {"sampling_probability": 0.0},
         {"l2_norm_clip": 5.0},
     ],
@@ -184,7 +185,9 @@ def record_request(number, run="a run", **asked):
 
 def test_a_clients_limit_does_not_rest_on_what_the_server_claims(owners, tmp_path):
     """A server that claims much noise gets no more sums than one that does not."""
-    limit = privacy.epsilon(privacy.PrivacyHistory([TERMS.entry.with_count(3)]), 1e-5)
+    limit = privacy.epsilon(
+        privacy.PrivacyHistory([TERMS.entry(0.25).with_count(3)]), 1e-5
+    )
     for name, claimed in (("true", 0.5), ("false", 1e6)):
         budget = ClientBudget(tmp_path / name, "mine", limit, 1e-5)
         state, given = RecordDict(), 0

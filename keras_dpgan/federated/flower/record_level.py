@@ -28,9 +28,9 @@ TRUSTED_SERVER = (
 class RecordTerms:
     """What a client takes for granted of a server that it trusts with bare sums.
 
-    Its sums count, in its own budget, as if they were noised so and sampled so. It
-    refuses a server that says that it adds less noise or wants a larger sample; that a
-    server says it adds more makes nothing cheaper.
+    Its sums count, in its own budget, as if they were noised so: that a server says it
+    adds more makes nothing cheaper. The client draws the sample itself, and refuses a
+    server that says it adds less noise, or wants a larger sample.
 
     Args:
         noise_multiplier: Positive float, the least noise of the server.
@@ -44,13 +44,12 @@ class RecordTerms:
         validate.check_positive("noise_multiplier", self.noise_multiplier)
         validate.check_probability("sampling_probability", self.sampling_probability)
 
-    @property
-    def entry(self):
-        """What one sum costs, as a `privacy.HistoryEntry`."""
+    def entry(self, sampling_probability):
+        """What one sum of a sample costs, as a `privacy.HistoryEntry`."""
         return privacy.HistoryEntry(
             mechanism="gaussian",
             noise_multiplier=self.noise_multiplier,
-            sampling_probability=self.sampling_probability,
+            sampling_probability=sampling_probability,
             count=1,
         )
 
@@ -179,7 +178,8 @@ def answer_record_sum(content, owner, terms, state, budget=None):
     pool, *weights = arrays
     terms.check(facts["noise_multiplier"], facts["sampling_probability"])
     enter_round(state, facts["run"], facts["round"])
-    if budget is not None and not budget.pay(terms.entry):
+    entry = terms.entry(facts["sampling_probability"])
+    if budget is not None and not budget.pay(entry):
         return messages.abstention()
     sums = owner.clipped_sums(
         facts["round"],

@@ -18,8 +18,9 @@ class LedgerFile:
     Each line carries its number and a checksum over itself and all lines before
     it. `append` returns once its line is on disk. A last line that a kill or a
     power loss has cut short is dropped: what it would have said has not begun.
-    Any other line that does not fit is refused. A new file is readable by its owner alone. Checksums detect accidents, not
-    forgery: who can write the file can write other lines with fitting ones.
+    Any other line that does not fit is refused. Checksums detect accidents, not
+    forgery: who can write the file can write other lines with fitting ones. A new
+    file is readable by its owner alone.
 
     Args:
         path: The file, created where there is none. Its folder must exist.
