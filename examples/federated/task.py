@@ -56,10 +56,10 @@ def own_settings(context):
 
     `partition-id` is its part of the digits. Everything else that it does not name
     is as in pyproject.toml: the `mode` that it agrees to, clip, noise and cohort, its
-    limit (`epsilon` and `delta`), its `ledger`, and the folder of its `keys`. It may name the
-    share of its digits that is `held-out` to choose the shared model that it keeps in
-    its folder `kept`. Simulated clients have all of it from simulate.py. The server's
-    settings of the run are not among them.
+    limit (`epsilon` and `delta`). It names its `ledger` and the folder of its `keys`.
+    It may name the share of its digits that is `held-out` to choose the shared model
+    that it keeps in its folder `kept`. Simulated clients have all of it from
+    simulate.py. The server's settings of the run are not among them.
     """
     own = {**default_config(), **_simulated(), **context.node_config}
     simulated = own.pop("simulated-clients", None)

@@ -38,7 +38,7 @@ def write(arrays, **facts):
     """
     return RecordDict(
         {
-            "arrays": ArrayRecord([np.ascontiguousarray(a) for a in arrays]),
+            "arrays": ArrayRecord([np.asarray(a, order="C") for a in arrays]),
             "facts": ConfigRecord(_FORMAT.write(**facts)),
         }
     )
@@ -140,7 +140,7 @@ def model_hash(weights):
         String of 64 hexadecimal digits.
     """
     digest = hashlib.sha256()
-    for array in map(np.ascontiguousarray, weights):
+    for array in weights:
         digest.update(f"{array.shape}{array.dtype.str}".encode())
         digest.update(array.tobytes())
     return digest.hexdigest()
