@@ -13,7 +13,10 @@ except ImportError as error:
 __getattr__, __dir__ = lazy.submodules(
     __name__,
     (
+        "answered",
+        "client_side",
         "client_updates",
+        "contributions",
         "encrypted_sums",
         "group",
         "hidden_records",
