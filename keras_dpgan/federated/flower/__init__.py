@@ -21,6 +21,7 @@ __getattr__, __dir__ = lazy.submodules(
         "group",
         "hidden_records",
         "hidden_updates",
+        "joint_releases",
         "local_records",
         "masked_sums",
         "record_level",
