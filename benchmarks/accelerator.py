@@ -199,8 +199,8 @@ def _quality_line(quality):
     return (
         "a classifier trained on images generated at epsilon "
         f"{quality['epsilon']:.4g} is right on {100 * quality['accuracy']:.1f}% of "
-        f"the real test images of {quality['dataset']}; {quality['seconds_of_training']:.0f} seconds of "
-        "training."
+        f"the real test images of {quality['dataset']}; "
+        f"{quality['seconds_of_training']:.0f} seconds of training."
     )
 
 

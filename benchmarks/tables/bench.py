@@ -1,7 +1,7 @@
 """Private tables, measured: `python benchmarks/tables/bench.py --csv=adult.csv`.
 
-Each run learns a generator from four fifths of a table, draws as many rows as it has (or
-is estimated to have), and compares them. Peers run on the same cells, each in an
+Each run learns a generator from four fifths of a table, draws as many rows as it has
+(or is estimated to have), and compares them. Peers run on the same cells, each in an
 environment of its own (`make bench-peers`). The figures go to `results.jsonl`, a line
 for each run, and as a table into `README.md`.
 """

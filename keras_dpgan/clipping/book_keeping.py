@@ -455,8 +455,8 @@ class BookKeeping:
         jobs = self._jobs()
         rows = [(job[0].inputs, job[0].gradients) for job in jobs]
         blocks = [(job[0].blocks, job[0].blocks) for job in jobs]
-        blocks = blocks, dict.fromkeys(self._kept, 1)
-        rows, kept = self._cleaned(finite, (rows, self._kept), blocks)
+        tensors, blocks_of = (rows, self._kept), (blocks, dict.fromkeys(self._kept, 1))
+        rows, kept = self._cleaned(finite, tensors, blocks_of)
         totals = {key: _weighted(gradient, factors) for key, gradient in kept.items()}
         for parts, (inputs, gradients) in zip(jobs, rows, strict=True):
             inputs, gradients = _scaled(parts, inputs, gradients, together)

@@ -1,4 +1,4 @@
-"""Releases that clients make together, over Flower: few sums in place of many rounds."""
+"""Releases that clients make together over Flower: a few sums, not many rounds."""
 
 import numpy as np
 
@@ -49,7 +49,7 @@ class HiddenSums:
         if total is None:
             raise NotOpenedError(
                 f"The sum of step {number} of {len(self._joint.mechanisms)} was not "
-                f"opened: fewer than {mechanism.cohort.threshold} clients have answered "
+                f"opened: fewer than {mechanism.cohort.threshold} clients answered "
                 "in time. Ask again when they are there, with a larger `first_round`; "
                 "what clients have paid so far is spent."
             )
