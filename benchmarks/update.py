@@ -7,7 +7,7 @@ from absl import flags
 ENGINE = flags.DEFINE_enum(
     "engine",
     "plain",
-    ["plain", "ghost", "vectorized", "tf_privacy"],
+    ["plain", "auto", "ghost", "vectorized", "tf_privacy"],
     "How gradients are clipped; `plain` is the same model without privacy.",
 )
 NOISE = flags.DEFINE_enum(
@@ -18,6 +18,8 @@ LOSS = flags.DEFINE_enum(
     "loss", "wasserstein", ["wasserstein", "non_saturating", "wasserstein_gp"], "Loss."
 )
 BATCH = flags.DEFINE_integer("batch_size", 256, "Real rows; as many fake ones.")
+POLICY = flags.DEFINE_string("policy", "float32", "Of the network: Keras' dtypes.")
+JIT = flags.DEFINE_bool("jit_compile", False, "Compile by XLA.")
 CHUNK = flags.DEFINE_integer("physical_batch_size", None, "The most rows at once.")
 WIDTH = flags.DEFINE_integer("width", 64, "Channels of the first layer.")
 DEPTH = flags.DEFINE_integer("depth", 2, "Number of layers before the last.")
@@ -34,7 +36,9 @@ def make_update():
     from keras_dpgan.gan import networks
 
     keras.utils.set_random_seed(0)
+    keras.config.set_dtype_policy(POLICY.value)
     network = critics.make_critic(CRITIC.value, WIDTH.value, DEPTH.value)
+    keras.config.set_dtype_policy("float32")
     loss, penalty = critics.make_loss(LOSS.value)
     shape = (BATCH.value, *critics.SHAPES[CRITIC.value])
     records = {
@@ -60,7 +64,7 @@ def make_update():
             optimizer.apply(tape.gradient(total, variables), variables)
 
     else:
-        engine = clipping.get_engine(ENGINE.value, CHUNK.value)
+        engine = clipping.get_engine(ENGINE.value, CHUNK.value, JIT.value)
         optimizer = optimizers.DPKerasAdamOptimizer(
             1.0, 0.6, learning_rate=5e-4, beta_1=0.5, noise_source=NOISE.value
         )
@@ -70,12 +74,20 @@ def make_update():
             total = engine(record_losses, variables, batch, 1.0)
             optimizer.apply_clipped_sum(total, variables, float(BATCH.value))
 
-    spec = tf.nest.map_structure(lambda t: tf.TensorSpec((None, *t.shape[1:])), records)
-    traced = tf.function(step, input_signature=[spec])
+    def step_and_read(batch):
+        step(batch)
+        return variables[-1].value[0]
+
+    # Under XLA the shapes are fixed.
+    n = BATCH.value if JIT.value else None
+    spec = tf.nest.map_structure(lambda t: tf.TensorSpec((n, *t.shape[1:])), records)
+    traced = tf.function(
+        step_and_read, input_signature=[spec], jit_compile=JIT.value or None
+    )
 
     def update():
-        traced(records)
-        # Eager execution of a function returns when its kernels are done.
+        # An accelerator is done when a number can be read.
+        traced(records).numpy()
 
     return update
 

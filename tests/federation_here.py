@@ -33,6 +33,7 @@ class Federation:
     def __init__(
         self, mechanism, contributions, folder=None, budgets=None, timeout=TIMEOUT
     ):
+        contributions = list(contributions)
         self.mechanism, self.folder = mechanism, folder
         self.encrypted = mechanism.modulus == MODULUS
         self.keys = [signatures.new_signing_key() for _ in contributions]

@@ -259,32 +259,30 @@ def test_the_result_of_a_round_of_a_later_version_is_refused(tmp_path, change):
 
 @either_way
 def test_a_masking_client_of_a_later_version_is_refused(change):
-    pytest.importorskip("flwr.common")
     pytest.importorskip("cryptography")
+    from keras_dpgan.federated import signatures
     from keras_dpgan.federated.masking_client import MaskingClient
 
-    values = json.loads(MaskingClient(3, 2).to_json())
+    key = signatures.new_signing_key()
+    of = key, signatures.Registry([signatures.verifying_key(key)]), federated.Cohort(3)
+    values = json.loads(MaskingClient(*of, "a run", 3).to_json())
     assert values["format"] == "keras_dpgan.masking_client"
     with pytest.raises(ValueError, match=SAYS_WHO_READS_IT):
-        MaskingClient.from_json(json.dumps(change(values)))
+        MaskingClient.from_json(json.dumps(change(values)), *of)
 
 
 @either_way
 def test_a_key_holder_opens_nothing_where_a_line_is_of_a_later_version(
-    tmp_path, monkeypatch, change
+    tmp_path, change
 ):
-    pytest.importorskip("cryptography")
-    from keras_dpgan.federated import encryption
-    from keras_dpgan.federated import key_holder
+    from keras_dpgan.federated.opened_rounds import OpenedRounds
+    from keras_dpgan.federated.opened_rounds import RefusedError
 
-    monkeypatch.setattr(encryption, "read_context", lambda context: context)
-    monkeypatch.setattr(encryption, "read", lambda context, ciphertexts: ciphertexts)
-    monkeypatch.setattr(encryption, "decrypt", lambda vector: vector)
-    holder = key_holder.KeyHolder(b"", {}, 1, 5, tmp_path / "opened")
-    holder.open(key_holder.EncryptedTotal("a run", 0, clients=(0,)))
+    rounds = OpenedRounds(tmp_path / "opened")
+    rounds.enter("update", "a run", 0)
     rewritten(tmp_path / "opened", first(change))
-    with pytest.raises(key_holder.RefusedError, match=SAYS_WHO_READS_IT):
-        holder.open(key_holder.EncryptedTotal("another run", 0, clients=(0,)))
+    with pytest.raises(RefusedError, match=SAYS_WHO_READS_IT):
+        rounds.enter("update", "another run", 0)
 
 
 @pytest.mark.parametrize("noise_multiplier", [2.0, 1.0])

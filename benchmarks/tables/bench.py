@@ -1,7 +1,7 @@
 """Private tables, measured: `python benchmarks/tables/bench.py --csv=adult.csv`.
 
-Each run learns a generator from four fifths of a table, draws as many rows as it has (or
-is estimated to have), and compares them. Peers run on the same cells, each in an
+Each run learns a generator from four fifths of a table, draws as many rows as it has
+(or is estimated to have), and compares them. Peers run on the same cells, each in an
 environment of its own (`make bench-peers`). The figures go to `results.jsonl`, a line
 for each run, and as a table into `README.md`.
 """
@@ -9,6 +9,8 @@ for each run, and as a table into `README.md`.
 import json
 import pathlib
 import platform
+import resource
+import signal
 import subprocess
 import sys
 import tempfile
@@ -47,7 +49,9 @@ def define_flags():
     flags.DEFINE_multi_enum(
         "contender", None, list(CONTENDERS), "Who takes part. Default: all."
     )
-    flags.DEFINE_integer("peer_seconds", 3600, "After this a run of a peer is ended.")
+    flags.DEFINE_integer(
+        "peer_seconds", 3600, "CPU seconds after which a run of a peer is ended."
+    )
 
 
 def run(contender, table, epsilon):
@@ -109,12 +113,12 @@ def _peer(contender, table, train, epsilon):
                 capture_output=True,
                 text=True,
                 check=False,
-                timeout=FLAGS.peer_seconds,
+                preexec_fn=_limit_time,
             )
-        except subprocess.TimeoutExpired:
-            return None, {"error": f"not done in {FLAGS.peer_seconds} seconds"}
         except OSError as error:
             return None, {"error": f"its environment is missing: {error}"}
+        if done.returncode == -signal.SIGXCPU:
+            return None, {"error": f"not done in {FLAGS.peer_seconds:,} CPU seconds"}
         if done.returncode:
             said = done.stderr.strip().splitlines() or ["it said nothing"]
             return None, {"error": f"exit status {done.returncode}: {said[-1]:.300}"}
@@ -124,6 +128,12 @@ def _peer(contender, table, train, epsilon):
             "cpu_seconds": round(float(made["cpu_seconds"]), 1),
         }
         return _rows(table.schema, made["cells"]), figures
+
+
+def _limit_time():
+    resource.setrlimit(
+        resource.RLIMIT_CPU, (FLAGS.peer_seconds, FLAGS.peer_seconds + 10)
+    )
 
 
 def _rows(schema, cells):

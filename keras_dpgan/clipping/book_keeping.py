@@ -10,6 +10,7 @@ import tensorflow as tf
 from keras_dpgan.clipping import layer_rules
 from keras_dpgan.clipping import norms
 from keras_dpgan.clipping.contract import at_least_float32
+from keras_dpgan.clipping.contract import sum_dtype
 from keras_dpgan.clipping.convolution_terms import ConvolutionTerm
 from keras_dpgan.clipping.recording import Use
 from keras_dpgan.clipping.terms import ProductTerm
@@ -98,9 +99,9 @@ class Chunk:
         if key not in self._rows:
             if block not in self._bounds:
                 first = block * self._n + self._start
-                self._bounds[block] = first, first + self._size
-            first, end = self._bounds[block]
-            self._rows[key] = _at_least_single(tensor[first:end])
+                self._bounds[block] = [first], [first + self._size]
+                self._bounds[block] = tuple(map(tf.stack, self._bounds[block]))
+            self._rows[key] = _at_least_single(_between(tensor, *self._bounds[block]))
         return self._rows[key]
 
     def row_norms(self, tensor, block):
@@ -140,7 +141,7 @@ class WeightGradient:
     @property
     def dtype(self):
         """The dtype of the norms and gradients, float32 or float64."""
-        return _at_least_single(self.parts[0].gradients[:0]).dtype
+        return sum_dtype(self.parts[0].gradients.dtype)
 
     def _direct_cost(self):
         cost = 3 * _COST_OF_MOVING * math.prod(self.variable.shape)
@@ -314,7 +315,13 @@ class Block:
 
     def squares(self):
         """The sum of the squares of all numbers of both, or more."""
-        return sum(norm() ** 2 for norm in self._row_norms)
+        input_norm, gradient_norm = (norm() for norm in self._row_norms)
+        return input_norm * input_norm + gradient_norm * gradient_norm
+
+
+def _between(tensor, first, end):
+    """The rows from `first` to `end`, each of shape `(1,)`: as a slice, in less."""
+    return tf.strided_slice(tensor, first, end, [1])
 
 
 def _row_numbers(part):
@@ -378,7 +385,7 @@ class BookKeeping:
             start = tf.minimum(number * size, self._n - size)
             chunk = Chunk(start, size, self._n)
             found = [w.norm(chunk) for w in self._weights]
-            square = tf.add_n([tf.cast(sum(s), dtype) for s, _, _ in found])
+            square = tf.add_n([tf.cast(tf.add_n(s), dtype) for s, _, _ in found])
             magnitudes = [tf.cast(m, dtype) for _, _, m in found if m is not None]
             largest = tf.add_n([tf.zeros_like(square), *magnitudes])
             return square, largest, [g for _, g, _ in found if g is not None]
@@ -391,17 +398,21 @@ class BookKeeping:
             fn_output_signature=(per_record, per_record, kept),
             parallel_iterations=_CHUNKS_AT_ONCE,
         )
-        self._magnitudes = self._joined(magnitudes, size)
-        for weight, chunks in zip(keeping, gradients, strict=True):
-            self._kept[id(weight.variable)] = self._joined(chunks, size)
-        return self._joined(squares, size)
-
-    def _joined(self, chunks, size):
-        """Puts chunks end to end; the last overlaps the one before it."""
-        rows = tf.reshape(chunks, (-1, *chunks.shape[2:]))
         whole = self._n // size * size
-        overlap = tf.shape(rows)[0] - self._n
-        return tf.concat([rows[:whole], rows[whole + overlap :]], 0)
+        end = num_chunks * size
+        places = [tf.stack([i]) for i in (0, whole, whole + end - self._n, end)]
+
+        def joined(chunks):
+            """Puts chunks end to end; the last overlaps the one before it."""
+            rows = tf.reshape(chunks, (-1, *chunks.shape[2:]))
+            return tf.concat(
+                [_between(rows, *places[:2]), _between(rows, *places[2:])], 0
+            )
+
+        self._magnitudes = joined(magnitudes)
+        for weight, chunks in zip(keeping, gradients, strict=True):
+            self._kept[id(weight.variable)] = joined(chunks)
+        return joined(squares)
 
     def _gradients_of_layers_alone(self):
         recorded = self._recorded
@@ -443,7 +454,9 @@ class BookKeeping:
         together = tf.where(alone, tf.zeros_like(factors), factors)
         jobs = self._jobs()
         rows = [(job[0].inputs, job[0].gradients) for job in jobs]
-        rows, kept = self._cleaned(finite, rows, self._kept)
+        blocks = [(job[0].blocks, job[0].blocks) for job in jobs]
+        tensors, blocks_of = (rows, self._kept), (blocks, dict.fromkeys(self._kept, 1))
+        rows, kept = self._cleaned(finite, tensors, blocks_of)
         totals = {key: _weighted(gradient, factors) for key, gradient in kept.items()}
         for parts, (inputs, gradients) in zip(jobs, rows, strict=True):
             inputs, gradients = _scaled(parts, inputs, gradients, together)
@@ -508,21 +521,20 @@ class BookKeeping:
                     jobs.setdefault(key, []).append(part)
         return list(jobs.values())
 
-    def _cleaned(self, finite, rows, kept):
+    def _cleaned(self, finite, tensors, blocks):
         """Puts zeros where a record is not finite, if there is such a record."""
 
-        def cleaned(tensor):
+        def cleaned(tensor, blocks):
             if not tensor.dtype.is_floating:
                 return tensor
-            rank, blocks = tensor.shape.rank, tf.shape(tensor)[0] // self._n
-            keep = tf.reshape(tf.tile(finite, [blocks]), [-1] + [1] * (rank - 1))
-            return tf.where(keep, tensor, tf.zeros_like(tensor))
+            keep = tf.concat([finite] * blocks, 0) if blocks > 1 else finite
+            keep = tf.reshape(keep, [-1] + [1] * (tensor.shape.rank - 1))
+            return tf.where(keep, tensor, tf.zeros((), tensor.dtype))
 
-        tensors = (rows, kept)
         return tf.cond(
             tf.reduce_all(finite),
             lambda: tensors,
-            lambda: tf.nest.map_structure(cleaned, tensors),
+            lambda: tf.nest.map_structure(cleaned, tensors, blocks),
         )
 
     def _totals(self, parts, inputs, gradients):
@@ -569,7 +581,7 @@ def _size(tensor):
 
 
 def _times_rows(tensor, factors, part):
-    factors = tf.tile(tf.cast(factors, tensor.dtype), [part.blocks])
+    factors = tf.concat([tf.cast(factors, tensor.dtype)] * part.blocks, 0)
     return tensor * tf.reshape(factors, [-1] + [1] * (tensor.shape.rank - 1))
 
 

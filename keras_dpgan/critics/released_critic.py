@@ -18,6 +18,25 @@ class ReleasedCritic(keras.Model):
     `release_critic` makes it, `DPGAN.compile(critic=...)` takes it, and
     `critic.save("critic.keras")` keeps it: whoever has it needs the records no more.
 
+    Examples:
+        >>> import numpy as np
+        >>> x = np.random.default_rng(0).normal(size=(50, 4)).astype("float32")
+        >>> gan = dpgan.DPGAN(
+        ...     None, dpgan.models.vector_generator(4, latent_dim=3, hidden=(8,))
+        ... )
+        >>> critic = dpgan.critics.release_critic(
+        ...     gan,
+        ...     x,
+        ...     features=dpgan.features.RandomFeatures(20, scale=2.0),
+        ...     noise_multiplier=2.0,
+        ...     num_reference=100,
+        ... )
+        >>> groups, features, directions = critic([x, None])
+        >>> features.shape
+        TensorShape([50, 20])
+        >>> round(critic.privacy_record.history().entries[0].noise_multiplier)
+        2
+
     Called on `[rows, labels]` it gives what it compares: the group of each row, int32
     of shape `(n,)`; the standardized features, of shape `(n, num_features)`; and their
     main directions, of shape `(n, second_moments)`. Each row is computed from

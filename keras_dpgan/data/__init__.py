@@ -5,6 +5,9 @@ from keras_dpgan.data.checks import check_records as check_records
 from keras_dpgan.data.digits import load_digits as load_digits
 from keras_dpgan.data.fashion_mnist import load_fashion_mnist as load_fashion_mnist
 from keras_dpgan.data.idx import read_idx as read_idx
+from keras_dpgan.data.image_directory import (
+    load_image_directory as load_image_directory,
+)
 from keras_dpgan.data.label_prior import private_label_prior as private_label_prior
 from keras_dpgan.data.poisson import PoissonDataset as PoissonDataset
 from keras_dpgan.data.scaling import scale_to_range as scale_to_range

@@ -70,7 +70,7 @@ def load_tfds(
     """
     check_pixel_range(pixel_range)
     if image_size is not None:
-        image_size = _checked_size(image_size)
+        image_size = checked_size(image_size)
     tfds = import_tfds("load_tfds")
     builder = tfds.builder(name, data_dir=data_dir)
     image, label = _image_and_label(tfds, builder, name, image_size)
@@ -98,7 +98,8 @@ def import_tfds(caller):
     return tensorflow_datasets
 
 
-def _checked_size(image_size):
+def checked_size(image_size):
+    """Returns `(height, width)` as two ints, or raises a `ValueError`."""
     try:
         height, width = image_size
     except (TypeError, ValueError) as error:

@@ -3,14 +3,11 @@
 import numpy as np
 import tensorflow as tf
 
+from keras_dpgan.data.disk_column import DiskColumn
 
-class TfdsColumn:
+
+class TfdsColumn(DiskColumn):
     """One feature of all records, as an array whose rows are read when needed.
-
-    It has what `PoissonDataset` needs of an array: `shape`, `dtype`, a length, and
-    rows for an int, a slice or an array of ints. `numpy.asarray` reads all rows.
-    TensorFlow parses the records and does not work after a fork, so use threads
-    (`workers`) and not `use_multiprocessing`.
 
     Args:
         builder: A prepared `tfds.core.DatasetBuilder` with files of the format
@@ -32,31 +29,9 @@ class TfdsColumn:
         )
         self._parse = _parser(tfds, builder.info.features, feature, image_size)
         self._transform = transform or _to_int32
-        empty = self._read([])
-        self.shape = (len(self._source), *empty.shape[1:])
-        self.dtype = empty.dtype
+        super().__init__(len(self._source))
 
-    def __len__(self):
-        return self.shape[0]
-
-    def __getitem__(self, index):
-        if isinstance(index, slice):
-            return self._read(range(*index.indices(len(self))))
-        index = np.asarray(index)
-        if index.dtype.kind not in "iu" or index.ndim > 1:
-            raise IndexError(
-                "`index` must be an int, a slice or a one-dimensional array of "
-                f"ints. Received: {index.dtype} of shape {index.shape}"
-            )
-        rows = self._read(np.atleast_1d(index))
-        return rows if index.ndim else rows[0]
-
-    def __array__(self, dtype=None, copy=None):
-        del copy
-        rows = self[:]
-        return rows if dtype is None else rows.astype(dtype)
-
-    def _read(self, indices):
+    def read(self, indices):
         serialized = self._source.__getitems__([int(i) for i in indices])
         with tf.device("CPU"):
             rows = self._parse(tf.constant([bytes(s) for s in serialized], tf.string))

@@ -100,9 +100,12 @@ def _privacy(card):
         "accounting": f"{accountant}, {guarantee['accounting_library']}",
     }
     if guarantee["unit_of_privacy"] == "row":
+        public = "the number of rows, and so the sampling probability"
+        if not guarantee["num_examples_is_public"]:
+            public = "the model and its hyper-parameters; not the number of rows"
         rows |= {
             "largest L2 norm of a row's gradient": guarantee["l2_norm_clip"],
-            "public": "the number of rows, and so the sampling probability",
+            "public": public,
         }
     rows |= _attack(guarantee["attack"]) | _deployment(card["deployment"])
     people = guarantee["max_records_per_person"]

@@ -66,7 +66,7 @@ class MaskedRound:
         self._sent[client] = (parcels, digests)
 
     def parcels_for(self, client):
-        """Dict from number to `(parcel, digests)` of what others share with a client."""
+        """What others share with a client: dict from number to `(parcel, digests)`."""
         return {
             sender: (parcels[client], digests[client])
             for sender, (parcels, digests) in sorted(self._sent.items())

@@ -107,6 +107,14 @@ class SharedNoise:
         whole = self.noise_multiplier * self.sensitivity
         return whole / math.sqrt(self.cohort.num_honest)
 
+    @property
+    def total_noise(self) -> float:
+        """The standard deviation of the noise of all clients, in the sum's own units.
+
+        It is what the sum has where nobody drops out. The guarantee counts on less.
+        """
+        return self.step * self.share_stddev * math.sqrt(self.cohort.num_clients)
+
     def integers(self, arrays: collections.abc.Sequence[np.ndarray]) -> np.ndarray:
         """The clipped and rounded update, not noised.
 

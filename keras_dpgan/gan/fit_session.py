@@ -12,6 +12,7 @@ import tensorflow as tf
 from keras_dpgan import privacy
 from keras_dpgan._utils import keras_internals
 from keras_dpgan._version import __version__
+from keras_dpgan.clipping import precision
 from keras_dpgan.data.remote import RemoteRecords
 from keras_dpgan.distribution import workers
 from keras_dpgan.gan import checkpoint
@@ -49,6 +50,9 @@ class FitSession:
             The data in the form that the devices need.
         """
         gan = self._gan
+        if gan.private:
+            # The switch is of the process: it may have been turned since `compile`.
+            precision.require_full_precision()
         if ledger is not None:
             self._check_ledger(ledger)
         if self.data is not None and (

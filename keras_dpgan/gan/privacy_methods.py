@@ -26,14 +26,6 @@ if typing.TYPE_CHECKING:
     from keras_dpgan.privacy.ledger.ledger import Ledger
 
 
-_RELEASED_CRITIC = (
-    "RELEASED CRITIC: the generator was trained on noisy sums of public features, "
-    "which were released once. No step of it reads a record, so that the number of "
-    "steps, early stopping, restarts and other settings of the generator change "
-    "nothing here."
-)
-
-
 class PrivacyMethods:
     """The part of `DPGAN` that counts, states and publishes what was spent."""
 
@@ -41,7 +33,6 @@ class PrivacyMethods:
     generator: keras.Model
     generation: PublicGeneration
     d_optimizer: typing.Any
-    critics: tuple
     private: bool
     compiled: bool
     privacy_record: PrivacyRecord
@@ -183,8 +174,6 @@ class PrivacyMethods:
 
     def _data_notes(self):
         """The notes that the data themselves add to the statement."""
-        if self.critics:
-            return (_RELEASED_CRITIC,)
         batches = self.session.data and self.session.data.batches
         if may_repeat_in_a_batch(batches):
             return (

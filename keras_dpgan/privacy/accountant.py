@@ -23,8 +23,8 @@ def epsilon(history: "PrivacyHistory", delta: float, accountant: str = "pld") ->
 
     All entries are added up under `history.relation`. Entries under Poisson
     sampling or random allocation hold for adding or removing one row; the others for
-    replacing one row by a null row, whose gradient counts as zero. A history with both is
-    added up under the second relation, where both hold: what a Poisson batch
+    replacing one row by a null row, whose gradient counts as zero. A history with both
+    is added up under the second relation, where both hold: what a Poisson batch
     with a null row releases has the distribution of the batch without that row
     (each row has a draw of its own, the null row moves neither the sum nor
     the noisy count, and the sum is divided by a public number), so that the two

@@ -30,6 +30,12 @@ _REACH = 9.74
 # above, and by size near zero. A fourth of them lowers epsilon by less than 0.2%.
 _NEAR, _FAR, _SMALL = 0.04, 0.02, 0.03
 
+# With very little noise numbers spread so far that the steps become larger.
+_MAX_STEPS = 3_000
+
+# What has less probability counts as a full breach.
+_SMALLEST_MASS = 1e-100
+
 # Renyi orders above this are bounded as if the batch of each row were known.
 _LARGEST_ORDER = 64
 
@@ -54,7 +60,6 @@ def loss_distribution(num_batches, noise_multiplier, interval):
     Returns:
         A `PrivacyLossDistribution` of dp_accounting, rounded upwards.
     """
-    from dp_accounting.pld import pld_pmf
     from dp_accounting.pld import privacy_loss_distribution
 
     ratio = _ratio(num_batches, noise_multiplier)
@@ -68,8 +73,20 @@ def loss_distribution(num_batches, noise_multiplier, interval):
     removed = np.exp(losses) * masses
     at_zero = float(ratio.masses[~positive].sum())
     return privacy_loss_distribution.PrivacyLossDistribution(
-        pld_pmf.DensePLDPmf(interval, lower, removed, with_row, True),
-        pld_pmf.DensePLDPmf(interval, -upper, masses[::-1], without + at_zero, True),
+        _pmf(interval, lower, removed, with_row),
+        _pmf(interval, -upper, masses[::-1], without + at_zero),
+    )
+
+
+def _pmf(interval, lower, masses, infinite):
+    """A distribution of dp_accounting, whose sums overflow at smaller masses."""
+    from dp_accounting.pld import pld_pmf
+
+    (kept,) = np.nonzero(masses >= _SMALLEST_MASS)
+    first, end = kept[0], kept[-1] + 1
+    infinite += float(masses[:first].sum() + masses[end:].sum())
+    return pld_pmf.DensePLDPmf(
+        interval, lower + int(first), masses[first:end], infinite, True
     )
 
 
@@ -175,11 +192,13 @@ def _grid(low, high, mean, noise_multiplier):
     # Without the rare large numbers, which would make the grid too coarse.
     variance = math.expm1(shift**2) * special.ndtr(3 - 2 * shift)
     near = _NEAR * math.sqrt(mean * variance)
+    least = (math.log(high) - math.log(low)) / _MAX_STEPS
+    far, small = max(_FAR, least), max(_SMALL, least)
     points = [0.0, low]
     while points[-1] < high:
         point = points[-1]
         points.append(
-            point + min(_SMALL * point, math.hypot(near, _FAR * (point - mean)))
+            point + min(small * point, math.hypot(near, far * (point - mean)))
         )
     return np.array(points)
 

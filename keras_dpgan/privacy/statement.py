@@ -47,9 +47,9 @@ NOT_COVERED = (
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PrivacyStatement:
-    """A privacy guarantee and what it rests on; made by `privacy_statement`.
+    """A privacy guarantee and its assumptions, returned by `privacy_statement`.
 
-    `str()` gives it in words, what weakens it first; `to_dict()` as JSON values.
+    `str()` gives it in words and begins with what weakens it; `to_dict()` gives JSON.
 
     Examples:
         >>> entry = dpgan.privacy.HistoryEntry(
@@ -78,6 +78,7 @@ class PrivacyStatement:
         trade_off: `TradeOff`, the bound on what an attacker can do; `None` if there is
             no guarantee.
         num_examples: Int, or `None` if it is not known.
+        num_examples_is_public: Whether the number of rows counts as known to anyone.
         l2_norm_clip: Float, or `None` if it is not stated.
         caveats: Tuple of strings that must be read before anything else.
         released: Tuple of strings: what may be published under the guarantee.
@@ -98,6 +99,7 @@ class PrivacyStatement:
     l2_norm_clip: float | None
     caveats: tuple
     released: tuple
+    num_examples_is_public: bool = True
     withheld: tuple = WITHHELD
     assumptions: tuple = ASSUMPTIONS
     not_covered: tuple = NOT_COVERED
@@ -124,7 +126,7 @@ class PrivacyStatement:
             "unit_of_privacy": self.history.unit,
             "neighbouring_relation": self.history.relation,
             "num_examples": self.num_examples,
-            "num_examples_is_public": True,
+            "num_examples_is_public": self.num_examples_is_public,
             "l2_norm_clip": self.l2_norm_clip,
             "updates": [entry.to_dict() for entry in self.history.entries],
             "epsilon_once_per_epoch": _finite(self.epsilon_once_per_epoch),
@@ -166,6 +168,7 @@ def privacy_statement(
     delta: float,
     *,
     num_examples: int | None = None,
+    num_examples_is_public: bool = True,
     l2_norm_clip: float | None = None,
     accountant: str = "pld",
     max_records_per_person: int = 1,
@@ -193,8 +196,11 @@ def privacy_statement(
     Args:
         history: `PrivacyHistory` of all updates made with the private data.
         delta: Float in (0, 1).
-        num_examples: Int, the number of rows of the private data, which counts as
-            public. Defaults to `None`: it is not known.
+        num_examples: Int, the number of rows of the private data. Defaults to `None`:
+            it is not known.
+        num_examples_is_public: Whether anyone may know the number of rows. Give `False`
+            only if nothing that is released was computed from it; then `num_examples`
+            must be `None`. Defaults to `True`.
         l2_norm_clip: Float, the clip of each row's gradient. Defaults to `None`: it is
             not stated.
         accountant: `"pld"` or `"rdp"`; see `epsilon`. Defaults to `"pld"`.
@@ -216,6 +222,7 @@ def privacy_statement(
     delta = validate.check_delta(delta)
     if num_examples is not None:
         num_examples = validate.check_int("num_examples", num_examples, minimum=1)
+    _check_public(history, num_examples, num_examples_is_public)
     if l2_norm_clip is not None:
         l2_norm_clip = validate.check_positive("l2_norm_clip", l2_norm_clip)
     validate.check_bool("private", private)
@@ -244,6 +251,7 @@ def privacy_statement(
         group_epsilon=person,
         trade_off=trade_off,
         num_examples=num_examples,
+        num_examples_is_public=num_examples_is_public,
         # The model's own clip is of rows.
         l2_norm_clip=None if history.unit == "client" else l2_norm_clip,
         caveats=(*caveats, *notes),
@@ -251,6 +259,18 @@ def privacy_statement(
         withheld=WITHHELD if guaranteed else (*WITHHELD, *released),
         assumptions=(*ASSUMPTIONS, *_of_batches(history), *assumptions),
     )
+
+
+def _check_public(history, num_examples, num_examples_is_public):
+    """Refuses a number of rows that is not public and shows all the same."""
+    validate.check_bool("num_examples_is_public", num_examples_is_public)
+    sampled = any(e.sampling_probability not in (None, 1) for e in history.entries)
+    if not num_examples_is_public and (sampled or num_examples is not None):
+        raise ValueError(
+            "`num_examples_is_public` must be True if `num_examples` is stated, or if "
+            "rows were sampled with a probability that was computed from it. Received: "
+            f"num_examples_is_public=False, num_examples={num_examples}."
+        )
 
 
 def _of_batches(history):

@@ -215,6 +215,11 @@ def _unit(statement):
 def _public(statement):
     if statement.history.unit == "client":
         return "who takes part; the model, its hyper-parameters and its labels."
+    if not statement.num_examples_is_public:
+        return (
+            "the model, its hyper-parameters and the labels it generates. The number "
+            "of rows is not: what is published depends on it through noise alone."
+        )
     n = statement.num_examples
     rows = "the number of rows" + ("" if n is None else f", n = {n:,}")
     return (

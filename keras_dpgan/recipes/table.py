@@ -1,6 +1,5 @@
 """From a private table to a private generator of its rows."""
 
-import collections.abc
 import typing
 
 from keras_dpgan._utils import validate
@@ -9,16 +8,15 @@ from keras_dpgan.tables import calibration
 from keras_dpgan.tables import fitting
 from keras_dpgan.tables import reading
 from keras_dpgan.tables.counts import TableCounts
+from keras_dpgan.tables.counts import num_counts
 from keras_dpgan.tables.generator import TableGenerator
 from keras_dpgan.tables.schema import TableSchema
 
 if typing.TYPE_CHECKING:
     from keras_dpgan.privacy import Ledger
 
-# The tables of all pairs of cells, by the target's, have to fit into memory, and are
-# multiplied in each training step.
-_MOST_CELLS = 3000
-_MOST_COUNTS = 40_000_000
+# The counts of all pairs of cells, by the target's, have to fit into memory.
+_MOST_COUNTS = 60_000_000
 # Of components, unless their products with themselves take too long.
 _MOST_COMPONENTS = 2000
 _FEWEST_COMPONENTS = 200
@@ -37,7 +35,7 @@ def table(
     components: int | None = None,
     released: list | tuple = (),
     ledger: "Ledger | None" = None,
-    progress: collections.abc.Callable[[str], typing.Any] | None = None,
+    verbose: int = 1,
 ) -> TableGenerator:
     """Learns a generator of a private table's rows.
 
@@ -58,7 +56,7 @@ def table(
         ... )
         >>> private = pd.DataFrame({"smoker": [True, False] * 20, "age": [31, 64] * 20})
         >>> generator = dpgan.recipes.table(
-        ...     private, schema, target="smoker", epsilon=1.0, delta=1e-3, components=20
+        ...     private, schema, target="smoker", epsilon=1.0, delta=1e-3, verbose=0
         ... )
         >>> generator.sample(10).shape
         (10, 2)
@@ -83,8 +81,7 @@ def table(
             `tables.private_bounds`: epsilon is for all together. Defaults to none.
         ledger: A `privacy.Ledger` of the data, where the release is entered before it
             is made. Defaults to `None`.
-        progress: Function that is called with lines of text as the fit goes on.
-            Defaults to `None`.
+        verbose: 1 for a progress bar of the fit, 0 for none. Defaults to 1.
 
     Returns:
         A `tables.TableGenerator`.
@@ -97,17 +94,19 @@ def table(
     )
     if components is not None:
         validate.check_int("components", components, minimum=1)
+    validate.check_int("verbose", verbose, minimum=0, maximum=1)
     counts = _counts(table, schema, target, id_column, max_records_per_person)
     entry = calibration.entry(noise_multiplier)
     if ledger is not None:
         ledger.spend(entry, "counts of a table")
     generator = TableGenerator(
         schema,
-        components or _components(counts),
+        components or _components(schema, target),
         delta=float(delta),
         max_records_per_person=max_records_per_person,
     )
-    total = fitting.fit(counts, generator.mixture, noise_multiplier, progress)
+    place = None if target is None else schema.index(target)
+    total = fitting.fit(counts, generator.mixture, noise_multiplier, place, verbose)
     for spent in (*released, entry):
         generator.history.add(spent)
     generator.num_rows = max(round(total), 1)
@@ -123,30 +122,34 @@ def _counts(table, schema, target, id_column, max_records_per_person):
             f"private rows. Received: schema={schema!r:.80}."
         )
     place = None if target is None else schema.index(target)
-    _check_size(schema, place)
-    counts = TableCounts(schema.num_cells, place)
-    for frame in reading.bounded_frames(
-        table, schema, id_column, max_records_per_person
-    ):
+    group_by = None if fitting.is_wide(len(schema.names)) else place
+    _check_size(schema, group_by)
+    frames = reading.bounded_frames(table, schema, id_column, max_records_per_person)
+    counts = TableCounts(schema.num_cells, group_by)
+    for frame in frames:
         counts.add(schema.encode(frame))
     return counts
 
 
-def _components(counts):
+def _components(schema, target):
     """How many components a table gets, by its size alone."""
-    groups = 0 if counts.target is None else counts.num_cells[counts.target]
-    affordable = _MOST_PRODUCTS // ((1 + groups) * sum(counts.num_cells) ** 2)
-    return int(min(max(affordable, _FEWEST_COMPONENTS), _MOST_COMPONENTS))
-
-
-def _check_size(schema, target):
     cells = sum(schema.num_cells)
-    groups = 1 if target is None else schema.num_cells[target] + 1
-    if cells > _MOST_CELLS or groups * cells**2 > _MOST_COUNTS:
+    # Of a wide table about two pairs for each column are measured, of others most.
+    products = 2 * cells**2 / len(schema.names)
+    if not fitting.is_wide(len(schema.names)):
+        groups = 0 if target is None else schema.num_cells[schema.index(target)]
+        products = (1 + groups) * cells**2
+    affordable = int(_MOST_PRODUCTS / products)
+    return min(max(affordable, _FEWEST_COMPONENTS), _MOST_COMPONENTS)
+
+
+def _check_size(schema, group_by):
+    found = num_counts(schema.num_cells, group_by)
+    if found > _MOST_COUNTS:
         raise ValueError(
-            f"`schema` must have {_MOST_CELLS} cells at most in all columns, and "
-            f"{_MOST_COUNTS} in all pairs of cells and cells of the target. Use fewer "
-            "bins or categories, join rare ones to `other`, or leave out columns. "
-            f"Received: {cells} cells in {len(schema.names)} columns, and "
-            f"{groups * cells**2} of pairs."
+            f"`schema` must have {_MOST_COUNTS:,} pairs of cells at most, in all pairs "
+            "of columns, each for each cell of the target. Use fewer bins or "
+            "categories, join rare ones to `other`, or leave out columns. Received: "
+            f"{found:,} of {sum(schema.num_cells):,} cells in {len(schema.names)} "
+            "columns. Nothing was spent."
         )

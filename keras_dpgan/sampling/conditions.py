@@ -58,7 +58,9 @@ class LabelCondition:
             ValueError: If `labels` are anything else.
         """
         if np.ndim(labels) == 0 and labels is not None:
-            labels = np.full(n, labels)
+            # No array of `n` is made: a sampler draws more rows than memory holds.
+            one = check_labels("labels", np.reshape(labels, 1), 1, self.num_classes)
+            return np.broadcast_to(one, (n,))
         return check_labels("labels", labels, n, self.num_classes)
 
 

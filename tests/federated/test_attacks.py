@@ -191,6 +191,43 @@ def test_a_round_is_answered_once(federation):
     assert federation.asked(masked_sums.UPDATE) == NUM_CLIENTS
 
 
+class Purse:
+    """A budget that counts what was paid."""
+
+    paid = 0
+
+    def pay(self):
+        self.paid += 1
+        return True
+
+    def vote(self):
+        return True
+
+
+@pytest.mark.parametrize("modulus", [2**32, MODULUS], ids=["masked", "encrypted"])
+def test_a_client_pays_nothing_for_a_round_that_it_cannot_mask_for(tmp_path, modulus):
+    purses = [Purse() for _ in range(NUM_CLIENTS)]
+    contributions = [contribution_of(place) for place in range(NUM_CLIENTS)]
+    federation = Federation(mechanism_of(modulus), contributions, tmp_path, purses)
+    played = masked_sums._Round(federation.sums, 0)
+    played._keys()
+    played._shares()
+    played._parcels()
+    # Too few, one who is nobody, and a list without the client itself.
+    for sharers in ([0, 1, 2, 3], [*range(NUM_CLIENTS), 77], []):
+        asked = [name for name in sharers if name in played.nodes]
+        played.server.sharers = sharers
+        played._to = lambda clients, request_of, asked=asked: {
+            played.nodes[client]: request_of(client) for client in asked
+        }
+        played._updates(MODEL, {})
+    del played._to
+    played.server.settle()
+    assert [purse.paid for purse in purses] == [0] * NUM_CLIENTS
+    played._updates(MODEL, {})
+    assert [purse.paid for purse in purses] == [1] * NUM_CLIENTS
+
+
 def test_survivors_that_a_server_makes_up_open_nothing(federation):
     """It says that all neighbors of the victim have dropped out, or tells lies."""
     sums = federation.sums

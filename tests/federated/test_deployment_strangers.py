@@ -20,7 +20,7 @@ REFUSED, FAILED = "No SuperNode found", "Connection attempt failed"
 
 def start_supernode(deployment, name, authority, *key):
     """One more SuperNode, with a port of its own."""
-    number = 3 + len(deployment.processes("flower-supernode"))
+    number = 3 + len(deployment.processes("partition-id="))
     deployment.start(
         name,
         [

@@ -207,8 +207,10 @@ def test_files_give_the_counts_of_the_frame(few_steps, schema, tmp_path, monkeyp
     first, *others = seen
     for counts in others:
         for a, b in counts.pairs:
-            np.testing.assert_array_equal(counts.pair(a, b), first.pair(a, b))
-    assert first.pair(0, 1).sum() == 300
+            np.testing.assert_array_equal(
+                counts.table((False, a, b)), first.table((False, a, b))
+            )
+    assert first.table((False, 0, 1)).sum() == 300
 
 
 def test_other_files_and_objects_are_refused(schema, tmp_path):

@@ -38,7 +38,7 @@ def write(arrays, **facts):
     """
     return RecordDict(
         {
-            "arrays": ArrayRecord([np.ascontiguousarray(a) for a in arrays]),
+            "arrays": ArrayRecord([np.asarray(a, order="C") for a in arrays]),
             "facts": ConfigRecord(_FORMAT.write(**facts)),
         }
     )
@@ -109,6 +109,17 @@ def is_mechanism(text, mechanism):
     return mechanism_fields.are_of(written, mechanism)
 
 
+def facts_of(run, number, arrays):
+    """The facts of a request that its reply has, too; see `reply`."""
+    return {"run": run, "round": number, "model_hash": model_hash(arrays)}
+
+
+def reply(arrays, facts):
+    """The content of a reply to a request with facts about a model."""
+    named = {name: facts[name] for name in ("run", "round", "model_hash")}
+    return write(arrays, **named)
+
+
 def abstention():
     """The content of a reply that says that the client's limit is reached."""
     return write([], **{ABSTAINS: True})
@@ -129,7 +140,7 @@ def model_hash(weights):
         String of 64 hexadecimal digits.
     """
     digest = hashlib.sha256()
-    for array in map(np.ascontiguousarray, weights):
+    for array in weights:
         digest.update(f"{array.shape}{array.dtype.str}".encode())
         digest.update(array.tobytes())
     return digest.hexdigest()
