@@ -7,7 +7,6 @@ import numpy as np
 
 # What rounding in float64 may add to a norm of one.
 _ROUNDING_MARGIN = 1e-12
-_ORDERS = (1, 2)
 
 
 class GroupMoments(typing.NamedTuple):

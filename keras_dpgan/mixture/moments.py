@@ -11,51 +11,12 @@ _ROUNDING_MARGIN = 1e-12
 _SMALLEST_COUNT = 1.0
 
 
-def private_means(
-    rows: np.ndarray,
-    groups: np.ndarray,
-    num_groups: int,
-    noise_multiplier: float,
-    radius: float,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Releases how many rows each group has, and their mean.
+class GroupSums:
+    """Releases how many rows each group has and their mean, from parts of the rows.
 
     A row `u`, shortened to `radius`, enters its group's sum as
-    `(1, u / radius) / sqrt(2)`, of norm at most one. So all groups together are one
-    Gaussian mechanism of sensitivity one: adding or removing one row costs what one
-    update at `noise_multiplier` and sampling probability one does.
-
-    Examples:
-        >>> import numpy as np
-        >>> rng = np.random.default_rng(0)
-        >>> x, y = rng.normal(size=(60, 4)).astype("float32"), np.arange(60) % 3
-        >>> counts, means = dpgan.mixture.private_means(
-        ...     x, y, num_groups=3, noise_multiplier=2.0, radius=4.0
-        ... )
-        >>> counts.shape, means.shape
-        ((3,), (3, 4))
-
-    Args:
-        rows: Float array of shape `(n, dim)`. Rows that are not finite count as
-            zeros.
-        groups: Int array of shape `(n,)` in `[0, num_groups)`. A row's group may
-            depend on that row and on public numbers alone.
-        num_groups: Int.
-        noise_multiplier: Non-negative float.
-        radius: Positive float, public.
-
-    Returns:
-        `(counts, means)`, float64 arrays of shapes `(num_groups,)` and
-        `(num_groups, dim)`. Counts are at least one; a mean's coordinates have
-        noise of standard deviation `mean_noise(counts, noise_multiplier, radius)`.
-    """
-    sums = GroupSums(num_groups, np.shape(rows)[1], radius)
-    sums.add(rows, groups)
-    return sums.released(noise_multiplier)
-
-
-class GroupSums:
-    """The sums that `private_means` releases, added up part by part.
+    `(1, u / radius) / sqrt(2)`, whose norm is at most one. So all groups together are
+    one Gaussian mechanism of sensitivity one.
 
     Args:
         num_groups: Int.
@@ -68,7 +29,14 @@ class GroupSums:
         self._sums = np.zeros((num_groups, 1 + dim))
 
     def add(self, rows, groups):
-        """Adds rows to the sums of their groups; see `private_means`."""
+        """Adds rows to the sums of their groups.
+
+        Args:
+            rows: Float array of shape `(n, dim)`. Rows that are not finite count as
+                zeros.
+            groups: Int array of shape `(n,)` in `[0, num_groups)`. A row's group may
+                depend only on that row and on public numbers.
+        """
         rows = _within_unit_ball(rows, self._radius)
         augmented = np.concatenate([np.ones((len(rows), 1)), rows], axis=1)
         for group in np.unique(groups):
@@ -76,7 +44,7 @@ class GroupSums:
             self._sums[group] += mine / np.sqrt(2)
 
     def released(self, noise_multiplier):
-        """What `private_means` returns, with noise of its own each time."""
+        """`(counts, means)` with fresh noise; counts are at least one."""
         sums = self._sums + noise_multiplier * _noise(self._sums.shape)
         counts = np.maximum(np.sqrt(2) * sums[:, 0], _SMALLEST_COUNT)
         return counts, self._radius * np.sqrt(2) * sums[:, 1:] / counts[:, None]
@@ -87,53 +55,15 @@ def mean_noise(counts, noise_multiplier, radius):
     return np.sqrt(2) * radius * noise_multiplier / counts
 
 
-def private_covariances(
-    rows: np.ndarray,
-    groups: np.ndarray,
-    counts: np.ndarray,
-    noise_multiplier: float,
-    radius: float,
-) -> np.ndarray:
-    """Releases the mean of `u u^T` over the rows `u` of each group.
+class GroupSquares:
+    """Releases the mean of `u u^T` over the rows `u` of each group, from parts of them.
 
     A row enters as `u u^T / radius^2`, whose Frobenius norm is at most one. Noise is
-    symmetric: entries above the diagonal stand for two, and have half of its
-    variance. So all groups together are one Gaussian mechanism of sensitivity one.
-    The nearer to its centre a row is known to be, the smaller can `radius` be, and
-    the noise falls with its square.
+    symmetric: entries above the diagonal stand for two, and have half of its variance.
+    So all groups together are one Gaussian mechanism of sensitivity one.
 
     Source: Dwork, Talwar, Thakurta and Zhang 2014, "Analyze Gauss"; Biswas et al.
-    2020, "CoinPress", for the centring on what was released before.
-
-    Examples:
-        >>> import numpy as np
-        >>> rng = np.random.default_rng(0)
-        >>> x, y = rng.normal(size=(60, 4)).astype("float32"), np.arange(60) % 3
-        >>> covariances = dpgan.mixture.private_covariances(
-        ...     x, y, counts=np.full(3, 20.0), noise_multiplier=2.0, radius=4.0
-        ... )
-        >>> covariances.shape
-        (3, 4, 4)
-
-    Args:
-        rows: Float array of shape `(n, dim)`, less their group's public centre.
-            Rows that are not finite count as zeros.
-        groups: As in `private_means`.
-        counts: Float array of shape `(num_groups,)`, public and positive.
-        noise_multiplier: Non-negative float.
-        radius: Positive float, public.
-
-    Returns:
-        Float64 array of shape `(num_groups, dim, dim)`: symmetric, with negative
-        eigenvalues where noise outweighs them.
-    """
-    sums = GroupSquares(len(counts), np.shape(rows)[1], radius)
-    sums.add(rows, groups)
-    return sums.released(counts, noise_multiplier)
-
-
-class GroupSquares:
-    """The sums that `private_covariances` releases, added up part by part.
+    2020, "CoinPress", for the centering on what was released before.
 
     Args:
         num_groups: Int.
@@ -146,14 +76,17 @@ class GroupSquares:
         self._sums = np.zeros((num_groups, dim, dim))
 
     def add(self, rows, groups):
-        """Adds rows to the sums of their groups; see `private_covariances`."""
+        """Adds rows, less their group's public center, as `GroupSums.add` does."""
         rows = _within_unit_ball(rows, self._radius)
         for group in np.unique(groups):
             mine = rows[groups == group]
             self._sums[group] += mine.T @ mine
 
     def released(self, counts, noise_multiplier):
-        """What `private_covariances` returns, with noise of its own each time."""
+        """Float64 array `(num_groups, dim, dim)`, symmetric, with fresh noise.
+
+        It has negative eigenvalues if noise outweighs them.
+        """
         sums = self._sums + noise_multiplier * _symmetric_noise(self._sums.shape)
         return self._radius**2 * sums / counts[:, None, None]
 
