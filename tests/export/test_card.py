@@ -202,7 +202,7 @@ def test_a_folder_without_a_card_is_refused(tmp_path):
         ("", "Expecting value"),
         ("[]", "`card` must be of type object"),
         ("{}", "have the key 'schema'"),
-        ('{"private": NaN}', "NaN, which is not valid JSON"),
+        ('{"private": NaN}', "must hold finite numbers. Received: NaN"),
         ('{"private": true, "private": false}', "a key twice"),
         ("[" * 100_000, "privacy.json"),
     ],
