@@ -7,6 +7,7 @@ import typing
 import numpy as np
 
 from keras_dpgan._utils import validate
+from keras_dpgan._utils.labels import check_labels
 from keras_dpgan.mixture import frequencies
 from keras_dpgan.mixture.moment_sums import MomentSums
 
@@ -164,18 +165,8 @@ class MixturePlan:
         Raises:
             ValueError: If they do not fit.
         """
-        y = np.asarray(y)
-        if y.shape != (num_rows,) or y.dtype.kind not in "iu":
-            raise ValueError(
-                f"`y` must be int labels of shape ({num_rows},). Received: an array of "
-                f"shape {y.shape} and dtype {y.dtype}"
-            )
-        if num_rows and (y.min() < 0 or y.max() >= self.num_classes):
-            raise ValueError(
-                f"`y` must lie in [0, {self.num_classes}). Received: labels from "
-                f"{y.min()} to {y.max()}"
-            )
-        return y.astype(np.int64)
+        labels = check_labels("y", y, num_rows, self.num_classes)
+        return labels.astype(np.int64)
 
     def sums(
         self,

@@ -165,7 +165,7 @@ def test_a_generator_starts_at_the_mixture(digits, components):
         ({"basis": "wavelets"}, "`basis` must be"),
         ({"max_norm": -1}, "`max_norm` must be"),
         ({"num_classes": 3}, r"`y` must lie in \[0, 3\)"),
-        ({"y": np.zeros(3)}, "`y` must be int labels"),
+        ({"y": np.zeros(3)}, "`y` must hold one int"),
     ],
 )
 def test_says_what_is_wrong(digits, changes, message):
