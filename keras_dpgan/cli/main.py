@@ -1,4 +1,4 @@
-"""The command `keras-dpgan`, with a word for each thing that it does."""
+"""The command `keras-dpgan`, whose first argument names what to do."""
 
 import importlib
 import sys

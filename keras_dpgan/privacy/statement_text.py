@@ -1,4 +1,4 @@
-"""The words of a privacy statement."""
+"""Writes a privacy statement in words."""
 
 import math
 import textwrap
@@ -43,7 +43,7 @@ ACCOUNTANT_NAMES = {
 
 
 def caveats(history, delta, num_examples, private):
-    """What has to be said first.
+    """The sentences with which a statement must begin.
 
     Args:
         history: A `PrivacyHistory`.
@@ -177,7 +177,7 @@ def _attack(statement):
 
 
 def attack_line(trade_off):
-    """What an attacker can do at most, in one sentence.
+    """The bound on what an attacker can do, in one sentence.
 
     Args:
         trade_off: A `TradeOff`.
@@ -196,7 +196,7 @@ def _recognized(trade_off, false_positive_rate):
 
 
 def rounded_up(rate):
-    """A rate in hundredths, to one digit after the point: never less than it is."""
+    """A rate in hundredths with one decimal, never rounded down."""
     return f"{math.ceil(1000 * rate - 1e-9) / 10:g}"
 
 
@@ -309,7 +309,7 @@ def _without_random_batches(statement):
 
 
 def shown(epsilon):
-    """An epsilon to four digits, rounded up: never less than it is."""
+    """An epsilon with four digits, never rounded down."""
     if math.isinf(epsilon):
         return "infinite"
     if epsilon == 0:

@@ -113,7 +113,7 @@ def test_draws_differ_without_a_seed(exports, tmp_path):
         ({"n": 0}, "`n` must be an integer of at least 1. Received: n=0"),
         ({"n": -3}, "`n` must be an integer of at least 1. Received: n=-3"),
         ({"out": "data.csv"}, r"must end in .npz, .tfrecord, .png. Received"),
-        ({"label": 1}, "`labels` must be None: the generator is not conditional"),
+        ({"label": 1}, "`labels` must be None, because the generator is not"),
         ({"seed": -1}, "`seed` must be an integer of at least 0"),
         ({"out": "grid.png"}, "A `.png` picture needs rows that are images"),
     ],

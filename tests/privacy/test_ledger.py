@@ -173,7 +173,7 @@ def test_a_line_with_a_fitting_checksum_and_other_content_is_refused(path, line)
     foreign = AppendOnlyFile(path, "ledger")
     foreign.append(line)
     foreign.close()
-    with pytest.raises(ValueError, match="Line 4 of .* is no line of a ledger"):
+    with pytest.raises(ValueError, match="Line 4 of .* is not a line of a ledger"):
         Ledger.read(path)
 
 
