@@ -1,10 +1,12 @@
 """Masked sums: what the server can open, and what no coalition can."""
 
+import math
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from scipy import stats
 
 pytest.importorskip("cryptography")
 
@@ -118,6 +120,29 @@ def test_the_graph_grows_with_the_logarithm(num_clients, dropouts, colluders, la
     graph = mask_graph(num_clients, dropouts, colluders)
     assert colluders == 100 or graph.threshold > colluders
     assert graph.threshold < graph.degree <= largest
+
+
+@pytest.mark.parametrize(
+    ("num_clients", "dropouts", "colluders"),
+    [(60, 6, 0), (100, 10, 1), (300, 60, 5), (1000, 0, 0), (1000, 100, 10)],
+)
+def test_the_graph_opens_less_than_the_sum_once_in_a_trillion(
+    num_clients, dropouts, colluders
+):
+    """By another implementation of the tails than the one that chose the graph."""
+    graph = mask_graph(num_clients, dropouts, colluders)
+    others, honest = num_clients - 1, num_clients - colluders
+    unsafe = -np.inf
+    for s in range(1, honest // 2 + 1):
+        tail = stats.hypergeom.logsf(
+            graph.threshold - 1, others, s - 1 + colluders, graph.degree
+        )
+        subsets = math.log(math.comb(honest, s))
+        unsafe = np.logaddexp(unsafe, subsets + s * tail)
+    assert unsafe <= -40 * np.log(2) + 1e-6
+    good = others - dropouts - 2 * colluders
+    lost = stats.hypergeom.logcdf(graph.threshold - 1, others, good, graph.degree)
+    assert num_clients * np.exp(lost) <= 2**-10 * (1 + 1e-6)
 
 
 def test_the_graphs_bound_is_what_simulated_choices_say():
