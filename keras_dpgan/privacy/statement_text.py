@@ -86,8 +86,8 @@ def _of_entry(entry):
     if entry.excess_divergence is not None:
         yield (
             "NOISE OF THE CLIENTS: it is in the sums before the server sees them. The "
-            "guarantee holds against the server, too, as long as it and the key "
-            "holder, where there is one, follow the protocol, and no more clients tell "
+            "guarantee holds against the server and the key holder, where there is "
+            "one, too, whatever they do, as long as no more clients tell "
             "it their noise than the noise was made for."
         )
     if entry.excess_divergence is not None and entry.unit == "row":
