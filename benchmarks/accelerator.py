@@ -196,11 +196,11 @@ def _update_line(who, result):
 def _quality_line(quality):
     if "failed" in quality:
         return f"not measured ({quality['failed']})."
+    accuracy, seconds = quality["accuracy"], quality["seconds_of_training"]
     return (
-        "a classifier trained on images generated at epsilon "
-        f"{quality['epsilon']:.4g} is right on {100 * quality['accuracy']:.1f}% of "
-        f"the real test images of {quality['dataset']}; "
-        f"{quality['seconds_of_training']:.0f} seconds of training."
+        f"a classifier trained on images generated at epsilon {quality['epsilon']:.4g} "
+        f"is right on {100 * accuracy:.1f}% of the real test images of "
+        f"{quality['dataset']}; {seconds:.0f} seconds of training."
     )
 
 

@@ -15,7 +15,8 @@ from keras_dpgan.data.checks import check_records
 from keras_dpgan.data.poisson import PoissonDataset
 from keras_dpgan.data.records import Records
 from keras_dpgan.distribution import workers
-from keras_dpgan.mixture import moments
+from keras_dpgan.mechanisms import noise as noise_source
+from keras_dpgan.mixture.moment_sums import MomentSums
 from keras_dpgan.models.output_range import output_range
 from keras_dpgan.privacy import origins
 from keras_dpgan.privacy.history_entry import one_gaussian
@@ -27,6 +28,8 @@ if typing.TYPE_CHECKING:
 # Of the budget, for means where second moments are released, too.
 _MEANS_SHARE = 0.4
 _ROWS_AT_ONCE = 512
+# A group is never taken to have fewer rows: what is divided by it stays finite.
+_SMALLEST_COUNT = 1.0
 # How far means and mean products of records are expected to be from those of generated
 # rows, in units of the spread. Groups whose noise is larger count less.
 _EXPECTED_SHIFT = 0.25
@@ -155,10 +158,10 @@ def release_critic(
 def _sum_and_release(critic, records, noise_multiplier, ledger):
     """Reads the records, enters the release in the ledger, and draws its noise."""
     entry = one_gaussian(noise_multiplier)
-    means, squares = _sums(critic, records)
+    sums = _sums(critic, records)
     if ledger is not None:
         ledger.spend(entry, "critic")
-    _release(critic, means, squares, noise_multiplier)
+    _release(critic, sums, noise_multiplier)
     released = [critic.means.numpy(), critic.squares.numpy()]
     critic.privacy_record.absorb(origins.release(entry, released, ledger))
 
@@ -209,37 +212,57 @@ def _parts(records):
         yield np.asarray(rows, np.float32), np.asarray(y, np.int64)
 
 
+def _moment_sums(critic):
+    """What rows are turned into: features by group, and main products by label."""
+    means = MomentSums(
+        centres=np.zeros((critic.num_groups, 1, critic.num_features)),
+        degree=1,
+        radius=float(critic.max_norm.numpy()),
+        count_weight=np.sqrt(0.5),
+    )
+    squares = MomentSums(
+        centres=np.zeros((critic.num_labels, 1, critic.second_moments)),
+        degree=2,
+        radius=float(critic.max_square_norm.numpy()),
+    )
+    return (means, squares) if critic.second_moments else (means,)
+
+
 def _sums(critic, records):
     """The sums over all records: private, and without noise."""
     embed = tf.function(critic, reduce_retracing=True)
-    means = moments.GroupSums(
-        critic.num_groups, critic.num_features, float(critic.max_norm.numpy())
-    )
-    squares = moments.GroupSquares(
-        critic.num_labels, critic.second_moments, float(critic.max_square_norm.numpy())
-    )
+    kinds = _moment_sums(critic)
+    sums = [np.zeros(kind.size) for kind in kinds]
     for rows, labels in _parts(records):
         groups, found, main = (t.numpy() for t in embed([rows, labels]))
-        means.add(found, groups)
-        squares.add(main, labels)
-    return means, squares
+        features = ((found, groups), (main, labels))
+        for total, kind, of_rows in zip(sums, kinds, features, strict=False):
+            total += kind.of(*of_rows)
+    return sums
 
 
-def _release(critic, means, squares, noise_multiplier):
+def _release(critic, sums, noise_multiplier):
     """Draws the noise, of which the critic keeps what comes out."""
-    share = _MEANS_SHARE if critic.second_moments else 1.0
-    noise = noise_multiplier / np.sqrt(share)
-    counts, released = means.released(noise)
-    spread = moments.mean_noise(counts, noise, float(critic.max_norm.numpy()))
-    critic.means.assign(released)
-    critic.means_trust.assign(_trust(spread, _EXPECTED_SHIFT))
-    if critic.second_moments:
-        noise = noise_multiplier / np.sqrt(1 - share)
-        counts = counts.reshape(critic.num_labels, -1).sum(axis=1)
-        radius = float(critic.max_square_norm.numpy())
-        spread = moments.covariance_noise(counts, noise, radius)
-        critic.squares.assign(squares.released(counts, noise))
-        critic.squares_trust.assign(_trust(spread, _EXPECTED_PRODUCT))
+    shares = (_MEANS_SHARE, 1 - _MEANS_SHARE) if len(sums) > 1 else (1.0,)
+    released = []
+    for kind, total, share in zip(_moment_sums(critic), sums, shares, strict=True):
+        noise = noise_multiplier / np.sqrt(share)
+        released.append(kind.read(total + noise * _normals(total.shape), noise))
+    _assign(critic.means, critic.means_trust, released[0], _EXPECTED_SHIFT)
+    if len(sums) > 1:
+        _assign(critic.squares, critic.squares_trust, released[1], _EXPECTED_PRODUCT)
+
+
+def _assign(means, trust, moments, expected):
+    """Keeps what was released of groups, and how much of each is no noise."""
+    counts = np.maximum(moments.counts, _SMALLEST_COUNT)
+    means.assign(moments.sums / np.reshape(counts, (-1, *[1] * (len(means.shape) - 1))))
+    trust.assign(_trust(moments.noise / counts, expected))
+
+
+def _normals(shape):
+    (normals,) = noise_source.process_stream().normal([shape], tf.float64)
+    return normals.numpy()
 
 
 def _trust(noise, expected):

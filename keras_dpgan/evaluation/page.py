@@ -98,7 +98,7 @@ def vectors_side_by_side(samples, real, caption):
         for kind, row in zip(("sample", "real"), pair, strict=True):
             lines.append((kind, *(tables.number(value) for value in row)))
     heads = ("", *(f"column {i}" for i in range(samples.shape[1])))
-    return f'<p class="warning">{html.escape(caption)}</p>{_plain_table(heads, lines)}'
+    return f'<p class="warning">{html.escape(caption)}</p>{plain_table(heads, lines)}'
 
 
 def render(title, scores, statement, pictures, label_names=None):
@@ -120,7 +120,7 @@ def render(title, scores, statement, pictures, label_names=None):
         f'<p class="warning">{html.escape(scores["warning"])}</p>',
         _tiles(scores),
         "<h2>Privacy of the generator</h2>",
-        _statement(statement),
+        privacy_of(statement),
         "<h2>Samples</h2>",
         '<div class="beside">',
         pictures["samples"],
@@ -134,6 +134,19 @@ def render(title, scores, statement, pictures, label_names=None):
     if "history" in pictures:
         parts += ["<h2>Training</h2>", pictures["history"]]
     parts += ["<h2>How it was measured</h2>", _method(scores)]
+    return document(title, parts)
+
+
+def document(title, parts):
+    """A page of some parts, one below the other.
+
+    Args:
+        title: String.
+        parts: List of HTML; empty ones are left out.
+
+    Returns:
+        HTML, a string.
+    """
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -163,7 +176,8 @@ def _tiles(scores):
     )
 
 
-def _statement(statement):
+def privacy_of(statement):
+    """A privacy statement, or a warning where there is none."""
     if not statement:
         return f'<p class="warning">{_NO_STATEMENT}</p>'
     text = "\n".join(tables.wrapped(statement))
@@ -189,7 +203,7 @@ def _classes(scores, label_names):
     if not lines:
         return ""
     heads = ("Label", "Label accuracy", "Diversity within it")
-    return _plain_table(heads, lines)
+    return plain_table(heads, lines)
 
 
 def _copies(scores, pictures):
@@ -203,12 +217,14 @@ def _copies(scores, pictures):
         f"is at most {found['train_p_value']:.2g}, and the probability that so many of "
         f"them look like copies is {found['copied_p_value']:.2g}. Finding no copies "
         "does not prove privacy; only the statement above does.</p>"
-        f'<div class="beside">{_plain_table(heads, tables.copy_lines(scores))}'
+        f'<div class="beside">{plain_table(heads, tables.copy_lines(scores))}'
         f"{pictures['distances']}</div>{pictures.get('neighbours', '')}"
     )
 
 
-def _plain_table(heads, lines):
+def plain_table(heads, lines):
+    """A table of texts, from the second column on set to the right."""
+
     def cells(tag, values):
         return "".join(
             f"<{tag}{' class=number' if i else ''}>{html.escape(value)}</{tag}>"

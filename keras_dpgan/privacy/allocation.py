@@ -186,11 +186,8 @@ def _split(points, masses, grid):
 
 def _grid(low, high, mean, noise_multiplier):
     """Zero, and points from `low` to `high` that lie dense where it matters."""
-    from scipy import special
-
-    shift = 1 / noise_multiplier
-    # Without the rare large numbers, which would make the grid too coarse.
-    variance = math.expm1(shift**2) * special.ndtr(3 - 2 * shift)
+    # With little noise the variance comes from rare large numbers: not its scale.
+    variance = min(1.0, math.expm1(min(1.0, noise_multiplier**-2)))
     near = _NEAR * math.sqrt(mean * variance)
     least = (math.log(high) - math.log(low)) / _MAX_STEPS
     far, small = max(_FAR, least), max(_SMALL, least)

@@ -86,9 +86,9 @@ def _of_entry(entry):
     if entry.excess_divergence is not None:
         yield (
             "NOISE OF THE CLIENTS: the sums contain the noise before the server sees "
-            "them. The guarantee also holds against the server, as long as the server "
-            "and the key holder, if there is one, follow the protocol, and no more "
-            "clients reveal their noise to it than the noise was made for."
+            "them. The guarantee also holds against the server and the key holder, if "
+            "there is one, whatever they do, as long as no more clients reveal their "
+            "noise to them than the noise was made for."
         )
     if entry.excess_divergence is not None and entry.unit == "row":
         yield (

@@ -20,6 +20,7 @@ _MOST_COUNTS = 60_000_000
 # Of components, unless their products with themselves take too long.
 _MOST_COMPONENTS = 2000
 _FEWEST_COMPONENTS = 200
+_COMPONENTS_OF_WIDE = 500
 _MOST_PRODUCTS = 600_000_000
 
 
@@ -41,8 +42,10 @@ def table(
 
     Counts of single columns, of pairs and of pairs with the target are released from
     the budget, those from which most is to be had, and a mixture is trained on them
-    (`tables.TableGenerator`). What is private is the table; the schema is published.
-    Each row is a record, unless persons have several: then `id_column` names who a row
+    (`tables.TableGenerator`). Above 25 columns only as many pairs as columns are
+    measured in each of two rounds, and none together with the target.
+
+    What is private is the table; the schema is published. Each row is a record, unless persons have several: then `id_column` names who a row
     is of, and of each person the first `max_records_per_person` rows are used, and
     protected together.
 
@@ -76,7 +79,8 @@ def table(
         max_records_per_person: Positive int: the rows that are used of each person.
             Defaults to 1.
         components: Int, of the mixture. Defaults to `None`: 2000, and fewer, down to
-            200, where the schema has many cells or the target many values.
+            200, where the schema has many cells or the target many values; 500 above
+            25 columns.
         released: The `privacy.HistoryEntry`s of what was bought for the schema, by
             `tables.private_bounds`: epsilon is for all together. Defaults to none.
         ledger: A `privacy.Ledger` of the data, where the release is entered before it
@@ -133,13 +137,10 @@ def _counts(table, schema, target, id_column, max_records_per_person):
 
 def _components(schema, target):
     """How many components a table gets, by its size alone."""
-    cells = sum(schema.num_cells)
-    # Of a wide table about two pairs for each column are measured, of others most.
-    products = 2 * cells**2 / len(schema.names)
-    if not fitting.is_wide(len(schema.names)):
-        groups = 0 if target is None else schema.num_cells[schema.index(target)]
-        products = (1 + groups) * cells**2
-    affordable = int(_MOST_PRODUCTS / products)
+    if fitting.is_wide(len(schema.names)):
+        return _COMPONENTS_OF_WIDE
+    groups = 0 if target is None else schema.num_cells[schema.index(target)]
+    affordable = _MOST_PRODUCTS // ((1 + groups) * sum(schema.num_cells) ** 2)
     return min(max(affordable, _FEWEST_COMPONENTS), _MOST_COMPONENTS)
 
 

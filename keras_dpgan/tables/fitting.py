@@ -57,8 +57,8 @@ NARROW = Plan(
 WIDE = Plan(
     singles=0.2,
     rounds=(
-        Round(scores=0.12, measurements=0.3, steps=300, tree=True),
-        Round(scores=0.1, measurements=0.28, steps=300),
+        Round(scores=0.12, measurements=0.3, steps=200, tree=True),
+        Round(scores=0.1, measurements=0.28, steps=200),
     ),
 )
 # Above this, a score for each pair would have more noise than a pick from all.
@@ -67,8 +67,9 @@ MOST_SCORED_PAIRS = 300
 _GAIN_OF_TRIPLES = 4.0
 # The same of a pair with the target, where there are no triples.
 _GAIN_OF_TARGET = 2.0
-# Of the noise of a measurement, what the fit leaves.
+# Of the noise of a measurement, what the fit leaves: less where there is much of it.
 _DENOISED = 0.8
+_DENOISED_WIDE = 0.2
 _FEWEST_ROWS = 1.0
 
 
@@ -152,7 +153,7 @@ def _measure(counts, measured, probabilities, total, target, round_, noise_multi
         chosen, weights = selection.pick(
             *(errors, sizes, gains, (of_scores, of_tables)),
             picks=len(counts.num_cells) - 1,
-            denoised=_DENOISED,
+            denoised=_DENOISED_WIDE,
             pairs=pairs if round_.tree else None,
         )
     else:

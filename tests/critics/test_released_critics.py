@@ -14,7 +14,8 @@ from released_critics import make_gan
 from released_critics import release
 
 import keras_dpgan as dpgan
-from keras_dpgan.mixture import moments
+from keras_dpgan.critics import release as release_file
+from keras_dpgan.mixture import MomentSums
 from keras_dpgan.models import mixture_generator
 
 
@@ -27,7 +28,7 @@ def trained(critic, steps=2, gan=None):
 
 @pytest.fixture
 def no_noise(monkeypatch):
-    monkeypatch.setattr(moments, "_noise", np.zeros)
+    monkeypatch.setattr(release_file, "_normals", np.zeros)
 
 
 @pytest.fixture
@@ -35,17 +36,13 @@ def released_sums(monkeypatch, no_noise):
     """The sums that are about to be noised, in units of their noise."""
     sums = []
 
-    def recorded(cls):
-        released = cls.released
+    read = MomentSums.read
 
-        def recording(self, *arguments):
-            sums.append(self._sums / arguments[-1])
-            return released(self, *arguments)
+    def recorded(self, vector, noise):
+        sums.append(vector / noise)
+        return read(self, vector, noise)
 
-        monkeypatch.setattr(cls, "released", recording)
-
-    recorded(moments.GroupSums)
-    recorded(moments.GroupSquares)
+    monkeypatch.setattr(MomentSums, "read", recorded)
     return sums
 
 
@@ -87,7 +84,7 @@ def test_only_the_group_of_a_record_is_moved_by_it(released_sums):
     for rows in (x, changed):
         release(make_gan(), rows, y)
     means, _, other_means, _ = [*released_sums[:1], 0, *released_sums[1:2], 0]
-    moved = np.abs(other_means - means).max(axis=1) > 0
+    moved = np.abs(other_means - means).reshape(LABELS, -1).max(axis=1) > 0
     np.testing.assert_array_equal(moved, np.arange(LABELS) == y[4])
 
 
@@ -102,13 +99,13 @@ def test_the_noise_is_that_of_the_entry(second_moments):
     exact, noisy = (critic.means.numpy() for critic in released)
     share = 0.4 if second_moments else 1.0
     # Of counts near 30, each with noise of its own; 2/3 and 3/2 of the scale are out.
-    expected = moments.mean_noise(30.0, NOISE / np.sqrt(share), 4.0)
+    expected = np.sqrt(2) * 4.0 * NOISE / np.sqrt(share) / 30.0
     assert np.std(noisy - exact) == pytest.approx(expected, rel=0.3)
     if second_moments:
         exact, noisy = (critic.squares.numpy() for critic in released)
         radius = float(released[1].max_square_norm.numpy())
         entries = (noisy - exact)[:, *np.triu_indices(second_moments, 1)]
-        expected = moments.covariance_noise(30.0, NOISE / np.sqrt(0.6), radius)
+        expected = radius**2 * NOISE / np.sqrt(0.6) / (np.sqrt(2) * 30.0)
         assert np.std(entries) == pytest.approx(expected, rel=0.45)
 
 
@@ -153,7 +150,7 @@ def test_the_ledger_has_the_release_before_its_noise(tmp_path, monkeypatch):
 
     x, y = make_data()
     with dpgan.privacy.Ledger(tmp_path / "ledger", data_name="made up") as ledger:
-        monkeypatch.setattr(moments, "_noise", failing)
+        monkeypatch.setattr(release_file, "_normals", failing)
         with pytest.raises(RuntimeError, match="before the noise"):
             release(make_gan(), x, y, ledger=ledger)
         assert [run.entry.noise_multiplier for run in ledger.runs] == [NOISE]

@@ -130,6 +130,13 @@ def test_the_commands_as_typed(files):
     )
     assert done.returncode == 0, done.stderr
     assert len(pd.read_csv(files / "out.csv")) == 20
+    done = typed(
+        *("report", "out.csv", "--schema=draft.json", "--train=private.csv"),
+        *("--test=private.csv", "--target=rich"),
+    )
+    assert "not private" in done.stdout, done.stderr
+    page = (files / "report" / "report.html").read_text("utf-8")
+    assert "Differentially private with epsilon" in page
     done = typed("schema", "private.csv", "--out=draft.json")
     assert done.returncode == 1
     assert "must not exist" in done.stderr
