@@ -5,6 +5,8 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
+from keras_dpgan.privacy.audit import checked_scores
+
 _SIGNIFICANCE = 1e-3
 _LOW_RATE = 0.01
 _NORMAL_QUANTILE = 3.2905  # The quantile of a two-sided interval with 99.9% confidence.
@@ -115,17 +117,7 @@ def _standard_error(scores, members):
 
 
 def _check_scores(scores, members) -> tuple[np.ndarray, np.ndarray]:
-    scores, members = np.asarray(scores, np.float64), np.asarray(members)
-    if scores.ndim != 1 or not np.isfinite(scores).all():
-        raise ValueError(
-            "`scores` must be finite numbers, one per record. Received: scores of "
-            f"shape {scores.shape}"
-        )
-    if members.shape != scores.shape or members.dtype != bool:
-        raise ValueError(
-            f"`members` must be bools of shape {scores.shape}. Received: members of "
-            f"shape {members.shape} and dtype {members.dtype}"
-        )
+    scores, members = checked_scores(scores, members, "members", "record")
     smaller = min(members.sum(), (~members).sum())
     if smaller < _MIN_RECORDS:
         raise ValueError(
