@@ -45,9 +45,9 @@ class MembershipInference:
 
     def __str__(self):
         low, high = self.auc_interval
-        verdict = "MEMBERS TOLD" if self.inferred else "members not told"
+        said = "MEMBERSHIP INFERRED" if self.inferred else "no membership inferred"
         return (
-            f"{verdict}: AUC {self.auc:.3f} ({low:.3f} to {high:.3f}), advantage "
+            f"{said}: AUC {self.auc:.3f} ({low:.3f} to {high:.3f}), advantage "
             f"{self.advantage:.3f}, {self.low_rate_power:.1%} of members found at "
             f"1% of false alarms"
         )
