@@ -84,7 +84,7 @@ class PrivacyHistory:
 
     @property
     def relation(self) -> str:
-        """The neighbouring relation under which all entries are added up.
+        """The neighboring relation under which all entries are added up.
 
         See `keras_dpgan.privacy.epsilon` for why entries under Poisson sampling
         may be added to others.

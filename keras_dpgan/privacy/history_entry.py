@@ -200,7 +200,7 @@ class HistoryEntry:
 
     @property
     def relation(self) -> str:
-        """The neighbouring relation that the entry's guarantee is about.
+        """The neighboring relation that the entry's guarantee is about.
 
         `"add_or_remove_one"` under (secret) Poisson sampling and under random
         allocation, where each row has a draw of its own. Otherwise
