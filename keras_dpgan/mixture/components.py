@@ -22,12 +22,11 @@ class Labels(NamedTuple):
     factors: np.ndarray
 
 
-def split(rows, y, labels, components, moves_noise, covariances_noise):
+def split(parts, labels, components, moves_noise, covariances_noise):
     """Splits each label into components, by the releases of three mechanisms.
 
     Args:
-        rows: Float array of shape `(n, dim)`, private.
-        y: Int array of shape `(n,)`, private.
+        parts: Private rows and labels, part by part, each time it is iterated.
         labels: `Labels`, released before.
         components: Int, for each label.
         moves_noise: Float, the noise multiplier of each of the two releases that
@@ -47,18 +46,20 @@ def split(rows, y, labels, components, moves_noise, covariances_noise):
         ]
     )
     for _ in range(_MOVES):
-        groups, residuals = _around(centres, rows, y)
-        counts, moves = moments.private_means(
-            residuals, groups, num_classes * components, moves_noise, _RADIUS
-        )
+        sums = moments.GroupSums(num_classes * components, dim, _RADIUS)
+        for rows, y in parts:
+            groups, residuals = _around(centres, rows, y)
+            sums.add(residuals, groups)
+        counts, moves = sums.released(moves_noise)
         spread = moments.mean_noise(counts, moves_noise, _RADIUS)
         centres = centres + _without_noise(
             moves.reshape(*shape, dim), spread.reshape(shape), labels.factors
         )
-    groups, residuals = _around(centres, rows, y)
-    covariances = moments.private_covariances(
-        residuals, groups, counts, covariances_noise, _RADIUS
-    )
+    squares = moments.GroupSquares(num_classes * components, dim, _RADIUS)
+    for rows, y in parts:
+        groups, residuals = _around(centres, rows, y)
+        squares.add(residuals, groups)
+    covariances = squares.released(counts, covariances_noise)
     own = _factors(covariances, counts, num_classes, covariances_noise)
     weights = counts.reshape(shape)
     weights = weights / weights.sum(axis=1, keepdims=True)

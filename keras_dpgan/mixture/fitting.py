@@ -6,15 +6,19 @@ import typing
 import numpy as np
 
 from keras_dpgan._utils import validate
+from keras_dpgan.data.poisson import PoissonDataset
+from keras_dpgan.data.records import Records
 from keras_dpgan.mixture import components as component_releases
 from keras_dpgan.mixture import factors
 from keras_dpgan.mixture import moments
 from keras_dpgan.mixture.class_mixture import ClassMixture
+from keras_dpgan.mixture.parts import Parts
 from keras_dpgan.privacy import origins
 from keras_dpgan.privacy.history_entry import HistoryEntry
 from keras_dpgan.privacy.history_entry import one_gaussian
 
 if typing.TYPE_CHECKING:
+    from keras_dpgan.data.records import IndexedRows
     from keras_dpgan.privacy.ledger.ledger import Ledger
 
 # Of the budget (of `1 / noise_multiplier**2`, in which Gaussian mechanisms add up),
@@ -33,9 +37,9 @@ _LABEL_RADIUS = 0.6
 
 
 def private_class_mixture(
-    x: np.ndarray,
-    y: np.ndarray,
-    num_classes: int,
+    x: "IndexedRows | PoissonDataset",
+    y: "IndexedRows | None" = None,
+    num_classes: int = 1,
     *,
     noise_multiplier: float,
     rank: int = 64,
@@ -72,9 +76,13 @@ def private_class_mixture(
         ((3, 1, 64), (3, 1, 4, 64))
 
     Args:
-        x: Float array of shape `(n, ...)`.
-        y: Int labels of shape `(n,)` in `[0, num_classes)`.
-        num_classes: Int.
+        x: Rows of shape `(n, ...)`, in anything that `data.PoissonDataset` reads:
+            arrays, memory maps, lists, data sources. Or a `PoissonDataset`, whose
+            records are read by themselves. They are read in parts, up to eight
+            times, so that memory does not grow with their number.
+        y: Int labels of shape `(n,)` in `[0, num_classes)`. Defaults to `None`,
+            for a `PoissonDataset`, which has them.
+        num_classes: Int. Defaults to 1.
         noise_multiplier: Positive float.
         rank: Int, directions of a Gaussian at most, those between labels among
             them. Defaults to 64.
@@ -93,20 +101,21 @@ def private_class_mixture(
         ValueError: If an argument does not fit.
     """
     noise_multiplier = validate.check_positive("noise_multiplier", noise_multiplier)
-    rows = np.reshape(x, (len(x), -1)).astype(np.float64)
-    validate.check_int("rank", rank, minimum=1, maximum=rows.shape[1])
+    validate.check_int("num_classes", num_classes, minimum=1)
+    records = _checked_records(x, y, num_classes)
+    dim = int(np.prod(records.shapes[0]))
+    validate.check_int("rank", rank, minimum=1, maximum=dim)
     validate.check_int("components", components, minimum=1)
-    y = _checked_labels(y, num_classes, len(rows))
     low, high = pixel_range
     if max_norm is None:
-        max_norm = 0.5 * (high - low) * np.sqrt(rows.shape[1])
+        max_norm = 0.5 * (high - low) * np.sqrt(dim)
     max_norm = validate.check_positive("max_norm", max_norm)
     entry = mixture_entry(noise_multiplier)
     if ledger is not None:
         ledger.spend(entry, "class mixture")
-    rows = (rows - low) / max_norm
+    parts = Parts(records, lambda rows: (rows - low) / max_norm)
     weights, means, spreads, basis = _fit(
-        rows, y, num_classes, components, rank, noise_multiplier
+        parts, num_classes, components, rank, noise_multiplier
     )
     mixture = ClassMixture(
         weights.astype(np.float32),
@@ -133,32 +142,45 @@ def mixture_entry(noise_multiplier: float) -> HistoryEntry:
     return one_gaussian(noise_multiplier)
 
 
-def _checked_labels(y, num_classes, n):
-    validate.check_int("num_classes", num_classes, minimum=1)
-    y = np.asarray(y)
-    if y.shape != (n,) or y.dtype.kind not in "iu":
+def _checked_records(x, y, num_classes):
+    """The records, all of whose labels were looked at."""
+    if isinstance(x, PoissonDataset) and y is not None:
         raise ValueError(
-            f"`y` must be int labels of shape ({n},). Received: an array of shape "
-            f"{y.shape} and dtype {y.dtype}"
+            "`y` must be left out with a `PoissonDataset`, which has its own labels. "
+            f"Received: y of type {type(y).__name__}"
         )
-    if n and (y.min() < 0 or y.max() >= num_classes):
+    records = x.records if isinstance(x, PoissonDataset) else Records(x, y)
+    shape, dtype = None, None
+    if len(records.shapes) > 1:
+        shape, dtype = records.shapes[1], records.dtypes[1]
+    if shape != () or dtype.kind not in "iu":
         raise ValueError(
-            f"`y` must lie in [0, {num_classes}). Received: labels from {y.min()} "
-            f"to {y.max()}"
+            "`y` must be int labels, one for each row. Received: labels of shape "
+            f"{None if shape is None else (len(records), *shape)} and dtype {dtype}"
         )
-    return y.astype(np.int64)
+    for _, labels in Parts(records):
+        if labels.min() < 0 or labels.max() >= num_classes:
+            raise ValueError(
+                f"`y` must lie in [0, {num_classes}). Received: labels from "
+                f"{labels.min()} to {labels.max()}"
+            )
+    return records
 
 
-def _fit(rows, y, num_classes, components, rank, noise_multiplier):
+def _fit(parts, num_classes, components, rank, noise_multiplier):
     """Weights, means and factors by label and component, and their basis."""
     shares = _SHARES_OF_ONE if components == 1 else _SHARES_OF_MANY
     noise = {name: noise_multiplier / np.sqrt(share) for name, share in shares.items()}
-    counts, means = moments.private_means(rows, y, num_classes, noise["means"], 1.0)
-    basis = _basis(rows - means[y], means, counts.sum(), rank, noise["basis"])
-    rows, means = rows @ basis, means @ basis
-    covariances = moments.private_covariances(
-        rows - means[y], y, counts, noise["labels"], _LABEL_RADIUS
-    )
+    sums = moments.GroupSums(num_classes, parts.dim, 1.0)
+    for rows, y in parts:
+        sums.add(rows, y)
+    counts, means = sums.released(noise["means"])
+    basis = _basis(parts, means, counts.sum(), rank, noise["basis"])
+    parts, means = parts.then(lambda rows: rows @ basis), means @ basis
+    squares = moments.GroupSquares(num_classes, basis.shape[1], _LABEL_RADIUS)
+    for rows, y in parts:
+        squares.add(rows - means[y], y)
+    covariances = squares.released(counts, noise["labels"])
     spread = moments.covariance_noise(counts, noise["labels"], _LABEL_RADIUS)
     labels = component_releases.Labels(
         means, np.stack(list(map(factors.factor, covariances, spread)))
@@ -167,20 +189,17 @@ def _fit(rows, y, num_classes, components, rank, noise_multiplier):
         one = (num_classes, 1)
         return np.ones(one), means[:, None], labels.factors[:, None], basis
     weights, means, own = component_releases.split(
-        rows, y, labels, components, noise["moves"], noise["components"]
+        parts, labels, components, noise["moves"], noise["components"]
     )
     return weights, means, own, basis
 
 
-def _basis(residuals, means, count, rank, noise_multiplier):
+def _basis(parts, means, count, rank, noise_multiplier):
     """The largest directions around the means, after those of the means."""
-    (covariance,) = moments.private_covariances(
-        residuals,
-        np.zeros(len(residuals), np.int64),
-        np.array([count]),
-        noise_multiplier,
-        _LABEL_RADIUS,
-    )
+    squares = moments.GroupSquares(1, parts.dim, _LABEL_RADIUS)
+    for rows, y in parts:
+        squares.add(rows - means[y], np.zeros(len(rows), np.int64))
+    (covariance,) = squares.released(np.array([count]), noise_multiplier)
     _, vectors = np.linalg.eigh(covariance)
     between = np.linalg.svd(means, full_matrices=False)[2]
     basis, _ = np.linalg.qr(np.concatenate([between, vectors[:, ::-1].T]).T)

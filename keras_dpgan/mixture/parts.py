@@ -1,0 +1,38 @@
+"""Records part by part, as often as they are needed."""
+
+import numpy as np
+
+# So that a part of large rows fits into memory, and one of small rows is worth a call.
+_NUMBERS_AT_ONCE = 4_000_000
+
+
+class Parts:
+    """Rows and labels of records, of which no more than a part is in memory.
+
+    Args:
+        records: A `Records`.
+        *steps: Functions of rows of shape `(m, dim)`, done one after the other.
+    """
+
+    def __init__(self, records, *steps):
+        self._records = records
+        self._steps = steps
+
+    @property
+    def dim(self):
+        """The size of a row before the steps, an int."""
+        return int(np.prod(self._records.shapes[0]))
+
+    def then(self, step):
+        """The same records, with one step more."""
+        return Parts(self._records, *self._steps, step)
+
+    def __iter__(self):
+        size = max(1, _NUMBERS_AT_ONCE // self.dim)
+        for start in range(0, len(self._records), size):
+            rows, *labels = self._records.slice(start, start + size)
+            rows = np.reshape(rows, (len(rows), -1)).astype(np.float64)
+            for step in self._steps:
+                rows = step(rows)
+            y = labels[0] if labels else np.zeros(len(rows))
+            yield rows, np.asarray(y, np.int64)
