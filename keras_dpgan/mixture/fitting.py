@@ -7,9 +7,14 @@ import numpy as np
 import tensorflow as tf
 
 from keras_dpgan._utils import validate
+from keras_dpgan._utils.labels import check_label_form
+from keras_dpgan._utils.labels import check_labels
+from keras_dpgan.data.poisson import PoissonDataset
+from keras_dpgan.data.records import Records
 from keras_dpgan.mechanisms import noise as noise_source
 from keras_dpgan.mixture import components
 from keras_dpgan.mixture import factors
+from keras_dpgan.mixture import parts
 from keras_dpgan.mixture.class_mixture import ClassMixture
 from keras_dpgan.mixture.plan import MixturePlan
 from keras_dpgan.privacy import origins
@@ -17,13 +22,14 @@ from keras_dpgan.privacy.history_entry import HistoryEntry
 from keras_dpgan.privacy.history_entry import one_gaussian
 
 if typing.TYPE_CHECKING:
+    from keras_dpgan.data.records import IndexedRows
     from keras_dpgan.privacy.ledger.ledger import Ledger
 
 
 def private_class_mixture(
-    x: np.ndarray,
-    y: np.ndarray,
-    num_classes: int,
+    x: "IndexedRows | PoissonDataset",
+    y: "IndexedRows | None" = None,
+    num_classes: int = 1,
     *,
     noise_multiplier: float,
     rank: int = 64,
@@ -63,9 +69,13 @@ def private_class_mixture(
         ((3, 1, 64), (3, 1, 4, 64))
 
     Args:
-        x: Float array of shape `(n, ...)`.
-        y: Int labels of shape `(n,)` in `[0, num_classes)`.
-        num_classes: Int.
+        x: Rows of shape `(n, ...)`, in anything that `data.PoissonDataset` reads:
+            arrays, memory maps, lists, data sources. Or a `PoissonDataset`, whose
+            records are read by themselves. They are read in parts, up to eight
+            times, so that memory does not grow with their number.
+        y: Int labels of shape `(n,)` in `[0, num_classes)`. Defaults to `None`,
+            for a `PoissonDataset`, which has them.
+        num_classes: Int. Defaults to 1.
         noise_multiplier: Positive float.
         rank: Int, directions of a Gaussian at most, those between labels among
             them. Defaults to 64.
@@ -82,8 +92,9 @@ def private_class_mixture(
         ValueError: If an argument does not fit.
     """
     noise_multiplier = validate.check_positive("noise_multiplier", noise_multiplier)
+    records = _records(x, y)
     plan = MixturePlan(
-        shape=np.shape(x)[1:],
+        shape=records.shapes[0],
         num_classes=num_classes,
         rank=rank,
         components=components,
@@ -91,15 +102,17 @@ def private_class_mixture(
         max_norm=max_norm,
         pixel_range=pixel_range,
     )
-    rows = plan.rows(x)
-    labels = plan.labels(y, len(rows))
+    for _, labels in parts.of(records):
+        plan.labels(labels, len(labels))
     entry = mixture_entry(noise_multiplier)
     if ledger is not None:
         ledger.spend(entry, "class mixture")
 
     def release(number, sums):
         noise = noise_multiplier / np.sqrt(plan.steps[number].share)
-        vector = sums.of(rows, labels)
+        vector = np.zeros(sums.size)
+        for rows, labels in parts.of(records):
+            vector += sums.of(plan.rows(rows), labels)
         return sums.read(vector + noise * _normals(vector.shape), noise)
 
     mixture = fit(plan, release)
@@ -121,6 +134,24 @@ def mixture_entry(noise_multiplier: float) -> HistoryEntry:
         A `privacy.HistoryEntry`.
     """
     return one_gaussian(noise_multiplier)
+
+
+def _records(x, y):
+    """The records, whose labels have the form of labels."""
+    if not isinstance(x, PoissonDataset):
+        records = Records(x, y)
+    elif y is None:
+        records = x.records
+    else:
+        raise ValueError(
+            "`y` must be left out with a `PoissonDataset`, which has its own labels. "
+            f"Received: y of type {type(y).__name__}"
+        )
+    n = len(records)
+    if len(records.shapes) == 1:
+        check_labels("y", None, n)
+    check_label_form("y", (n, *records.shapes[1]), records.dtypes[1], n)
+    return records
 
 
 def _normals(shape):

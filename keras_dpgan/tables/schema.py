@@ -82,7 +82,8 @@ class TableSchema:
         self._constraints = tuple(
             constraint_kinds.parse(text, self._columns) for text in constraints
         )
-        comparisons, dependencies = [], []
+        comparisons: list = []
+        dependencies: list = []
         for constraint in self._constraints:
             is_dependency = isinstance(constraint, constraint_kinds.Dependency)
             (dependencies if is_dependency else comparisons).append(constraint)
