@@ -264,7 +264,8 @@ def _once_per_epoch(history):
     """The same updates, had they gone through the rows in an order fixed before."""
     entries = []
     for entry in history.entries:
-        if entry.is_amplified:
+        # Where every row is drawn each time there is no order.
+        if entry.is_amplified and entry.sampling_probability < 1:
             epochs = math.ceil(entry.count * entry.sampling_probability - 1e-9)
             entry = dataclasses.replace(
                 entry, sampling_probability=None, max_participations=max(1, epochs)
