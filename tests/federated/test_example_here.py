@@ -1,4 +1,4 @@
-"""The app of the example in this process: its own client and server, without Flower's."""
+"""The example's app in this process: its client and server, without Flower's."""
 
 import json
 import pathlib

@@ -78,7 +78,8 @@ def test_a_mixture_sees_the_rows_through_what_is_released_alone(digits, componen
     plan = mixture.MixturePlan(shape=(8, 8, 1), num_classes=10, components=components)
     rows, names = plan.rows(x), []
 
-    def release(number, sums):
+    def release(number, arrays):
+        sums = plan.sums(number, *arrays)
         names.append(plan.steps[number].name)
         assert sums.size == plan.sizes[number]
         return sums.read(sums.of(rows, y), 1e-9)
