@@ -152,7 +152,8 @@ class HistoryEntry:
         elif self.mechanism == "laplace" and self.sampling_probability != 1.0:
             raise ValueError(
                 "`sampling_probability` must be 1.0 with mechanism='laplace' and "
-                f"unit='row'. Received: sampling_probability={self.sampling_probability}."
+                "unit='row'. Received: "
+                f"sampling_probability={self.sampling_probability}."
             )
         poisson = self.sampling_probability is not None
         if poisson and self.max_participations is not None:
