@@ -106,12 +106,14 @@ def advice(values):
     return f" keras_dpgan {writer} has written it: use that version or a later one."
 
 
-def load_json(text, name):
-    """The JSON values of a text in which no key is twice and each number is finite.
+def load_json(text, name, only_finite=True):
+    """The JSON values of a text in which no key is given twice.
 
     Args:
         text: String or bytes.
         name: String with which messages begin: `"The privacy card"`, for example.
+        only_finite: Whether to refuse NaN and infinity here. Defaults to `True`;
+            `False` is for callers that check each number and name its field.
 
     Raises:
         ValueError: If it is anything else.
@@ -124,9 +126,9 @@ def load_json(text, name):
             raise ValueError(f"{name} gives a key twice. Received: keys={keys}.")
         return values
 
-    def finite(text):
-        # NaN and infinity are no valid JSON, though Python reads and writes them.
-        if not math.isfinite(float(text)):
+    def number(text):
+        # NaN and infinity are not valid JSON, though Python reads and writes them.
+        if only_finite and not math.isfinite(float(text)):
             raise ValueError(f"{name} must hold finite numbers. Received: {text:.20}.")
         return float(text)
 
@@ -134,8 +136,8 @@ def load_json(text, name):
         return json.loads(
             text,
             object_pairs_hook=unique_keys,
-            parse_constant=finite,
-            parse_float=finite,
+            parse_constant=number,
+            parse_float=number,
         )
     except (TypeError, RecursionError) as error:
         raise ValueError(f"{name} must be valid JSON: {error}.") from error

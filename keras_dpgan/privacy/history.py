@@ -125,7 +125,7 @@ class PrivacyHistory:
             ValueError: If the text is not JSON, if a key is unknown, missing or
                 given twice, or if a value is wrong.
         """
-        values = formats.load_json(text, "A history")
+        values = formats.load_json(text, "A history", only_finite=False)
         entries = _FORMAT.read(values)["entries"]
         if not isinstance(entries, list):
             raise ValueError(

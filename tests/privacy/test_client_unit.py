@@ -130,7 +130,7 @@ def test_the_statement_says_who_is_protected_and_how(mechanism, relation, words)
     assert statement.to_dict()["neighbouring_relation"] == relation
     assert statement.to_dict()["unit_of_privacy"] == "client"
     assert len(statement.caveats) == (mechanism == "discrete_gaussian")
-    assert "Unit of privacy: a client: all data that it has, together." in text
+    assert "Unit of privacy: a client with all of its data." in text
     assert "20 rounds" in text
     assert words in text
     assert " row" not in text.split("Assumed:")[0]
