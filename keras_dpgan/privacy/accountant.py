@@ -114,10 +114,10 @@ def group_epsilon(
         bound = group.converted_epsilon(composition.compose(history), delta, group_size)
     if accountant == "rdp" or total.bounded:
         return bound
-    if total.laplace and total.sampled:
+    if total.is_local and total.sampled:
         return bound
-    if total.laplace:
-        return min(bound, pld.laplace_epsilon(total, delta))
+    if total.is_local:
+        return min(bound, pld.local_epsilon(total, delta))
     return min(bound, pld.pld_epsilon(total, delta, group_size))
 
 

@@ -30,6 +30,10 @@ _OF_A_CLIENT = {
         "in L1 and adds Laplace noise itself, of a scale of {} times the most that two "
         "updates can be apart."
     ),
+    "pure": (
+        "and reports it by a randomizer under which no report is more likely by more "
+        "than a factor of exp(1 / {}), whatever another client would have."
+    ),
     "discrete_gaussian": (
         "in L2 and adds its share of discrete Gaussian noise; the sum has noise of {} "
         "times the clip and what rounding adds to it."
