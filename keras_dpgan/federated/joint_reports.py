@@ -37,8 +37,8 @@ class JointReports:
     Args:
         plan: A `mixture.MixturePlan` with `covariances="shared"`.
         kind: `"laplace"`, for clients with any number of records, whose sum is clipped
-            and noised (`LaplaceUpdate`); or `"priv_unit"` (`PrivUnit`), for clients with
-            one record each. A client that has more takes one of them at random.
+            and noised (`LaplaceUpdate`); or `"priv_unit"` (`PrivUnit`), for clients
+            with one record each. A client that has more takes one at random.
         epsilon: Positive float.
 
     Raises:
@@ -162,7 +162,7 @@ def _one_of(x, y):
 
 
 class ReportsHere:
-    """The source of `joint_mixture` for clients in this process, some thousand at a time.
+    """The source of `joint_mixture` for clients in this process, thousands at a time.
 
     Each client reports by itself, with randomness of its own, and is asked once.
 

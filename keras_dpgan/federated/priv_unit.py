@@ -1,4 +1,4 @@
-"""Local privacy of one label and one direction: PrivUnit and its label-correlated form."""
+"""Local privacy of a label and a direction: PrivUnit and its label-correlated form."""
 
 import dataclasses
 import functools
@@ -107,8 +107,8 @@ class PrivUnit:
         squares = np.sum(vectors**2, axis=1)
         if vectors.shape != (len(labels), self.dim) or not (squares <= 1 + 1e-9).all():
             raise ValueError(
-                f"`vectors` must have shape ({len(labels)}, {self.dim}) and norms of at "
-                f"most one. Received: an array of shape {vectors.shape}"
+                f"`vectors` must have shape ({len(labels)}, {self.dim}) and norms of "
+                f"at most one. Received: an array of shape {vectors.shape}"
             )
         if len(labels) and not 0 <= labels.min() <= labels.max() < self.num_labels:
             raise ValueError(

@@ -52,8 +52,8 @@ class Composition:
         bounded: Tuple of `BoundedUpdates`.
         laplace: Tuple of pairs of a positive float, the scale of Laplace noise on
             what moves by at most 1 in L1, and an int, how often it was added.
-        pure: Tuple of pairs of a positive float, epsilon at a delta of zero, and an int,
-            how often it was spent.
+        pure: Tuple of pairs of a positive float, epsilon at a delta of zero, and an
+            int, how often it was spent.
     """
 
     sampled: tuple

@@ -86,8 +86,8 @@ def pld_curve(composition: Composition, group_size=1):
     Returns:
         Pair of float64 arrays of one size, non-negative epsilons in rising order and
         upper bounds of their deltas; `None` where the distributions are not
-        computed, as in `pld_epsilon`, or for Laplace noise or pure mechanisms beside sampled
-        updates.
+        computed, as in `pld_epsilon`, or for Laplace noise or pure mechanisms beside
+        sampled updates.
     """
     num_updates = composition.num_sampled_updates
     divergence = rdp.composition_rdp(composition)

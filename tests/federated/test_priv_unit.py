@@ -182,6 +182,11 @@ def test_each_client_takes_part_in_one_step():
     shares = np.bincount(steps) / len(steps)
     np.testing.assert_allclose(shares, [s.share for s in PLAN.steps], atol=0.026)
     assert joint.entry.count == 1
+    for kind in joint_reports.KINDS:
+        # What two clients can differ by is charged, too: twice the clip.
+        entry = JointReports(plan=PLAN, kind=kind, epsilon=3.0).entry
+        found = privacy.epsilon(privacy.PrivacyHistory([entry]), DELTA)
+        assert 2.9 < found <= 3.0
 
 
 @pytest.mark.parametrize(
