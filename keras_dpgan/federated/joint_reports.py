@@ -31,7 +31,7 @@ class JointReports:
         >>> reports = dpgan.federated.JointReports(
         ...     plan=plan, kind="priv_unit", epsilon=4.0
         ... )
-        >>> [reports.step_of(client) for client in (0, 10, 19)]
+        >>> [reports.step_of(client) for client in (0, 1, 10)]
         [0, 1, 2]
 
     Args:
