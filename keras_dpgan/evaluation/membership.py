@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
-from keras_dpgan.privacy.audit import checked_scores
+from keras_dpgan._utils import validate
 
 _SIGNIFICANCE = 1e-3
 _LOW_RATE = 0.01
@@ -117,7 +117,7 @@ def _standard_error(scores, members):
 
 
 def _check_scores(scores, members) -> tuple[np.ndarray, np.ndarray]:
-    scores, members = checked_scores(scores, members, "members", "record")
+    scores, members = validate.check_scores(scores, members, "members", "record")
     smaller = min(members.sum(), (~members).sum())
     if smaller < _MIN_RECORDS:
         raise ValueError(

@@ -151,7 +151,7 @@ def audit(
     Raises:
         ValueError: If an argument is wrong.
     """
-    scores, included = checked_scores(scores, included, "included", "canary")
+    scores, included = validate.check_scores(scores, included, "included", "canary")
     if claimed_epsilon != math.inf:
         validate.check_non_negative("claimed_epsilon", claimed_epsilon)
     half = len(scores) // 4 if num_guesses is None else num_guesses // 2
@@ -179,27 +179,6 @@ def audit(
         num_guesses=num_guesses,
         num_correct=num_correct,
     )
-
-
-def checked_scores(scores, truth, name, unit) -> tuple[np.ndarray, np.ndarray]:
-    """An attack's scores as float64, and the bools that say which guess is right.
-
-    Raises:
-        ValueError: If they are not of one shape `(n,)`, or not finite and bool; the
-            message calls the bools `name` and what has a score `unit`.
-    """
-    scores, truth = np.asarray(scores, np.float64), np.asarray(truth)
-    if scores.ndim != 1 or not np.isfinite(scores).all():
-        raise ValueError(
-            f"`scores` must be finite numbers, one per {unit}. Received: scores of "
-            f"shape {scores.shape}"
-        )
-    if truth.shape != scores.shape or truth.dtype != bool:
-        raise ValueError(
-            f"`{name}` must be bools of shape {scores.shape}. Received: {name} of "
-            f"shape {truth.shape} and dtype {truth.dtype}"
-        )
-    return scores, truth
 
 
 def epsilon_lower_bound(

@@ -286,7 +286,7 @@ def compose(history, group_size=1):
         if entry.excess_divergence is not None:
             bounded.append(_bounded(entry))
         elif entry.mechanism == "laplace":
-            laplace.append((noise_multiplier, entry.count))
+            laplace.append((noise_multiplier / group_size, entry.count))
         elif is_sampled(entry):
             counts[entry.sampling_probability, noise_multiplier] += entry.count
         elif is_allocated(entry) and group_size == 1:

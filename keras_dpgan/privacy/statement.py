@@ -286,7 +286,8 @@ def _once_per_epoch(history):
     """The same updates, as if they had used the rows in a fixed order."""
     entries = []
     for entry in history.entries:
-        if entry.is_amplified:
+        # Where every row is drawn each time there is no order.
+        if entry.is_amplified and entry.sampling_probability != 1:
             epochs = entry.participations
             if entry.allocation_batches is None:
                 epochs = math.ceil(entry.count * entry.sampling_probability - 1e-9)

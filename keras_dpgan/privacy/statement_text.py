@@ -272,6 +272,8 @@ def _phase_of_all_rows(entry):
 
 
 def _noise(entry):
+    if entry.mechanism == "laplace":
+        return f"Laplace noise of a scale of {entry.noise_multiplier:g} times the clip"
     if entry.excess_divergence is None:
         return f"Gaussian noise of {entry.noise_multiplier:g} times the clip"
     return (

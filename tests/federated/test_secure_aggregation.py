@@ -375,6 +375,15 @@ def test_a_key_that_no_exchange_can_be_made_with_is_refused(public):
         server.admit(3, content + signature)
 
 
+def test_a_registry_with_more_clients_than_the_cohort_is_refused():
+    """There could be two lists of survivors, each confirmed by others."""
+    played = Round()
+    more = signatures.verifying_key(signatures.new_signing_key())
+    registry = signatures.Registry([*played.registry.verifying_keys, more])
+    with pytest.raises(ValueError, match="clients of the cohort, 8. Received: 9"):
+        MaskingClient(played.keys[0], registry, COHORT, RUN, NUMBER)
+
+
 def test_a_client_counts_once_and_a_stranger_not_at_all():
     played = Round()
     with pytest.raises(ProtocolError, match="twice"):
