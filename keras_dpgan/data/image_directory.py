@@ -67,7 +67,8 @@ def load_image_directory(
     Raises:
         ValueError: If an argument is wrong, or there are no images.
     """
-    validate.check_choice("labels", labels, ("inferred", None))
+    if labels is not None:
+        validate.check_choice("labels", labels, ("inferred",))
     validate.check_choice("color_mode", color_mode, tuple(_CHANNELS))
     check_pixel_range(pixel_range)
     size = checked_size(image_size)

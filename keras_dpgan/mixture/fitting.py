@@ -99,7 +99,7 @@ def private_class_mixture(
         ValueError: If an argument does not fit.
     """
     noise_multiplier = validate.check_positive("noise_multiplier", noise_multiplier)
-    records = _records(x, y)
+    records = _records(x, y, num_classes)
     plan = MixturePlan(
         shape=records.shapes[0],
         num_classes=num_classes,
@@ -144,7 +144,7 @@ def mixture_entry(noise_multiplier: float) -> HistoryEntry:
     return one_gaussian(noise_multiplier)
 
 
-def _records(x, y):
+def _records(x, y, num_classes):
     """The records, whose labels have the form of labels."""
     if not isinstance(x, PoissonDataset):
         records = Records(x, y)
@@ -157,8 +157,9 @@ def _records(x, y):
         )
     n = len(records)
     if len(records.shapes) == 1:
-        check_labels("y", None, n)
-    check_label_form("y", (n, *records.shapes[1]), records.dtypes[1], n)
+        check_labels("y", None, n, num_classes)
+    shape, dtype = (n, *records.shapes[1]), records.dtypes[1]
+    check_label_form("y", shape, dtype, n, num_classes)
     return records
 
 

@@ -1,4 +1,4 @@
-"""The example's app in this process: its client and server, without Flower's."""
+"""The app of the example in this process, without Flower's own."""
 
 import json
 import pathlib

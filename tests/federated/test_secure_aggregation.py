@@ -152,10 +152,16 @@ def test_the_graphs_bound_is_what_simulated_choices_say():
     draws = rng.permuted(np.tile(np.arange(others), (200_000, 1)), axis=1)
     inside = (draws[:, :degree] < colluders).sum(axis=1)
     expected = np.mean(inside >= threshold)
-    chance = mask_graph_module._log_chance(
+    chances = mask_graph_module._log_chances(
         others, np.array([colluders]), degree, range(threshold, degree + 1)
     )
-    assert np.exp(chance[0]) == pytest.approx(expected, rel=0.05)
+    assert np.exp(chances).sum() == pytest.approx(expected, rel=0.05)
+
+
+def test_few_clients_mask_with_all_and_with_as_high_a_threshold_as_can_be():
+    assert mask_graph(3, 0, 0) == mask_graph_module.MaskGraph(2, 2)
+    assert mask_graph(10, 3, 1) == mask_graph_module.MaskGraph(9, 4)
+    assert mask_graph(1000, 0, 0) == mask_graph_module.MaskGraph(16, 16)
 
 
 def test_a_round_below_its_threshold_is_not_confirmed():
