@@ -7,7 +7,7 @@ from absl import flags
 ENGINE = flags.DEFINE_enum(
     "engine",
     "plain",
-    ["plain", "auto", "ghost", "vectorized", "tf_privacy"],
+    ["plain", "ghost", "vectorized", "tf_privacy"],
     "How gradients are clipped; `plain` is the same model without privacy.",
 )
 NOISE = flags.DEFINE_enum(
@@ -64,7 +64,7 @@ def make_update():
             optimizer.apply(tape.gradient(total, variables), variables)
 
     else:
-        engine = clipping.get_engine(ENGINE.value, CHUNK.value, JIT.value)
+        engine = clipping.get_engine(ENGINE.value, CHUNK.value)
         optimizer = optimizers.DPKerasAdamOptimizer(
             1.0, 0.6, learning_rate=5e-4, beta_1=0.5, noise_source=NOISE.value
         )

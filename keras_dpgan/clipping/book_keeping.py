@@ -84,7 +84,7 @@ class Chunk:
         self._start = start
         self._size = size
         self._n = n
-        self._bounds = {}
+        self._starts = {}
         self._rows = {}
         self._norms = {}
 
@@ -96,11 +96,17 @@ class Chunk:
         """The rows of one block, in single precision or better."""
         key = tensor.ref(), block
         if key not in self._rows:
-            if block not in self._bounds:
-                first = block * self._n + self._start
-                self._bounds[block] = first, first + self._size
-            first, end = self._bounds[block]
-            self._rows[key] = _at_least_single(tensor[first:end])
+            if block not in self._starts:
+                self._starts[block] = block * self._n + self._start
+            # By its size, which XLA knows, and not by its end, which it does not.
+            rest = tf.shape(tensor)[1:]
+            rows = tf.slice(
+                tensor,
+                tf.concat([[self._starts[block]], tf.zeros_like(rest)], 0),
+                tf.concat([[self._size], rest], 0),
+            )
+            rows.set_shape((None, *tensor.shape[1:]))
+            self._rows[key] = _at_least_single(rows)
         return self._rows[key]
 
     def row_norms(self, tensor, block):
@@ -490,10 +496,12 @@ class BookKeeping:
             ]
             return number + 1, *added
 
-        places = tf.cast(tf.where(wanted)[:, 0], tf.int32)
+        # The wanted ones first, in a tensor of a size that XLA knows.
+        _, places = tf.math.top_k(tf.cast(wanted, tf.int32), self._n)
+        num_wanted = tf.reduce_sum(tf.cast(wanted, tf.int32))
         zeros = [tf.zeros(w.variable.shape, w.dtype) for w in weights]
         _, *totals = tf.while_loop(
-            lambda number, *_: number < tf.size(places),
+            lambda number, *_: number < num_wanted,
             add,
             (tf.constant(0), *zeros),
             parallel_iterations=1,

@@ -188,8 +188,9 @@ class DPGAN(validate.ReadOnly, PrivacyMethods, KerasMethods):
             condition_prior: Array of public conditions, of shape `(m, d)`, for a
                 generator that takes a vector besides latents: fakes are made for
                 conditions drawn from it. Defaults to `None`.
-            jit_compile: Whether to compile with XLA, which runs the slower engine
-                alone. Defaults to `False`; `"auto"` is the same.
+            jit_compile: Whether to compile with XLA, which takes a minute and slows
+                convolutions on a processor. What XLA cannot compile of an engine is
+                found out here. Defaults to `False`; `"auto"` is the same.
             **kwargs: `run_eagerly`, `steps_per_execution` and
                 `auto_scale_loss` of `keras.Model.compile`.
 
