@@ -67,7 +67,12 @@ def load_image_directory(
     Raises:
         ValueError: If an argument is wrong, or there are no images.
     """
-    validate.check_choice("labels", labels, ("inferred", None))
+    if labels != "inferred" and labels is not None:
+        raise ValueError(
+            '`labels` must be "inferred", from the names of folders, or None. Give '
+            "labels of your own to `PoissonDataset`. Received: "
+            f"labels={labels!r:.80}"
+        )
     validate.check_choice("color_mode", color_mode, tuple(_CHANNELS))
     check_pixel_range(pixel_range)
     size = checked_size(image_size)

@@ -23,7 +23,7 @@ def folder(tmp_path_factory):
         (folder / name).mkdir(parents=True)
         for i in range(4):
             pixels = rng.integers(0, 256, SHAPE, np.uint8)
-            path = folder / name / f"{i}.{'bmp' if i == 3 else 'png'}"
+            path = folder / name / f"{i}.{'jpg' if i == 3 else 'png'}"
             keras.utils.save_img(path, pixels, scale=False)
     (folder / "cats" / "notes.txt").write_text("no image")
     return folder
