@@ -1,5 +1,6 @@
 """One discriminator update, by one way of clipping: `python update.py --help`."""
 
+import critics
 import worker
 from absl import app
 from absl import flags
@@ -13,7 +14,7 @@ ENGINE = flags.DEFINE_enum(
 NOISE = flags.DEFINE_enum(
     "noise_source", "default", ["default", "secure"], "Of a DP optimizer."
 )
-CRITIC = flags.DEFINE_enum("critic", "conv28", ["conv28", "conv32", "mlp"], "Network.")
+CRITIC = flags.DEFINE_enum("critic", "conv28", list(critics.SHAPES), "Network.")
 LOSS = flags.DEFINE_enum(
     "loss", "wasserstein", ["wasserstein", "non_saturating", "wasserstein_gp"], "Loss."
 )
@@ -27,7 +28,6 @@ DEPTH = flags.DEFINE_integer("depth", 2, "Number of layers before the last.")
 
 def make_update():
     """The update as a callable that returns when it is done."""
-    import critics
     import keras
     import tensorflow as tf
 
