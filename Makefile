@@ -63,12 +63,16 @@ format: $(VENV)/with-test
 	$(PY) -m ruff check --fix
 	$(PY) -m ruff format
 
-bench-peers: benchmarks/.venv-opacus/installed benchmarks/.venv-jax/installed
+TABLE_PEERS := $(foreach peer,mbi dpmm smartnoise,benchmarks/.venv-$(peer)/installed)
+
+bench-peers: benchmarks/.venv-opacus/installed benchmarks/.venv-jax/installed $(TABLE_PEERS)
 
 bench: $(VENV)/with-test
 	$(PY) benchmarks/speed.py
 
+# A peer that cannot be installed is named in the table with its error.
 bench-tables: $(VENV)/with-test
+	-$(MAKE) --keep-going $(TABLE_PEERS)
 	$(PY) benchmarks/tables/bench.py $(if $(CSV),--csv=$(CSV))
 
 bench-scale: $(VENV)/with-test

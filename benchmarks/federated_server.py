@@ -1,7 +1,7 @@
 """Peak memory of a server in one round: `federated_server.py KIND CLIENTS SIZE`.
 
 KIND is `averaged`, of updates that the server averages, or `encrypted`, of those that
-it passes on to the key holder. Clients and key holder answer from memory of their own,
+it adds without reading them. Clients answer from memory of their own,
 as others' machines do: a reply is made when the server pulls it.
 """
 
@@ -14,14 +14,12 @@ import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
+from keras_dpgan.federated import encryption
 from keras_dpgan.federated.flower import local_records
 from keras_dpgan.federated.flower import messages
 from keras_dpgan.federated.flower.group import ClientGroup
-from keras_dpgan.federated.flower.key_holding import SumAtHolder
 
 FACTS = {"round": 0, "model_hash": "0" * 64}
-# Of 4,096 coordinates.
-CIPHERTEXT_BYTES = 88_600
 
 
 class Grid:
@@ -59,25 +57,21 @@ def average(num_clients, size):
     np.testing.assert_allclose(mean, (num_clients - 1) / 2, rtol=1e-6)
 
 
-def pass_on(num_clients, size):
-    facts = {"run": "a", "round": 0}
-
-    def ciphertexts(number):
-        parts = [np.full(CIPHERTEXT_BYTES, number % 256, np.uint8)] * (size // 4096 + 1)
-        return [np.zeros(32, np.uint8), np.zeros(64, np.uint8), *parts]
-
-    group = ClientGroup(Grid(num_clients, ciphertexts, **facts), num_clients)
-    holder = ClientGroup(Grid(1, lambda n: [np.array([n], np.int64)], **facts), 1)
-    at_holder = SumAtHolder(holder, ("query.add", "query.open"), facts)
-    form = messages.Form(None, np.uint8, facts)
+def add_up(num_clients, size):
+    context = encryption.public_part(encryption.new_context())
+    vector = np.arange(size) % encryption.MODULUS
+    parts = [messages.from_bytes(p) for p in encryption.encrypt(context, vector)]
+    group = ClientGroup(Grid(num_clients, lambda n: parts, **FACTS), num_clients)
+    form = messages.Form([(None,)] * len(parts), np.uint8, FACTS)
+    context, total = encryption.read_context(context), None
     for _, arrays in group.answers("train", messages.write([]), lambda node: form):
-        at_holder.add(arrays)
-    assert at_holder.num_clients == num_clients
-    assert at_holder.open((1,), np.int64) is not None
+        read = encryption.read(context, [array.tobytes() for array in arrays])
+        total = read if total is None else encryption.add([total, read])
+    assert encryption.size(total) == size
 
 
 def main(kind, num_clients, size):
-    {"averaged": average, "encrypted": pass_on}[kind](int(num_clients), int(size))
+    {"averaged": average, "encrypted": add_up}[kind](int(num_clients), int(size))
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 

@@ -8,9 +8,11 @@ from keras_dpgan._utils import backend as _backend  # noqa: F401
 # What is above this line runs before TensorFlow is loaded.
 from keras_dpgan import callbacks as callbacks
 from keras_dpgan import clipping as clipping
+from keras_dpgan import critics as critics
 from keras_dpgan import data as data
 from keras_dpgan import distribution as distribution
 from keras_dpgan import export as export
+from keras_dpgan import features as features
 from keras_dpgan import losses as losses
 from keras_dpgan import mechanisms as mechanisms
 from keras_dpgan import mixture as mixture

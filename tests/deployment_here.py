@@ -112,7 +112,7 @@ class Deployment:
 
     def node(self, number):
         """The process of a SuperNode; its group has that of its apps."""
-        (process,) = self.processes("flower-supernode", f"partition-id={number} ")
+        (process,) = self.processes("federated.supernode", f"partition-id={number} ")
         return process
 
     def flwr(self, *arguments):

@@ -12,10 +12,10 @@ import pytest
 from keras_dpgan import callbacks
 from keras_dpgan import federated
 from keras_dpgan import privacy
+from keras_dpgan._utils.append_only_file import AppendOnlyFile
 from keras_dpgan._utils.formats import Format
 from keras_dpgan.federated import mechanism_fields
 from keras_dpgan.mechanisms import secure_noise
-from keras_dpgan.privacy.ledger.file import LedgerFile
 
 LATER = {"written_by": "9.8.7"}
 SAYS_WHO_READS_IT = "keras_dpgan 9.8.7 has written it: use that version or a later one"
@@ -110,10 +110,10 @@ def test_a_history_with_an_unknown_field_in_an_entry_says_who_reads_it():
 
 def rewritten(path, change):
     """Writes the lines of a file anew, with checksums that fit."""
-    with contextlib.closing(LedgerFile(path)) as file:
+    with contextlib.closing(AppendOnlyFile(path, "ledger")) as file:
         lines = [change(number, line) for number, line in enumerate(file.entries)]
     path.unlink()
-    with contextlib.closing(LedgerFile(path)) as file:
+    with contextlib.closing(AppendOnlyFile(path, "ledger")) as file:
         for line in lines:
             file.append(line)
 
@@ -226,7 +226,7 @@ def test_a_budget_file_of_a_later_version_is_refused(tmp_path, change):
 )
 def test_a_foreign_line_in_a_budget_file_is_refused(tmp_path, line):
     path = tmp_path / "budget"
-    with contextlib.closing(LedgerFile(path)) as file:
+    with contextlib.closing(AppendOnlyFile(path, "ledger")) as file:
         file.append(line)
     for ask in (budget(path).pay, budget(path).can_pay):
         with pytest.raises(ValueError, match=str(path)):
@@ -259,32 +259,30 @@ def test_the_result_of_a_round_of_a_later_version_is_refused(tmp_path, change):
 
 @either_way
 def test_a_masking_client_of_a_later_version_is_refused(change):
-    pytest.importorskip("flwr.common")
     pytest.importorskip("cryptography")
+    from keras_dpgan.federated import signatures
     from keras_dpgan.federated.masking_client import MaskingClient
 
-    values = json.loads(MaskingClient(3, 2).to_json())
+    key = signatures.new_signing_key()
+    of = key, signatures.Registry([signatures.verifying_key(key)]), federated.Cohort(3)
+    values = json.loads(MaskingClient(*of, "a run", 3).to_json())
     assert values["format"] == "keras_dpgan.masking_client"
     with pytest.raises(ValueError, match=SAYS_WHO_READS_IT):
-        MaskingClient.from_json(json.dumps(change(values)))
+        MaskingClient.from_json(json.dumps(change(values)), *of)
 
 
 @either_way
 def test_a_key_holder_opens_nothing_where_a_line_is_of_a_later_version(
-    tmp_path, monkeypatch, change
+    tmp_path, change
 ):
-    pytest.importorskip("cryptography")
-    from keras_dpgan.federated import encryption
-    from keras_dpgan.federated import key_holder
+    from keras_dpgan.federated.opened_rounds import OpenedRounds
+    from keras_dpgan.federated.opened_rounds import RefusedError
 
-    monkeypatch.setattr(encryption, "read_context", lambda context: context)
-    monkeypatch.setattr(encryption, "read", lambda context, ciphertexts: ciphertexts)
-    monkeypatch.setattr(encryption, "decrypt", lambda vector: vector)
-    holder = key_holder.KeyHolder(b"", {}, 1, 5, tmp_path / "opened")
-    holder.open(key_holder.EncryptedTotal("a run", 0, clients=(0,)))
+    rounds = OpenedRounds(tmp_path / "opened")
+    rounds.enter("update", "a run", 0)
     rewritten(tmp_path / "opened", first(change))
-    with pytest.raises(key_holder.RefusedError, match=SAYS_WHO_READS_IT):
-        holder.open(key_holder.EncryptedTotal("another run", 0, clients=(0,)))
+    with pytest.raises(RefusedError, match=SAYS_WHO_READS_IT):
+        rounds.enter("update", "another run", 0)
 
 
 @pytest.mark.parametrize("noise_multiplier", [2.0, 1.0])

@@ -65,13 +65,6 @@ def test_a_model_is_looked_at_before_keras_opens_an_hdf5_file(tmp_path, monkeypa
     assert asked == [model, "written"]
 
 
-def test_random_state_is_told_from_weights():
-    dropout = keras.layers.Dropout(0.5)
-    dropout.build((None, 3))
-    assert keras_internals.has_random_state(dropout)
-    assert not keras_internals.has_random_state(keras.layers.Flatten())
-
-
 def draws_of_one_step(model_class):
     with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
         model = model_class()

@@ -11,7 +11,8 @@ PACKAGE = pathlib.Path(keras_dpgan.__file__).parent
 # From the bottom up: each may import from those before it.
 ROOMS = """
     _version _utils mechanisms clipping optimizers privacy models losses sampling export
-    data distribution mixture tables gan callbacks recipes evaluation federated cli
+    data distribution mixture features critics tables gan callbacks recipes evaluation
+    federated cli
 """.split()
 
 

@@ -1,5 +1,7 @@
 """Each name of TensorFlow's that it does not promise to keep, on the installed one."""
 
+import gc
+
 import tensorflow as tf
 
 from keras_dpgan._utils import tensorflow_internals
@@ -60,3 +62,16 @@ def test_an_effect_is_found_inside_of_functions():
     )
     assert tensorflow_internals.draws(tensorflow_internals.find_effect(looped))
     assert tensorflow_internals.find_effect(graph_of(tf.tanh)) is None
+
+
+def test_few_runs_puts_settings_back_when_the_last_thread_leaves():
+    def settings():
+        options = tf.config.optimizer.get_experimental_options()
+        return options.get("disable_meta_optimizer", False), gc.isenabled()
+
+    before = settings()
+    with tensorflow_internals.few_runs:
+        with tensorflow_internals.few_runs:
+            assert settings() == (True, False)
+        assert settings() == (True, False)
+    assert settings() == before == (False, True)

@@ -41,7 +41,6 @@ dpgan.data.PoissonDataset(x, y, batch_size=64)  # error: call-arg
 dpgan.data.PoissonDataset(x, y, 64, transform=1)  # error: arg-type
 dpgan.DPGAN(networks=[])  # error: call-arg
 gan = dpgan.DPGAN(None, None, latent_dim="16")  # error: arg-type
-gan.compile("sgd")  # error: call-arg
 gan.compile("sgd", "sgd", loss=3)  # error: arg-type
 gan.compile("sgd", "sgd", gradient_penalty="10")  # error: arg-type
 gan.compile("sgd", "sgd", weight_clip="0.01")  # error: arg-type

@@ -66,7 +66,6 @@ def train(csv, output_dir, epsilon, delta, components=None):
             delta=delta,
             components=components,
             ledger=ledger,
-            progress=print,
         )
     rows = generator.sample()
     rows.to_csv(folder / "synthetic.csv", index=False)

@@ -1,161 +1,52 @@
-"""What a client does: `flwr run`, or simulate.py, starts it."""
+"""What a client does: `flower-supernode`, or simulate.py, starts it."""
+
+import pathlib
 
 import task
-from flwr.app import Message
-from flwr.clientapp import ClientApp
 
-from keras_dpgan.federated.flower import budget_votes
-from keras_dpgan.federated.flower import client_updates
-from keras_dpgan.federated.flower import contributions
-from keras_dpgan.federated.flower import encrypted_sums
-from keras_dpgan.federated.flower import local_records
-from keras_dpgan.federated.flower import record_level
-from keras_dpgan.federated.flower.masked_sums import MaskedSumClient
-
-app = ClientApp()
+import keras_dpgan as dpgan
+from keras_dpgan.federated import keys
+from keras_dpgan.federated.flower.record_level import RecordTerms
 
 
-@app.query("num_records")
-def num_records(message, context):
-    owner = task.record_owner(context)
-    return Message(record_level.answer_num_records(owner), reply_to=message)
-
-
-@app.train("record_sum")
-def record_sum(message, context):
-    task.check_mode(context, "record-level")
-    content = record_level.answer_record_sum(
-        message.content, task.record_owner(context), task.record_budget(context)
+def make_party(context):
+    """This node, by its own settings: none is the server's."""
+    own = task.own_settings(context)
+    if task.is_key_holder(own):
+        mechanism = task.mechanism_of(own)
+        folder = pathlib.Path(own["keys"])
+        return dpgan.federated.FederatedKeyHolder(
+            signing_key=(folder / "holder.signing").read_bytes(),
+            holder=keys.load_key_holder(folder, mechanism.num_parameters),
+            counter=keys.load_vote_counter(folder, mechanism.cohort.threshold),
+        )
+    mode, hidden = own["mode"], {}
+    if mode in task.MODES_OF_HIDDEN_SUMS:
+        hidden = keys_of(own)
+    if mode == "record-level":
+        hidden = {"terms": RecordTerms(own["noise-multiplier"], task.largest_q(own))}
+    return dpgan.federated.FederatedClient(
+        mode=mode,
+        records=lambda: task.records_of(own),
+        ledger=own["ledger"],
+        epsilon=own["epsilon"],
+        delta=own["delta"],
+        mechanism=task.mechanism_of(own),
+        on_model=task.keeper_of(own),
+        **hidden,
     )
-    return Message(content, reply_to=message)
 
 
-@app.train("local_records")
-def train_locally(message, context):
-    task.check_mode(context, "local-records")
-    content = local_records.answer_local_records(
-        message.content,
-        task.local_training(context, private=True),
-        task.record_budget(context),
-    )
-    task.keep_best(context, message.content)
-    return Message(content, reply_to=message)
+def keys_of(own):
+    """What a client signs, masks and encrypts with."""
+    folder = pathlib.Path(own["keys"])
+    signing = folder / f"client-{own['partition-id']}.signing"
+    return {
+        "signing_key": signing.read_bytes(),
+        "registry": keys.load_registry(folder),
+        "context": (folder / "public.context").read_bytes(),
+        "sealing_key": (folder / "public.votes").read_bytes(),
+    }
 
 
-@app.train("client_update")
-def client_update(message, context):
-    task.check_mode(context, "local-clients")
-    mechanism = task.mechanism(context)
-    content = client_updates.answer_client_update(
-        message.content,
-        task.local_training(context, private=False),
-        mechanism,
-        task.round_budget(context, mechanism),
-    )
-    task.keep_best(context, message.content)
-    return Message(content, reply_to=message)
-
-
-@app.train("masked_keys")
-def masked_keys(message, context):
-    return Message(_masked(context).answer_keys(message.content), reply_to=message)
-
-
-@app.train("masked_shares")
-def masked_shares(message, context):
-    return Message(_masked(context).answer_shares(message.content), reply_to=message)
-
-
-@app.train("masked_update")
-def masked_update(message, context):
-    content = _masked(context).answer_update(
-        message.content,
-        contribution(context),
-        task.round_budget(context, task.mechanism(context)),
-    )
-    return Message(content, reply_to=message)
-
-
-@app.train("masked_reveal")
-def masked_reveal(message, context):
-    return Message(_masked(context).answer_reveal(message.content), reply_to=message)
-
-
-def _masked(context):
-    task.check_mode(context, "masked-sums", "masked-records")
-    return MaskedSumClient(context.state, task.mechanism(context))
-
-
-def contribution(context):
-    """What this client hands to a hidden sum, by the mode that it has agreed to."""
-    if task.agreed_mode(context) in task.MODES_OF_HIDDEN_RECORDS:
-        owner = task.record_owner(context)
-        return contributions.of_records(owner, task.mechanism(context))
-    return contributions.of_training(task.local_training(context, private=False))
-
-
-@app.train("encrypted_update")
-def encrypted_update(message, context):
-    task.check_mode(context, "encrypted-sums", "encrypted-records")
-    mechanism = task.mechanism(context)
-    content = encrypted_sums.answer_encrypted_update(
-        message.content,
-        contribution(context),
-        mechanism,
-        task.public_context(context),
-        task.signing_key(context),
-        task.round_budget(context, mechanism),
-    )
-    return Message(content, reply_to=message)
-
-
-@app.query("budget_vote")
-def budget_vote(message, context):
-    task.check_mode(context, "encrypted-sums", "encrypted-records")
-    mechanism = task.mechanism(context)
-    content = budget_votes.answer_budget_vote(
-        message.content,
-        mechanism,
-        task.public_context(context),
-        task.signing_key(context),
-        task.round_budget(context, mechanism),
-    )
-    return Message(content, reply_to=message)
-
-
-@app.query("is_key_holder")
-def is_key_holder(message, context):
-    content = encrypted_sums.answer_is_key_holder(task.is_key_holder(context))
-    return Message(content, reply_to=message)
-
-
-@app.query("add_updates")
-def add_updates(message, context):
-    content = encrypted_sums.answer_add_updates(
-        message.content, task.key_holder(context), context.state
-    )
-    return Message(content, reply_to=message)
-
-
-@app.query("open_sum")
-def open_sum(message, context):
-    content = encrypted_sums.answer_open_sum(
-        message.content, task.key_holder(context), context.state
-    )
-    return Message(content, reply_to=message)
-
-
-@app.query("add_votes")
-def add_votes(message, context):
-    content = budget_votes.answer_add_votes(
-        message.content, task.vote_counter(context), context.state
-    )
-    return Message(content, reply_to=message)
-
-
-@app.query("count_votes")
-def count_votes(message, context):
-    content = budget_votes.answer_count_votes(
-        message.content, task.vote_counter(context), context.state
-    )
-    return Message(content, reply_to=message)
+app = dpgan.federated.client_app(make_party)

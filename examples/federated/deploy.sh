@@ -7,9 +7,9 @@
 # MODE is record-level (the default), masked-records, encrypted-records,
 # local-records, local-clients, masked-sums or encrypted-sums. Encrypted ones have the
 # key holder as one node more. RUN_CONFIG are settings of pyproject.toml, such as
-# rounds=5. From the environment: BASE_PORT moves the ports, NUM_CLIENTS is 3 unless
-# given, and NODE_CONFIG has what every client says of its own side beside its mode,
-# such as "epsilon=10.0 delta=1e-4".
+# rounds=5: here server and clients agree on them, and each is told by itself. From the
+# environment: BASE_PORT moves the ports, NUM_CLIENTS is 3 unless given, and NODE_CONFIG
+# has what every client says of its own side beside that, such as "epsilon=2.0".
 set -eu
 
 APP=$(cd "$(dirname "$0")" && pwd)
@@ -62,13 +62,14 @@ hand_out() {
     folder=$OUT/keys-of-$1
     [ ! -d "$folder" ] || return 0
     mkdir -m 700 "$folder"
+    cp -p "$OUT"/keys/*.verifying "$OUT"/keys/public.* "$folder"
     if [ "$1" = "$CLIENTS" ]; then
-        cp -p "$OUT"/keys/holder.* "$OUT"/keys/*.verifying "$folder"
-    else
-        cp -p "$OUT/keys/client-$1".* "$OUT/keys/public.context" "$folder"
+        cp -p "$OUT"/keys/holder.* "$folder"
+    elif [ "$1" != server ]; then
+        cp -p "$OUT/keys/client-$1".* "$folder"
     fi
 }
-for node in $NODES; do hand_out "$node"; done
+for node in $NODES server; do hand_out "$node"; done
 
 start superlink flower-superlink \
     --ssl-ca-certfile "$OUT/keys/ca.crt" \
@@ -102,17 +103,24 @@ for node in $NODES; do
     done
 done
 
+SETTINGS="mode=\"$MODE\" num-clients=$CLIENTS"
+for setting in "$@"; do SETTINGS="$SETTINGS $setting"; done
+
+# What clients agree to run: in earnest each reads the app before it gives its hash.
+(cd "$OUT" && rm -f ./*.fab && flwr build --app "$APP" > build.log 2>&1) ||
+    { cat "$OUT/build.log" >&2; exit 1; }
+HASH=$(cat "$OUT"/*.fab | sha256sum | cut -d " " -f 1)
+
 for node in $NODES; do
-    start "node-$node" flower-supernode \
+    start "node-$node" python -m keras_dpgan.federated.supernode --app-hash "$HASH" \
         --superlink "$FLEET" --root-certificates "$OUT/keys/ca.crt" \
         --auth-supernode-private-key "$(key_of "$node").key" \
         --clientappio-api-address "127.0.0.1:$((PORT + 3 + node))" \
-        --node-config "partition-id=$node num-partitions=$CLIENTS mode=\"$MODE\" \
+        --node-config "partition-id=$node num-partitions=$CLIENTS $SETTINGS \
             keys=\"$OUT/keys-of-$node\" ledger=\"$OUT/client-$node.ledger\" ${NODE_CONFIG:-}"
 done
 
-CONFIG="mode=\"$MODE\" num-clients=$CLIENTS output-dir=\"$OUT\""
-for setting in "$@"; do CONFIG="$CONFIG $setting"; done
+CONFIG="$SETTINGS output-dir=\"$OUT\" keys=\"$OUT/keys-of-server\""
 rm -f "$OUT/run.json"
 flwr run "$APP" deployment --stream --run-config "$CONFIG" > "$OUT/run.log" 2>&1 &
 STREAM=$!

@@ -12,6 +12,7 @@ from keras_dpgan import callbacks
 from keras_dpgan import data
 from keras_dpgan import privacy
 from keras_dpgan.callbacks import grid as grid_of
+from keras_dpgan.federated import keys
 from keras_dpgan.federated.flower.client_updates import ClientUpdates
 from keras_dpgan.federated.flower.encrypted_sums import EncryptedSums
 from keras_dpgan.federated.flower.encrypted_sums import split_off_key_holder
@@ -35,7 +36,10 @@ def main(grid, context):
     output_dir.mkdir(parents=True, exist_ok=True)
     few = {"max_in_flight": 16} if "simulated-clients" in config else {}
     if config["mode"] in task.MODES_WITH_KEY_HOLDER:
-        group, holder = split_off_key_holder(grid, config["num-clients"], **few)
+        holder_key = (folder_of_keys(config) / "holder.verifying").read_bytes()
+        group, holder = split_off_key_holder(
+            grid, config["num-clients"], holder_key, **few
+        )
     else:
         group, holder = ClientGroup(grid, config["num-clients"], **few), None
     gan = task.make_gan(config, discriminator_steps=config["discriminator-steps"])
@@ -53,6 +57,7 @@ def main(grid, context):
         "seconds": time.monotonic() - began,
         "accuracy": task.accuracy(gan, *data.load_digits()[1]),
         "left_out": dict(group.num_left_out),
+        "left_out_nodes": {str(n): dict(of) for n, of in group.left_out.items()},
         "abstentions": group.num_abstentions,
         "config": config,
     }
@@ -81,7 +86,7 @@ def train_hidden_records(gan, group, holder, config, output_dir):
     with RoundLog(output_dir / "rounds", mechanism.entry) as log:
         records = HiddenRecords(
             gan,
-            hidden_sums(group, holder, mechanism),
+            hidden_sums(group, holder, mechanism, config),
             mechanism,
             task.num_records(),
             steps_per_epoch=min(50, config["rounds"]),
@@ -115,17 +120,25 @@ def fit(gan, records, config, output_dir):
     }
 
 
-def hidden_sums(group, holder, mechanism):
-    """Sums under masks or, where there is a key holder, encrypted for it."""
+def folder_of_keys(config):
+    """Public keys of the clients and the key holder; in trials, beside the output."""
+    return pathlib.Path(config.get("keys", pathlib.Path(config["output-dir"], "keys")))
+
+
+def hidden_sums(group, holder, mechanism, config):
+    """Sums under masks and, where there is a key holder, encrypted for it, too."""
+    folder = folder_of_keys(config)
+    registry = keys.load_registry(folder)
     if holder is None:
-        return MaskedSums(group, mechanism)
-    return EncryptedSums(group, holder, mechanism)
+        return MaskedSums(group, mechanism, registry)
+    context = (folder / "public.context").read_bytes()
+    return EncryptedSums(group, mechanism, registry, holder, context)
 
 
 def train_by_rounds(gan, group, holder, config, output_dir):
     """In each round clients train for themselves; see the classes of the modes."""
     mode = config["mode"]
-    mechanism = None if mode == "local-records" else task.mechanism_of(config)
+    mechanism = task.mechanism_of(config)
     if mode == "local-records":
         source = LocalRecords(
             gan, group, config["local-batch-size"], config["local-updates"]
@@ -133,7 +146,8 @@ def train_by_rounds(gan, group, holder, config, output_dir):
     elif mode == "local-clients":
         source = ClientUpdates(group, mechanism)
     elif mode in ("masked-sums", "encrypted-sums"):
-        source = HiddenUpdates(hidden_sums(group, holder, mechanism), mechanism)
+        sums = hidden_sums(group, holder, mechanism, config)
+        source = HiddenUpdates(sums, mechanism)
     else:
         raise ValueError(f"`mode` is unknown. Received: mode={mode!r}")
     results = train_rounds(

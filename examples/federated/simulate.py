@@ -20,7 +20,10 @@ def parse_flags():
     for name, default in task.default_config().items():
         parser.add_argument(f"--{name}", type=type(default), default=default)
     parser.add_argument(
-        "--client-epsilon", type=float, help="the limit that each client has set"
+        "--client-epsilon",
+        type=float,
+        default=100.0,
+        help="the limit that each client has set: these digits are nobody's secret",
     )
     parser.add_argument(
         "--client-held-out",
@@ -32,7 +35,6 @@ def parse_flags():
     flags["simulated-clients"] = {
         "folder": flags["output-dir"],
         "epsilon": flags.pop("client-epsilon"),
-        "delta": flags["delta"],
         "held-out": flags.pop("client-held-out"),
     }
     return flags
@@ -41,11 +43,11 @@ def parse_flags():
 def main():
     flags = parse_flags()
     num_nodes = flags["num-clients"]
+    folder = pathlib.Path(flags["output-dir"], "keys")
+    # A run that goes on keeps its keys.
+    if flags["mode"] in task.MODES_OF_HIDDEN_SUMS and not folder.exists():
+        keys.make_keys(folder, num_nodes)
     if flags["mode"] in task.MODES_WITH_KEY_HOLDER:
-        folder = pathlib.Path(flags["output-dir"], "keys")
-        # A run that goes on keeps its keys.
-        if not folder.exists():
-            keys.make_keys(folder, num_nodes)
         num_nodes += 1
     # Before Flower starts the processes that are to see it.
     os.environ[task.FLAGS] = json.dumps(flags)

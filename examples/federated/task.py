@@ -12,17 +12,13 @@ from sklearn.svm import SVC
 
 import keras_dpgan as dpgan
 from keras_dpgan.federated import encryption
-from keras_dpgan.federated import keys
-from keras_dpgan.federated.client_budget import ClientBudget
 from keras_dpgan.federated.cohort import Cohort
-from keras_dpgan.federated.flower import messages
 from keras_dpgan.federated.gaussian_update import GaussianUpdate
 from keras_dpgan.federated.kept_model import KeptModel
 from keras_dpgan.federated.laplace_update import LaplaceUpdate
 from keras_dpgan.federated.local_training import LocalTraining
 from keras_dpgan.federated.record_owner import RecordOwner
 from keras_dpgan.federated.record_sum_noise import RecordSumNoise
-from keras_dpgan.federated.round_budget import RoundBudget
 from keras_dpgan.federated.shared_noise import SharedNoise
 
 SHAPE = (8, 8, 1)
@@ -36,6 +32,7 @@ FEW = 100
 
 # Sums of record-level training that the server does not see.
 MODES_OF_HIDDEN_RECORDS = ("masked-records", "encrypted-records")
+MODES_OF_HIDDEN_SUMS = (*MODES_OF_HIDDEN_RECORDS, "masked-sums", "encrypted-sums")
 # Those with a key holder beside the clients.
 MODES_WITH_KEY_HOLDER = ("encrypted-sums", "encrypted-records")
 
@@ -50,24 +47,22 @@ def default_config():
 
 
 def config_of(context):
-    """The settings of a run: `flwr run` has them in its context."""
-    return {
-        **default_config(),
-        **json.loads(os.environ.get(FLAGS, "{}")),
-        **context.run_config,
-    }
+    """The server's settings of a run: `flwr run` has them in its context."""
+    return {**default_config(), **_simulated(), **context.run_config}
 
 
 def own_settings(context):
     """What a client says for itself, with `flower-supernode --node-config`.
 
-    `partition-id` is its part of the digits. It may name the `mode` that it
-    agrees to, its limit (`epsilon` and `delta`), its `ledger`, the folder of its
-    `keys`, and the share of its digits that is `held-out` to choose the shared model
-    that it keeps in its folder `kept`. Simulated clients have them from simulate.py.
+    `partition-id` is its part of the digits. Everything else that it does not name
+    is as in pyproject.toml: the `mode` that it agrees to, clip, noise and cohort, its
+    limit (`epsilon` and `delta`). It names its `ledger` and the folder of its `keys`.
+    It may name the share of its digits that is `held-out` to choose the shared model
+    that it keeps in its folder `kept`. Simulated clients have all of it from
+    simulate.py. The server's settings of the run are not among them.
     """
-    own = dict(context.node_config)
-    simulated = json.loads(os.environ.get(FLAGS, "{}")).get("simulated-clients")
+    own = {**default_config(), **_simulated(), **context.node_config}
+    simulated = own.pop("simulated-clients", None)
     if simulated:
         folder = pathlib.Path(simulated["folder"])
         own["keys"] = str(folder / "keys")
@@ -75,21 +70,12 @@ def own_settings(context):
         if simulated["held-out"]:
             own["held-out"] = simulated["held-out"]
             own["kept"] = str(folder / f"client-{own['partition-id']}.kept")
-        if simulated["epsilon"]:
-            own |= {"epsilon": simulated["epsilon"], "delta": simulated["delta"]}
+        own["epsilon"] = simulated["epsilon"]
     return own
 
 
-def agreed_mode(context):
-    """The mode that a client has agreed to."""
-    return own_settings(context).get("mode", config_of(context)["mode"])
-
-
-def check_mode(context, *modes):
-    """A client is in no other mode than it has agreed to."""
-    agreed = agreed_mode(context)
-    if agreed not in modes:
-        raise PermissionError(f"This client has agreed to {agreed}, not to {modes}.")
+def _simulated():
+    return json.loads(os.environ.get(FLAGS, "{}"))
 
 
 def make_gan(config, private=True, discriminator_steps=NEVER):
@@ -146,40 +132,27 @@ def split(number, num_clients, held_out):
     return [(x[part], y[part]) for part in (order[:last], order[last:])]
 
 
-def record_owner(context):
-    """The client of record-level training."""
-    return _owner(*_who(context))
-
-
-def local_training(context, private):
-    """The client of the other modes."""
-    return _training(*_who(context), private)
-
-
-def _who(context):
-    config = config_of(context)
-    config.pop("simulated-clients", None)
-    return (
-        context.node_config["partition-id"],
-        config["num-clients"],
-        own_settings(context).get("held-out", 0.0),
-        tuple(sorted(config.items())),
+def records_of(own):
+    """What answers for the records of a client."""
+    shared = {name: own[name] for name in default_config()}
+    who = (
+        own["partition-id"],
+        own["num-clients"],
+        own.get("held-out", 0.0),
+        tuple(sorted(shared.items())),
     )
+    if own["mode"] in ("record-level", *MODES_OF_HIDDEN_RECORDS):
+        return _owner(*who)
+    return _training(*who, own["mode"] == "local-records")
 
 
-def keep_best(context, content):
+def keeper_of(own):
     """Lets a client choose, for itself alone, from the shared models that it gets."""
-    own = own_settings(context)
     if "held-out" not in own:
-        return
-    number, num_clients, held_out, config_items = _who(context)
-    _, (x, y) = split(number, num_clients, held_out)
-    gan = make_gan(dict(config_items), private=False)
-    kept = KeptModel(gan, own["kept"], lambda gan: accuracy(gan, x, y))
-    arrays, facts = messages.read(content)
-    first = facts["num_d_weights"]
-    num_g_weights = len(gan.generator.get_weights())
-    kept.offer(arrays[:first], arrays[first : first + num_g_weights])
+        return None
+    _, (x, y) = split(own["partition-id"], own["num-clients"], own["held-out"])
+    gan = make_gan(own, private=False)
+    return KeptModel(gan, own["kept"], lambda gan: accuracy(gan, x, y)).offer
 
 
 def accuracy(gan, x, y):
@@ -214,13 +187,10 @@ def _first_training(num_clients, config_items, private):
     )
 
 
-def mechanism(context):
-    """How what a client sends is privatized, where its model is not."""
-    return mechanism_of(config_of(context))
-
-
 def mechanism_of(config):
-    """The mechanism of a run's settings."""
+    """The mechanism of settings; `None` where there is none beside the optimizer."""
+    if config["mode"] in ("record-level", "local-records"):
+        return None
     clip, noise = config["update-clip"], config["update-noise"]
     if config["mode"] == "local-clients":
         kinds = {"gaussian": GaussianUpdate, "laplace": LaplaceUpdate}
@@ -258,58 +228,11 @@ def _num_parameters():
     return sum(v.numpy().size for v in gan.discriminator.trainable_variables)
 
 
-def record_budget(context):
-    """The client's own limit for its records, if it has set one."""
-    own = own_settings(context)
-    if "epsilon" not in own:
-        return None
-    return ClientBudget(own["ledger"], "digits", own["epsilon"], own["delta"])
+def largest_q(own):
+    """The largest sample that a client takes; that of the run, and some are missing."""
+    return min(1.0, 2 * own["expected-batch-size"] / num_records())
 
 
-def round_budget(context, mechanism):
-    """The client's own limit where it is the unit, if it has set one."""
-    own = own_settings(context)
-    if "epsilon" not in own:
-        return None
-    return RoundBudget(own["ledger"], mechanism, own["epsilon"], own["delta"])
-
-
-def _keys(context):
-    return pathlib.Path(own_settings(context)["keys"])
-
-
-def public_context(context):
-    """What clients encrypt with."""
-    return (_keys(context) / "public.context").read_bytes()
-
-
-def signing_key(context):
-    """By which the key holder knows this client."""
-    number = context.node_config["partition-id"]
-    return (_keys(context) / f"client-{number}.signing").read_bytes()
-
-
-def is_key_holder(context):
+def is_key_holder(own):
     """The key holder is the node after the last client."""
-    return context.node_config["partition-id"] == config_of(context)["num-clients"]
-
-
-def key_holder(context):
-    """The key holder, with its file of opened rounds."""
-    noise = mechanism(context)
-    return keys.load_key_holder(
-        _holder_folder(context), noise.cohort.threshold, noise.num_parameters
-    )
-
-
-def vote_counter(context):
-    """The key holder as the one who counts votes."""
-    return keys.load_vote_counter(
-        _holder_folder(context), mechanism(context).cohort.threshold
-    )
-
-
-def _holder_folder(context):
-    if not is_key_holder(context):
-        raise PermissionError("This client holds no key.")
-    return _keys(context)
+    return own["partition-id"] == own["num-clients"]

@@ -161,12 +161,6 @@ def has_special_call(layer):
     )
 
 
-def has_random_state(layer):
-    """Whether a layer, or one inside it, draws random numbers."""
-    # Seed generators are the one kind of variable that is not a weight.
-    return len(layer.variables) > len(layer.weights)
-
-
 def check_before_hdf5(check):
     """Lets `check(model, filepath)` raise before a whole model is written as HDF5.
 

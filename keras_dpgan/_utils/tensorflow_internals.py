@@ -5,6 +5,8 @@ release that moves one shows there and nowhere else.
 """
 
 import contextlib
+import gc
+import threading
 
 import tensorflow as tf
 from tensorflow.python.framework import op_callbacks
@@ -186,3 +188,41 @@ def _find(graph, seen):
             if found is not None:
                 return found
     return None
+
+
+class _FewRuns:
+    """See `few_runs`."""
+
+    _OFF = "disable_meta_optimizer"
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self._count = 0
+        self._collects = self._was_off = False
+
+    def __enter__(self):
+        with self._lock:
+            if self._count == 0:
+                options = tf.config.optimizer.get_experimental_options()
+                self._was_off = options.get(self._OFF, False)
+                self._collects = gc.isenabled()
+                tf.config.optimizer.set_experimental_options({self._OFF: True})
+                gc.disable()
+            self._count += 1
+
+    def __exit__(self, *error):
+        with self._lock:
+            self._count -= 1
+            if self._count == 0:
+                tf.config.optimizer.set_experimental_options({self._OFF: self._was_off})
+                if self._collects:
+                    gc.enable()
+
+
+few_runs = _FewRuns()
+"""A scope for functions that are traced to be run a few times.
+
+To optimize their graphs takes longer than to run them, and collecting garbage while a
+function is traced takes a third of a second, for nothing: what tracing makes is kept.
+The last thread to leave puts both settings back.
+"""

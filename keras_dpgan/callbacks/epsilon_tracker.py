@@ -14,11 +14,11 @@ from keras_dpgan.privacy.statement_text import shown
 class EpsilonTracker(keras.callbacks.Callback):
     """Tracks epsilon, and keeps a `DPGAN` within its privacy budget.
 
-    During an epoch the model logs an upper bound of epsilon that costs nothing
-    (Renyi DP); at the end of each epoch this callback logs the tight value. With
-    a target, no update is ever made that would exceed it: the limit is checked
-    inside the graph, before the update. Unless `fit` is silent, the last line says
-    what an attacker can do at most.
+    During an epoch the model logs an upper bound of epsilon that is quick to compute
+    (Renyi DP). At the end of each epoch this callback logs the tight value. If there
+    is a target, no update is made that would exceed it, because the limit is checked
+    inside the graph before each update. Unless `fit` is silent, the last line that it
+    prints says what an attacker can achieve at most.
 
     Examples:
         >>> import numpy as np
@@ -45,9 +45,9 @@ class EpsilonTracker(keras.callbacks.Callback):
         delta: Float in (0, 1). Defaults to `None`: the largest power of ten below
             1/n.
         target_epsilon: Positive float, the budget. Defaults to `None`.
-        on_exceed: What to do about a `fit` that would exceed the target:
-            `"refuse"` it before its first update, or `"stop"` it before the
-            update that would. Defaults to `"refuse"`.
+        on_exceed: What to do about a `fit` that would exceed the target: `"refuse"`
+            it before its first update, or `"stop"` it before the update that would
+            exceed the target. Defaults to `"refuse"`.
         accountant: `"pld"`, which takes about a second per epoch, or `"rdp"`,
             which is instant and reports more. Defaults to `"pld"`.
     """
@@ -77,7 +77,8 @@ class EpsilonTracker(keras.callbacks.Callback):
         if not getattr(self.model, "private", False):
             raise ValueError(
                 "`EpsilonTracker` needs a `DPGAN` that is compiled with a DP "
-                "`d_optimizer`: without one there is no epsilon. Remove the callback."
+                "`d_optimizer`. This model has no epsilon, because its training is not "
+                "private. Compile it with a DP optimizer, or remove the callback."
             )
         if self.delta is not None:
             validate.check_delta(self.delta, self.model.num_examples)
@@ -88,13 +89,17 @@ class EpsilonTracker(keras.callbacks.Callback):
     def on_epoch_begin(
         self, epoch: int, logs: dict[str, typing.Any] | None = None
     ) -> None:
-        # Not sooner: other callbacks may restore a history while `fit` begins.
+        # This waits for `fit` to begin, when other callbacks may restore a history.
         if not self._budget_is_set:
             self._keep_budget()
             self._budget_is_set = True
 
     def _keep_budget(self):
         record = self.model.privacy_record
+        if record.entry is None:  # All was released before; `fit` spends nothing.
+            if self.model.epsilon(accountant=self.accountant) > self.target_epsilon:
+                raise ValueError(self._refusal(0, 0))
+            return
         made = self.model.num_discriminator_updates
         more = privacy.max_updates(
             record.closed_history,
@@ -103,7 +108,7 @@ class EpsilonTracker(keras.callbacks.Callback):
             self.target_epsilon,
             self.accountant,
         )
-        if more is None:  # Declared participations end before the budget does.
+        if more is None:  # The declared participations cannot exceed the budget.
             return
         planned = self._planned_updates()
         refused = self.on_exceed == "refuse" and planned is not None and planned > more
@@ -129,14 +134,16 @@ class EpsilonTracker(keras.callbacks.Callback):
         )
         if more == 0:
             return text + (
-                "Not one more update fits. Raise `target_epsilon`, or start anew with "
-                "a larger `noise_multiplier` (see `keras_dpgan.privacy.plan`)."
+                "Not one more update fits into the budget. Raise `target_epsilon`, or "
+                "train a new model with a larger `noise_multiplier` (see "
+                "`keras_dpgan.privacy.plan`)."
             )
         steps = self.params["steps"]
         return text + (
-            f"At most {more} more updates fit: {more // steps} epochs of {steps} "
-            'updates. Ask for fewer epochs, or use `on_exceed="stop"`, or a larger '
-            "`noise_multiplier` (see `keras_dpgan.privacy.plan`)."
+            f"At most {more} more updates fit into the budget, which are "
+            f"{more // steps} whole epochs of {steps} updates. Ask for fewer epochs, "
+            'or use `on_exceed="stop"` or a larger `noise_multiplier` (see '
+            "`keras_dpgan.privacy.plan`)."
         )
 
     def on_train_batch_end(
@@ -147,13 +154,13 @@ class EpsilonTracker(keras.callbacks.Callback):
             self.model.stop_training = True
 
     def on_train_end(self, logs: dict[str, typing.Any] | None = None) -> None:
-        # The budget is that of this `fit`: another may have another, or none.
+        # The budget holds for this `fit` alone; the next may have another or none.
         self.model.max_discriminator_updates = self._own_limit
         if self.params.get("verbose"):
             print(self._last_line())
 
     def _last_line(self):
-        """The result of the training, for the person who decides about it."""
+        """The result of the training, in a form that helps to decide on publishing."""
         epsilon = self.model.epsilon(accountant=self.accountant)
         curve = privacy.trade_off(self.model.privacy_history, self.accountant)
         return (

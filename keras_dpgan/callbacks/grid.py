@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from keras_dpgan._utils import validate
+from keras_dpgan._utils.labels import check_labels
 from keras_dpgan.data.scaling import to_uint8
 
 if typing.TYPE_CHECKING:
@@ -27,7 +28,7 @@ def sample_grid(
 ) -> "PIL.Image.Image":
     """Draws images in a grid: a named row for each label, a column per sample.
 
-    Small images are enlarged by a whole factor, so that pixels stay pixels.
+    Small images are enlarged by a whole factor, so that each pixel stays a square.
 
     Examples:
         >>> import numpy as np
@@ -46,8 +47,8 @@ def sample_grid(
             Defaults to `(-1.0, 1.0)`.
         label_names: List of strings, the name of each label. Defaults to `None`:
             the numbers.
-        columns: Int, the most images in a row; further ones of a label are left
-            out. Defaults to 10.
+        columns: Int, the largest number of images in a row. Further images of a label
+            are left out. Defaults to 10.
 
     Returns:
         A `PIL.Image.Image`; `np.asarray` of it is a uint8 array of shape
@@ -55,7 +56,7 @@ def sample_grid(
 
     Raises:
         ImportError: If Pillow is not installed.
-        ValueError: If an argument does not fit; names it.
+        ValueError: If an argument is wrong; the message names it.
     """
     pillow = import_pillow()
     images = to_uint8(_check_images(images), pixel_range)
@@ -112,12 +113,7 @@ def _check_images(images):
 
 
 def _check_labels(labels, n, label_names):
-    labels = np.asarray(labels)
-    if labels.shape != (n,) or labels.dtype.kind not in "iu" or labels.min() < 0:
-        raise ValueError(
-            f"`labels` must be non-negative ints of shape ({n},), one for each image. "
-            f"Received: labels of shape {labels.shape} and dtype {labels.dtype}"
-        )
+    labels = check_labels("labels", labels, n)
     if label_names is not None and labels.max() >= len(label_names):
         raise ValueError(
             "`label_names` must have a name for each label, at least "

@@ -1,4 +1,4 @@
-"""A `fit` that goes on where it was killed."""
+"""A `fit` that continues where it was killed."""
 
 import os
 import typing
@@ -10,27 +10,27 @@ from keras_dpgan.gan import checkpoint
 
 
 class ResumableFit(keras.callbacks.Callback):
-    """Makes a `fit` under a ledger go on after whatever has stopped it.
+    """Continues a `fit` under a ledger after it was stopped, for whatever reason.
 
-    Run the same script again: weights, both optimizers, counters, the state of the
-    mechanism (an adaptive clip) and the place in the epoch are those of the last
-    checkpoint; noise and sampling are fresh. What was reserved in the ledger since
-    then counts as spent, at most one block per kill. A `fit` that has ended does
-    nothing when it is run again, and with more `epochs` does the rest.
+    Run the same script again. The weights, both optimizers, the counters, the state
+    of the mechanism (an adaptive clip) and the place in the epoch are restored from
+    the last checkpoint; noise and sampling are fresh. Updates that were reserved in
+    the ledger since then count as spent: at most one block per kill. If you run a
+    `fit` again that has ended, it does nothing; with more `epochs` it makes the rest.
 
-    A checkpoint is taken at the end of each block of the ledger, and replaces the
-    one before when it is complete on disk.
+    A checkpoint is taken at the end of each block of the ledger. It replaces the
+    previous checkpoint once it is complete on disk.
 
-    Keras' `BackupAndRestore` works as well: its file carries the history and the
-    head of the ledger. It is less exact. It writes its file in place, so that a
-    kill at that moment leaves one that cannot be read (`double_checkpoint=True`
-    keeps the one before); it begins an epoch again from its start, so that a run
-    makes, and counts, more updates than it was asked for; a kill loses all updates
-    since the last backup; and another generator optimizer gets a mere warning.
-    Without a `ledger` those lost updates are not counted.
+    Keras' `BackupAndRestore` works as well, because its file contains the history and
+    the head of the ledger, but it is less exact. It writes its file in place, so a
+    kill at that moment leaves an unreadable file (`double_checkpoint=True` keeps the
+    previous one). It repeats an interrupted epoch from its start, so a run makes and
+    counts more updates than you asked for. A kill loses all updates since the last
+    backup, and without a `ledger` these updates are not counted. If the generator's
+    optimizer has changed, it only warns.
 
-    Where several workers train together, the chief alone has the ledger, and reads
-    and writes the checkpoint; the others follow it.
+    If several workers train together, only the chief has the ledger, and only the
+    chief reads and writes the checkpoint; the others get their state from it.
 
     Examples:
         >>> import numpy as np
@@ -55,8 +55,8 @@ class ResumableFit(keras.callbacks.Callback):
         2
 
     Args:
-        directory: Where the checkpoint is kept; made where there is none. One for
-            each run.
+        directory: Folder for the checkpoint, created if it does not exist. Each run
+            needs a folder of its own.
     """
 
     def __init__(self, directory: str | os.PathLike[str]) -> None:
@@ -76,10 +76,9 @@ class ResumableFit(keras.callbacks.Callback):
             return
         if getattr(self.model, "ledger", None) is None:
             raise ValueError(
-                "`ResumableFit` needs a `DPGAN` that trains under a ledger, or what "
-                "a kill loses would not be counted: `gan.fit(..., "
-                'ledger=keras_dpgan.privacy.Ledger("my.ledger", data_name="my '
-                'data"))`.'
+                "`ResumableFit` needs a `DPGAN` that trains under a ledger. Without "
+                "one, updates that a kill loses are not counted. Use `gan.fit(..., "
+                'ledger=keras_dpgan.privacy.Ledger("my.ledger", data_name="my data"))`.'
             )
         self._facts = checkpoint.facts_of(self.model)
         self._saved_count = None
@@ -116,7 +115,7 @@ class ResumableFit(keras.callbacks.Callback):
 
     def _save(self):
         count = self.model.num_discriminator_updates
-        # At the end of a budget each step would need a reservation.
+        # When the budget ends, every step asks for a reservation.
         if count != self._saved_count:
             checkpoint.save(self.path, self.model, self._facts, self._epoch, self._step)
             self._saved_count = count

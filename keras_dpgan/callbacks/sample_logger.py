@@ -1,4 +1,4 @@
-"""What the generator makes, epoch by epoch."""
+"""Pictures of generated images after each epoch."""
 
 import collections.abc
 import os
@@ -27,10 +27,10 @@ _LAST_FRAME_MILLISECONDS = 2000
 class SampleLogger(keras.callbacks.Callback):
     """Draws generated images after each epoch, from the same latents each time.
 
-    `directory` receives `epoch-0001.png` and so on, a row for each label, and at
-    the end of training `training.gif`, which runs through them. No screen is
-    needed. What is drawn comes from the generator and public latents alone: it
-    costs no privacy.
+    `directory` receives `epoch-0001.png` and so on, each with a row per label. At the
+    end of training it receives `training.gif`, an animation of these pictures. No
+    screen is needed. The pictures depend only on the generator and on public latents,
+    so they cost no privacy.
 
     Examples:
         >>> import numpy as np
@@ -54,16 +54,16 @@ class SampleLogger(keras.callbacks.Callback):
         ['epoch-0001.png', 'training.gif']
 
     Args:
-        directory: Folder for the files; it is made.
+        directory: Folder for the files, created if it does not exist.
         samples_per_label: Int, the columns of the grid; without labels the grid
             is square. Defaults to 10.
         label_names: List of strings, the name of each label. Defaults to `None`:
             the numbers.
         pixel_range: Pair of floats, what black and white are. Defaults to
-            `None`: read off the generator's last activation.
-        seed: Non-negative int, which makes the latents. Defaults to 0.
-        log_dir: Folder for TensorBoard, to show the grids there too. Defaults to
-            `None`.
+            `None`: determined from the generator's last activation.
+        seed: Non-negative int, from which the latents are drawn. Defaults to 0.
+        log_dir: Folder for TensorBoard, if the pictures are to be shown there, too.
+            Defaults to `None`.
 
     Raises:
         ImportError: If Pillow is not installed or, with `log_dir`, TensorBoard.
@@ -123,7 +123,7 @@ class SampleLogger(keras.callbacks.Callback):
         per_label = self.samples_per_label
         if self.model.num_classes is None:
             drawn = self.model.sample(per_label**2, seed=self.seed)
-            # Conditions other than labels have no place in the grid.
+            # The grid cannot show conditions other than labels.
             images, labels = rows_and_labels(drawn)[0], None
         else:
             labels = np.repeat(np.arange(self.model.num_classes), per_label)
@@ -136,9 +136,9 @@ class SampleLogger(keras.callbacks.Callback):
         found = output_range(self.model.generator)
         if found is None:
             raise ValueError(
-                "`pixel_range` of `SampleLogger` cannot be read off the generator, "
-                "whose output is not confined by tanh or a sigmoid. Give it, as in "
-                "`pixel_range=(-1.0, 1.0)`."
+                "`pixel_range` of `SampleLogger` cannot be determined from the "
+                "generator, because its last activation is neither tanh nor a sigmoid. "
+                "Give the range, for example `pixel_range=(-1.0, 1.0)`."
             )
         return found
 
@@ -160,7 +160,7 @@ class SampleLogger(keras.callbacks.Callback):
             tf.summary.image("samples", grid[None], step=epoch)
 
     def _write_animation(self):
-        """One GIF of all epochs, those before a resumed run included."""
+        """One GIF of all epochs, including those before a run was resumed."""
         import PIL.Image
 
         paths = [self._path(epoch) for epoch in range(self._last_epoch + 1)]
@@ -182,7 +182,7 @@ class SampleLogger(keras.callbacks.Callback):
 
 
 def _thinned(paths):
-    """At most so many frames, evenly spread, the first and the last among them."""
+    """At most `_MOST_FRAMES` paths, evenly spread, with the first and the last."""
     if len(paths) <= _MOST_FRAMES:
         return paths
     return [paths[i] for i in np.linspace(0, len(paths) - 1, _MOST_FRAMES).astype(int)]

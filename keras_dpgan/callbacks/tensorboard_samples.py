@@ -15,10 +15,10 @@ from keras_dpgan._utils import validate
 class TensorBoardSamples(keras.callbacks.Callback):
     """Writes the privacy statement and an embedding of samples for TensorBoard.
 
-    At the end of training the tab "Text" receives `gan.privacy_statement()`, and
-    "Projector" the pixels of generated rows as points, colored by their labels.
-    Neither costs privacy: both follow from the public generator and the history.
-    Scalars are those of `keras.callbacks.TensorBoard`; grids of images those of
+    At the end of training the tab "Text" shows `gan.privacy_statement()`, and the tab
+    "Projector" shows generated rows as points, colored by their labels. Neither costs
+    privacy, because both depend only on the public generator and the history. Scalars
+    are written by `keras.callbacks.TensorBoard`, and grids of images by
     `SampleLogger(log_dir=...)`.
 
     Examples:
@@ -41,13 +41,13 @@ class TensorBoardSamples(keras.callbacks.Callback):
         ... )
 
     Args:
-        log_dir: Folder for TensorBoard; it is made.
+        log_dir: Folder for TensorBoard, created if it does not exist.
         num_samples: Positive int, the number of points. Defaults to 500.
-        seed: Non-negative int, which makes the latents. Defaults to 0.
+        seed: Non-negative int, from which the latents are drawn. Defaults to 0.
 
     Raises:
         ImportError: If TensorBoard is not installed.
-        ValueError: If an argument does not fit.
+        ValueError: If an argument is wrong.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class TensorBoardSamples(keras.callbacks.Callback):
         self._write_embedding()
 
     def _write_statement(self):
-        # Indented, Markdown shows it as it is.
+        # Markdown shows indented text without changing its layout.
         lines = str(self.model.privacy_statement()).splitlines()
         text = "\n".join(f"    {line}" for line in lines)
         with tf.summary.create_file_writer(str(self.log_dir)).as_default():

@@ -1,8 +1,8 @@
 """Evaluates an export: `python -m keras_dpgan.evaluate EXPORT --dataset=NAME`.
 
-The data set is read from this machine; its records are looked at, so what is
-written is not private. `EXPORT` is a folder that `DPGAN.export` wrote, or an
-`.npz` file of samples.
+The data set is read from this machine. The report is computed from its records, so it
+is not private. `EXPORT` is a folder that `DPGAN.export` wrote, or an `.npz` file of
+samples.
 """
 
 import pathlib
@@ -26,31 +26,31 @@ def define_flags():
     flags.DEFINE_string(
         "dataset",
         None,
-        "What the generator was trained on: fashion_mnist, digits, the TFDS name of "
-        "an image data set, or an .npz file with arrays x_train, x_test and, for "
-        "labels, y_train and y_test.",
+        "The data set on which the generator was trained: fashion_mnist, digits, the "
+        "TFDS name of an image data set, or an .npz file with arrays x_train, x_test "
+        "and, for labels, y_train and y_test.",
         required=True,
     )
     flags.DEFINE_string("data_dir", None, "Folder of the data set, if it needs one.")
     flags.DEFINE_string("out", "report", "Folder for the page, picture and numbers.")
     flags.DEFINE_integer(
-        "num_samples", None, "Default: as many as training rows, 60,000 at most."
+        "num_samples", None, "Default: as many as training rows, at most 60,000."
     )
     flags.DEFINE_list(
         "classifiers",
         None,
-        "Among cnn, mlp and logistic_regression; empty for none. Default: all that "
-        "fit.",
+        "Some of cnn, mlp and logistic_regression; empty for none. Default: all that "
+        "suit the rows.",
     )
     flags.DEFINE_bool(
         "compare_with_real",
         True,
-        "Also train the classifiers on real rows, which takes as long again.",
+        "Also train the classifiers on real rows, which doubles the time.",
     )
     flags.DEFINE_bool(
         "include_real_records", False, "Show real rows in the page and the picture."
     )
-    flags.DEFINE_integer("seed", 0, "Of samples, classifiers and subsets.")
+    flags.DEFINE_integer("seed", 0, "Seed of samples, classifiers and subsets.")
 
 
 def load_dataset(name, data_dir=None, pixel_range=_PIXEL_RANGE):
@@ -59,16 +59,15 @@ def load_dataset(name, data_dir=None, pixel_range=_PIXEL_RANGE):
     Args:
         name: As the flag `--dataset`.
         data_dir: Folder of the data set. Defaults to `None`.
-        pixel_range: Pair of floats, what black and white become. Defaults to
-            `(-1.0, 1.0)`. An `.npz` file is left as it is.
+        pixel_range: Pair of floats, the values for black and white. Defaults to
+            `(-1.0, 1.0)`. The arrays of an `.npz` file are not changed.
 
     Returns:
-        `(x_train, y_train), (x_test, y_test)`, with labels of `None` where there
-        are none.
+        `(x_train, y_train), (x_test, y_test)`, with `None` if there are no labels.
 
     Raises:
         FileNotFoundError: If there is no such data set.
-        ValueError: If it holds something else.
+        ValueError: If it contains something else.
     """
     if name == "fashion_mnist":
         return data.load_fashion_mnist(data_dir, pixel_range)
@@ -128,7 +127,7 @@ def main(argv):
 
 
 def _pixel_range(generator):
-    """The range of an export's pixels; the usual one for vectors and samples."""
+    """The range of an export's pixels; the default for vectors and files of samples."""
     if isinstance(generator, tuple):
         return _PIXEL_RANGE
     return generator.privacy_card()["generator"]["pixel_range"] or _PIXEL_RANGE

@@ -1,4 +1,4 @@
-"""The command `keras-dpgan`, with a word for each thing that it does."""
+"""The command `keras-dpgan`, whose first argument names what to do."""
 
 import importlib
 import sys
@@ -8,6 +8,7 @@ from absl import app
 _COMMANDS = {
     "synthesize": ("keras_dpgan.cli.synthesize", "synthetic rows of a private CSV"),
     "schema": ("keras_dpgan.tables.draft", "a draft of a schema from a public CSV"),
+    "report": ("keras_dpgan.cli.report_table", "how good a synthetic CSV is"),
     "sample": ("keras_dpgan.cli.sample", "samples of an export"),
     "evaluate": ("keras_dpgan.cli.evaluate", "how good an export of images is"),
     "ledger": ("keras_dpgan.privacy.ledger.__main__", "what was spent on private data"),

@@ -1,6 +1,6 @@
 """Draws from an export: `python -m keras_dpgan.sample EXPORT --n=1000 --out=FILE`.
 
-The training code is not needed: an export is a SavedModel and its privacy card.
+The training code is not needed, since an export is a SavedModel with a privacy card.
 """
 
 import pathlib
@@ -26,7 +26,7 @@ def define_flags():
         required=True,
     )
     flags.DEFINE_integer(
-        "seed", None, "Repeats a draw. Default: fresh samples each time."
+        "seed", None, "Seed to repeat a draw. Default: fresh samples each time."
     )
     flags.DEFINE_integer(
         "label",
@@ -39,14 +39,14 @@ def define_flags():
 def draw(path, n, out, seed=None, label=None):
     """Draws from an export to a file.
 
-    Samples are drawn and written in chunks: memory does not grow with `n`.
+    Samples are drawn and written in chunks, so memory does not grow with `n`.
 
     Args:
         path: The folder of the export.
         n: Positive int, the number of samples.
-        out: The file to make or to replace; see `write_samples`.
+        out: The file to write or to replace; see `write_samples`.
         seed: Non-negative int, to repeat a draw. Defaults to `None`.
-        label: Int, the label of all samples. Defaults to `None`: drawn.
+        label: Int, the label of all samples. Defaults to `None`: labels are drawn.
 
     Returns:
         The export's privacy card, a dict.

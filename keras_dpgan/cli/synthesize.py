@@ -60,6 +60,7 @@ def synthesize(
     id_column=None,
     max_records_per_person=1,
     say=print,
+    verbose=1,
 ):
     """Learns a private table's rows and writes synthetic ones.
 
@@ -75,6 +76,7 @@ def synthesize(
         id_column: As in `recipes.table`.
         max_records_per_person: As in `recipes.table`.
         say: Function that is given the lines of the plan and of what was done.
+        verbose: 1 for a progress bar of the fit, 0 for none. Defaults to 1.
 
     Raises:
         OSError: If a file is missing, or would be replaced.
@@ -94,14 +96,14 @@ def synthesize(
         raise ValueError(f"`n` must be at least 1. Received: n={n}.")
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {str(path)!r}.")
-    out.parent.mkdir(parents=True, exist_ok=True)
     schema = TableSchema.load(schema)
     noise = recipes.table_noise(epsilon, delta, max_records_per_person)
+    out.parent.mkdir(parents=True, exist_ok=True)
     for line in _plan(schema, epsilon, delta, noise, max_records_per_person, ledger):
         say(line)
     with contextlib.ExitStack() as stack:
         if ledger is not None:
-            ledger = stack.enter_context(privacy.Ledger(ledger, path.name))
+            ledger = stack.enter_context(_ledger(ledger, path.name))
         generator = recipes.table(
             path,
             schema,
@@ -111,7 +113,7 @@ def synthesize(
             id_column=id_column,
             max_records_per_person=max_records_per_person,
             ledger=ledger,
-            progress=say,
+            verbose=verbose,
         )
     n = generator.num_rows if n is None else n
     # First what can be drawn from again: a full disk then costs rows and no budget.
@@ -120,6 +122,18 @@ def synthesize(
         file.write_text(f"{generator.privacy_statement()}\n", "utf-8")
     write_rows(out, generator, n)
     say(f"Wrote {n} rows to {out}, the generator to {export}, the proof to {text}.")
+
+
+@contextlib.contextmanager
+def _ledger(path, data_name):
+    """A ledger; one that was begun here and in which nothing was entered is removed."""
+    begun = not pathlib.Path(path).exists()
+    with privacy.Ledger(path, data_name) as ledger:
+        try:
+            yield ledger
+        finally:
+            if begun and not ledger.runs:
+                pathlib.Path(path).unlink()
 
 
 def _plan(schema, epsilon, delta, noise, max_records_per_person, ledger):

@@ -10,6 +10,7 @@ import tensorflow as tf
 from keras_dpgan.clipping import layer_rules
 from keras_dpgan.clipping import norms
 from keras_dpgan.clipping.contract import at_least_float32
+from keras_dpgan.clipping.contract import sum_dtype
 from keras_dpgan.clipping.convolution_terms import ConvolutionTerm
 from keras_dpgan.clipping.recording import Use
 from keras_dpgan.clipping.terms import ProductTerm
@@ -84,7 +85,7 @@ class Chunk:
         self._start = start
         self._size = size
         self._n = n
-        self._starts = {}
+        self._places = {}
         self._rows = {}
         self._norms = {}
 
@@ -96,18 +97,29 @@ class Chunk:
         """The rows of one block, in single precision or better."""
         key = tensor.ref(), block
         if key not in self._rows:
-            if block not in self._starts:
-                self._starts[block] = block * self._n + self._start
-            # By its size, which XLA knows, and not by its end, which it does not.
-            rest = tf.shape(tensor)[1:]
-            rows = tf.slice(
-                tensor,
-                tf.concat([[self._starts[block]], tf.zeros_like(rest)], 0),
-                tf.concat([[self._size], rest], 0),
-            )
+            rows = tf.slice(tensor, *self._place(tensor, block))
             rows.set_shape((None, *tensor.shape[1:]))
             self._rows[key] = _at_least_single(rows)
         return self._rows[key]
+
+    def _place(self, tensor, block):
+        """Where the rows of one block begin, and their shape.
+
+        The number of rows is a shape's, which XLA knows, and not the difference of
+        two places, which it does not.
+        """
+        rest = tuple(tensor.shape[1:])
+        if None in rest:
+            rest = tuple(tf.unstack(tf.shape(tensor)[1:], len(rest)))
+            return self._begin_and_size(block, rest)
+        key = block, rest
+        if key not in self._places:
+            self._places[key] = self._begin_and_size(block, rest)
+        return self._places[key]
+
+    def _begin_and_size(self, block, rest):
+        first = block * self._n + self._start
+        return tf.stack([first, *[0] * len(rest)]), tf.stack([self._size, *rest])
 
     def row_norms(self, tensor, block):
         """The L2 norm of each of these rows, or of their one-hot vectors."""
@@ -146,7 +158,7 @@ class WeightGradient:
     @property
     def dtype(self):
         """The dtype of the norms and gradients, float32 or float64."""
-        return _at_least_single(self.parts[0].gradients[:0]).dtype
+        return sum_dtype(self.parts[0].gradients.dtype)
 
     def _direct_cost(self):
         cost = 3 * _COST_OF_MOVING * math.prod(self.variable.shape)
@@ -273,25 +285,22 @@ class WeightGradient:
 
     def _recomputed(self, square, wanted, chunk):
         """Replaces the wanted records' norms by those of the product itself."""
+        # The wanted records come first, so that the loop passes over them alone.
+        order = tf.argsort(tf.cast(wanted, tf.int32), direction="DESCENDING")
 
-        def one_by_one():
-            def one(i):
-                return tf.cond(
-                    wanted[i],
-                    lambda: tuple(
-                        x[0] for x in self._direct(self._blocks(chunk.one(i)))[0]
-                    ),
-                    lambda: (square.value[i], square.error[i]),
-                )
-
-            return tf.map_fn(
-                one,
-                tf.range(tf.shape(wanted)[0]),
-                fn_output_signature=(square.value.dtype, square.error.dtype),
+        def recompute(i, value, error):
+            found, _ = self._direct(self._blocks(chunk.one(order[i])))
+            place = order[i][tf.newaxis, tf.newaxis]
+            return (
+                i + 1,
+                tf.tensor_scatter_nd_update(value, place, found.value),
+                tf.tensor_scatter_nd_update(error, place, found.error),
             )
 
-        value, error = tf.cond(
-            tf.reduce_any(wanted), one_by_one, lambda: (square.value, square.error)
+        _, value, error = tf.while_loop(
+            lambda i, *_: i < tf.math.count_nonzero(wanted, dtype=tf.int32),
+            recompute,
+            (0, square.value, square.error),
         )
         return norms.Square(value, error)
 
@@ -323,7 +332,13 @@ class Block:
 
     def squares(self):
         """The sum of the squares of all numbers of both, or more."""
-        return sum(norm() ** 2 for norm in self._row_norms)
+        input_norm, gradient_norm = (norm() for norm in self._row_norms)
+        return input_norm * input_norm + gradient_norm * gradient_norm
+
+
+def _between(tensor, first, end):
+    """The rows from `first` to `end`, each of shape `(1,)`: as a slice, in less."""
+    return tf.strided_slice(tensor, first, end, [1])
 
 
 def _row_numbers(part):
@@ -387,7 +402,7 @@ class BookKeeping:
             start = tf.minimum(number * size, self._n - size)
             chunk = Chunk(start, size, self._n)
             found = [w.norm(chunk) for w in self._weights]
-            square = tf.add_n([tf.cast(sum(s), dtype) for s, _, _ in found])
+            square = tf.add_n([tf.cast(tf.add_n(s), dtype) for s, _, _ in found])
             magnitudes = [tf.cast(m, dtype) for _, _, m in found if m is not None]
             largest = tf.add_n([tf.zeros_like(square), *magnitudes])
             return square, largest, [g for _, g, _ in found if g is not None]
@@ -400,17 +415,21 @@ class BookKeeping:
             fn_output_signature=(per_record, per_record, kept),
             parallel_iterations=_CHUNKS_AT_ONCE,
         )
-        self._magnitudes = self._joined(magnitudes, size)
-        for weight, chunks in zip(keeping, gradients, strict=True):
-            self._kept[id(weight.variable)] = self._joined(chunks, size)
-        return self._joined(squares, size)
-
-    def _joined(self, chunks, size):
-        """Puts chunks end to end; the last overlaps the one before it."""
-        rows = tf.reshape(chunks, (-1, *chunks.shape[2:]))
         whole = self._n // size * size
-        overlap = tf.shape(rows)[0] - self._n
-        return tf.concat([rows[:whole], rows[whole + overlap :]], 0)
+        end = num_chunks * size
+        places = [tf.stack([i]) for i in (0, whole, whole + end - self._n, end)]
+
+        def joined(chunks):
+            """Puts chunks end to end; the last overlaps the one before it."""
+            rows = tf.reshape(chunks, (-1, *chunks.shape[2:]))
+            return tf.concat(
+                [_between(rows, *places[:2]), _between(rows, *places[2:])], 0
+            )
+
+        self._magnitudes = joined(magnitudes)
+        for weight, chunks in zip(keeping, gradients, strict=True):
+            self._kept[id(weight.variable)] = joined(chunks)
+        return joined(squares)
 
     def _gradients_of_layers_alone(self):
         recorded = self._recorded
@@ -452,7 +471,9 @@ class BookKeeping:
         together = tf.where(alone, tf.zeros_like(factors), factors)
         jobs = self._jobs()
         rows = [(job[0].inputs, job[0].gradients) for job in jobs]
-        rows, kept = self._cleaned(finite, rows, self._kept)
+        blocks = [(job[0].blocks, job[0].blocks) for job in jobs]
+        tensors, blocks_of = (rows, self._kept), (blocks, dict.fromkeys(self._kept, 1))
+        rows, kept = self._cleaned(finite, tensors, blocks_of)
         totals = {key: _weighted(gradient, factors) for key, gradient in kept.items()}
         for parts, (inputs, gradients) in zip(jobs, rows, strict=True):
             inputs, gradients = _scaled(parts, inputs, gradients, together)
@@ -519,21 +540,20 @@ class BookKeeping:
                     jobs.setdefault(key, []).append(part)
         return list(jobs.values())
 
-    def _cleaned(self, finite, rows, kept):
+    def _cleaned(self, finite, tensors, blocks):
         """Puts zeros where a record is not finite, if there is such a record."""
 
-        def cleaned(tensor):
+        def cleaned(tensor, blocks):
             if not tensor.dtype.is_floating:
                 return tensor
-            rank, blocks = tensor.shape.rank, tf.shape(tensor)[0] // self._n
-            keep = tf.reshape(tf.tile(finite, [blocks]), [-1] + [1] * (rank - 1))
-            return tf.where(keep, tensor, tf.zeros_like(tensor))
+            keep = tf.concat([finite] * blocks, 0) if blocks > 1 else finite
+            keep = tf.reshape(keep, [-1] + [1] * (tensor.shape.rank - 1))
+            return tf.where(keep, tensor, tf.zeros((), tensor.dtype))
 
-        tensors = (rows, kept)
         return tf.cond(
             tf.reduce_all(finite),
             lambda: tensors,
-            lambda: tf.nest.map_structure(cleaned, tensors),
+            lambda: tf.nest.map_structure(cleaned, tensors, blocks),
         )
 
     def _totals(self, parts, inputs, gradients):
@@ -580,7 +600,7 @@ def _size(tensor):
 
 
 def _times_rows(tensor, factors, part):
-    factors = tf.tile(tf.cast(factors, tensor.dtype), [part.blocks])
+    factors = tf.concat([tf.cast(factors, tensor.dtype)] * part.blocks, 0)
     return tensor * tf.reshape(factors, [-1] + [1] * (tensor.shape.rank - 1))
 
 

@@ -44,7 +44,7 @@ class InputGradientTape:
     rows that only sit beside them would go through the backward pass, too.
 
     ```python
-    with dpgan.clipping.input_gradient.InputGradientTape() as tape:
+    with dpgan.clipping.recording.InputGradientTape() as tape:
         tape.watch(interpolates)
         total = tf.reduce_sum(discriminator(interpolates))
     slopes = tape.gradient(total, interpolates)

@@ -144,7 +144,8 @@ class ProductTerm(Term):
         left = self.left(inputs, gradients)
         right = self.right(inputs, gradients)
         if left.shape[2] == 1:
-            products = left[:, :, 0, :, tf.newaxis] * right
+            groups, size = left.shape[1], left.shape[3]
+            products = tf.reshape(left, (-1, groups, size, 1)) * right
         else:
             products = tf.matmul(left, right, transpose_a=True)
         return self.from_matrices(products)

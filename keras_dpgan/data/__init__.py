@@ -1,4 +1,4 @@
-"""Batches that are drawn at random, and data to begin with."""
+"""Data sets that draw batches at random, and loaders of public data."""
 
 from keras_dpgan.data.allocation import AllocationDataset as AllocationDataset
 from keras_dpgan.data.checks import check_records as check_records

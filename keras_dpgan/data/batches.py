@@ -1,7 +1,7 @@
-"""Do the batches of a data set fit the model: asked of the first one.
+"""Checks that the batches of a data set fit the model, by looking at the first one.
 
-Arrays are looked at as a whole. Of a data set only the first batch can be, before
-any update; `DPGAN` counts a later record whose label is out of range as absent.
+Arrays can be checked completely before any update; of a data set, only the first batch
+can. `DPGAN` counts a later record whose label is out of range as absent.
 """
 
 import collections.abc
@@ -29,25 +29,25 @@ def check_first_batch(
         condition: As in `check_records`.
 
     Returns:
-        The batches to train on: `batches`, or for an iterator, which gives each
-        batch once, one that begins with the batch that was looked at.
+        The batches to train on. These are `batches` itself or, since an iterator
+        yields each batch only once, an iterator that begins with the checked batch.
 
     Raises:
-        ValueError: If shape, dtype or values do not fit; it says what to do.
-        TypeError: If it gives no batches.
+        ValueError: If shape, dtype or values do not fit; the message says what to do.
+        TypeError: If `batches` yields no batches.
     """
     first, batches = _first_batch(batches)
     if first is None:
         raise ValueError(
-            "`x` must give at least one batch. Received: an empty "
+            "`x` must yield at least one batch. Received: an empty "
             f"{type(batches).__name__}"
         )
     try:
         _check(first, shape, num_classes, value_range, condition)
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"The first batch of the data set does not fit the model: {error}. In a "
-            "`tf.data.Dataset`, such a change goes into `dataset.map`"
+            f"The first batch of the data set does not fit the model: {error}. To "
+            "change the batches of a `tf.data.Dataset`, use `dataset.map`."
         ) from error
     return batches
 
@@ -69,7 +69,7 @@ def _first_batch(batches):
 
 
 def _put_back(first, rest):
-    # A generator of tuples: Keras takes no other kind of iterator.
+    # Keras accepts no other iterator than a generator of tuples.
     for batch in itertools.chain((first,), rest):
         yield tuple(batch) if isinstance(batch, list | tuple) else (batch,)
 
@@ -83,7 +83,7 @@ def _check(batch, shape, num_classes, value_range, condition):
     y = None if y is None else records.as_array(y, "y")
     _check_is_batched(x, shape)
     if not len(x):
-        # An empty Poisson draw: shape and dtype are those of one row of zeros.
+        # An empty Poisson draw has no rows to check, so a row of zeros stands for them.
         x, value_range = np.zeros((1, *x.shape[1:]), x.dtype), None
         y = None if y is None else np.zeros((1, *y.shape[1:]), y.dtype)
     check_records(x, y, shape, num_classes, value_range, condition)
@@ -93,12 +93,13 @@ def _rows_and_labels(batch):
     parts = tuple(batch) if isinstance(batch, list | tuple) else (batch,)
     if len(parts) == 3 and parts[2] is not None:
         raise ValueError(
-            "`sample_weight` must be left out: each record is clipped to one norm and "
-            "counts as one. Received: batches of three parts"
+            "`sample_weight` must be left out, because the gradient of each record is "
+            "clipped to the same norm and all records count equally. Received: batches "
+            "of three parts"
         )
     if not 1 <= len(parts) <= 3:
         raise ValueError(
-            "a batch must be `x` or `(x, y)`, rows alone or rows and labels. Received: "
+            "A batch must be `x` (rows) or `(x, y)` (rows and labels). Received: "
             f"batches of {len(parts)} parts"
         )
     return parts[0], parts[1] if len(parts) > 1 else None
@@ -111,7 +112,7 @@ def _check_is_batched(x, shape):
         and not shape_fits(x.shape[1:], shape)
     ):
         raise ValueError(
-            "`x` must give batches, and gives single records. Use "
+            "`x` must yield batches, but it yields single records. Use "
             "`dataset.batch(256, drop_remainder=True)`, or give `fit` arrays, from "
             f"which it draws Poisson batches. Received: an `x` of shape {x.shape}"
         )

@@ -1,18 +1,20 @@
-"""Do records fit the model: asked of all of them, before any update.
+"""Checks that all records fit the model, before any update.
 
-A message may quote a record's values: it is for whoever holds the data.
+A message may quote values of a record, since only the owner of the data sees it.
 """
 
 import collections.abc
 import math
-import numbers
 import typing
 
 import numpy as np
 
+from keras_dpgan._utils.labels import check_label_form
+from keras_dpgan._utils.labels import check_label_range
 from keras_dpgan.data.allocation import AllocationDataset
 from keras_dpgan.data.poisson import PoissonDataset
 from keras_dpgan.data.records import Records
+from keras_dpgan.data.records import object_remedy
 
 if typing.TYPE_CHECKING:
     from keras_dpgan.data.records import IndexedRows
@@ -20,7 +22,7 @@ if typing.TYPE_CHECKING:
 
 _CHUNK_BYTES = 64 * 2**20
 
-# Of the width of the range: what float32 arithmetic may round a pixel by.
+# The share of the range's width by which float32 arithmetic may round a pixel.
 _TOLERANCE = 1e-5
 
 
@@ -34,8 +36,8 @@ def check_records(
 ) -> None:
     """Raises unless the records and labels are what a discriminator takes.
 
-    All records are looked at, in chunks, so that memory-mapped arrays larger
-    than memory can be checked.
+    All records are checked, in chunks, so that memory-mapped arrays can be larger
+    than memory.
 
     Examples:
         >>> import numpy as np
@@ -56,16 +58,18 @@ def check_records(
             `None` for sizes that vary. Defaults to `None`: any.
         num_classes: Int, the number of labels of a conditional model; `None`
             for one without labels. Defaults to `None`.
-        condition: The `VectorCondition` of a model that takes vectors in the place of
-            labels: `y` holds them. Defaults to `None`.
-        value_range: Pair of floats, what the generator's output is confined to;
-            `None` if it is not. Defaults to `None`.
+        condition: The `VectorCondition` of a model that takes vectors instead of
+            labels; `y` contains these vectors. Defaults to `None`.
+        value_range: Pair of floats, the range of the generator's output; `None` if
+            the output can be any number. Defaults to `None`.
 
     Raises:
-        ValueError: If shape, dtype or values do not fit; it says what to do.
+        ValueError: If shape, dtype or values do not fit; the message says what to do.
     """
-    is_dataset = isinstance(x, PoissonDataset | AllocationDataset)
-    records = x.records if is_dataset else Records(x, y)
+    if isinstance(x, PoissonDataset | AllocationDataset):
+        records = x.records
+    else:
+        records = Records(x, y)
     _check_record_dtype(records, value_range)
     _check_record_shape(records.shapes[0], shape)
     if condition is not None:
@@ -88,7 +92,7 @@ def check_records(
             _check_finite("y", labels[0], start)
             condition.check_values(labels[0], start)
         elif labels:
-            _check_label_values(labels[0], num_classes)
+            check_label_range("y", labels[0], num_classes)
 
 
 def _check_record_shape(actual, shape):
@@ -121,7 +125,7 @@ def _shape_remedy(actual, shape):
 
 def _check_record_dtype(records, value_range):
     dtype = records.dtypes[0]
-    # By name, since NumPy does not count bfloat16 among the floats.
+    # The name is compared, because NumPy does not count bfloat16 among the floats.
     if "float" in dtype.name:
         return
     if dtype == np.uint8:
@@ -132,11 +136,11 @@ def _check_record_dtype(records, value_range):
         remedy = "Use `x.astype('float32')`"
     elif dtype.kind in "iu":
         remedy = (
-            "Scale counts by public constants, as in `x / 100.0`; give categories and "
-            "token ids as one-hot rows, `keras.utils.to_categorical(x)`"
+            "Scale counts by a public constant, for example `x / 100.0`. Give "
+            "categories and token ids as one-hot rows: `keras.utils.to_categorical(x)`"
         )
     elif dtype.kind == "O":
-        remedy = records.object_remedy(records.slice(0, 1)[0])
+        remedy = object_remedy(records.slice(0, 1)[0])
     elif dtype.kind == "c":
         remedy = "Give real and imaginary parts as two floats, along the last axis"
     else:
@@ -153,20 +157,20 @@ def _check_values(values, start, value_range):
         raise ValueError(
             f"`x` must lie in {tuple(value_range)}, the range of the generator's "
             f"output. Use `keras_dpgan.data.scale_to_range(x, {tuple(value_range)}, "
-            f"source_range={_likely_source(low, high)})`, where `source_range` is "
-            "public, and not taken from the records. Received: values from "
+            f"source_range={_likely_source(low, high)})`. `source_range` must be "
+            "public and must not be computed from the records. Received: values from "
             f"{low:.6g} to {high:.6g}"
         )
 
 
 def _check_finite(name, values, start):
-    """Raises unless all values are finite, and gives the lowest and the highest."""
-    # Both propagate NaN, and two passes cost less than `isfinite` and a bound.
+    """Raises unless all values are finite; returns the lowest and the highest."""
+    # Minimum and maximum propagate NaN and cost less than `isfinite` of all values.
     low, high = float(values.min()), float(values.max())
     if not (np.isfinite(low) and np.isfinite(high)):
         bad = ~np.isfinite(values).reshape(len(values), -1).all(axis=1)
         raise ValueError(
-            f"`{name}` must be finite. Remove or fill in such records, by a rule that "
+            f"`{name}` must be finite. Remove or fill in such records by a rule that "
             "does not depend on other records. Received: NaN or infinity in record "
             f"{start + int(np.argmax(bad))}"
         )
@@ -183,47 +187,15 @@ def _check_label_kind(records, num_classes):
     if num_classes is None:
         if len(records.shapes) > 1:
             raise ValueError(
-                "`y` must be None: the model takes no labels (`num_classes` is "
+                "`y` must be None, because the model takes no labels (`num_classes` is "
                 "None). Leave `y` out, or make both networks conditional. "
                 f"Received: y of shape {(len(records), *records.shapes[1])}"
             )
         return
     if len(records.shapes) == 1:
         raise ValueError(
-            f"`y` must give a label in [0, {num_classes}) for each record: the "
-            "model is conditional. Received: y=None"
+            f"`y` must give a label in [0, {num_classes}) for each record, because "
+            "the model is conditional. Received: y=None"
         )
-    shape, dtype = records.shapes[1], records.dtypes[1]
-    if shape != () or dtype.kind not in "iu":
-        remedy = _label_remedy(records, num_classes)
-        raise ValueError(
-            f"`y` must hold one int in [0, {num_classes}) for each record, of shape "
-            f"({len(records)},).{remedy} Received: "
-            f"y of shape {(len(records), *shape)} and dtype {dtype}"
-        )
-
-
-def _label_remedy(records, num_classes):
-    shape, dtype = records.shapes[1], records.dtypes[1]
-    if shape == (1,):
-        return " Remove the last axis: `y = y[:, 0]`."
-    if shape == (num_classes,):
-        return " These look one-hot: `y = np.argmax(y, axis=-1)`."
-    is_number = dtype.kind in "fb" or (
-        dtype.kind == "O" and isinstance(records.slice(0, 1)[1].flat[0], numbers.Real)
-    )
-    if is_number:
-        return ' If they are whole numbers: `y = y.astype("int32")`.'
-    if dtype.kind in "OSUT":
-        return " Number the classes in a public order."
-    return ""
-
-
-def _check_label_values(labels, num_classes):
-    low, high = int(labels.min()), int(labels.max())
-    if low < 0 or high >= num_classes:
-        shift = " Labels that start at 1: `y = y - 1`." if high == num_classes else ""
-        raise ValueError(
-            f"`y` must lie in [0, {num_classes}).{shift} "
-            f"Received: labels from {low} to {high}"
-        )
+    shape = (len(records), *records.shapes[1])
+    check_label_form("y", shape, records.dtypes[1], len(records), num_classes)

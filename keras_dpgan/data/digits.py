@@ -1,4 +1,4 @@
-"""The 8x8 digits that ship with scikit-learn: real data, nothing to download."""
+"""The 8x8 digits that ship with scikit-learn: real data without a download."""
 
 import collections.abc
 
@@ -26,7 +26,7 @@ def load_digits(
         ((1437, 8, 8, 1), (1437,), (360, 8, 8, 1))
 
     Args:
-        pixel_range: Pair of floats, what black and white become. Defaults to
+        pixel_range: Pair of floats, the values for black and white. Defaults to
             `(-1.0, 1.0)`.
 
     Returns:
@@ -47,7 +47,7 @@ def load_digits(
     digits = datasets.load_digits()
     x = scale_to_range(digits.images[..., None], pixel_range, (0, _MAX_PIXEL))
     y = digits.target.astype(np.int32)
-    # RandomState's stream is frozen for good; that of a Generator is not.
+    # NumPy never changes the stream of a RandomState, but may change a Generator's.
     order = np.random.RandomState(0).permutation(len(x))
     train, test = order[:_NUM_TRAIN], order[_NUM_TRAIN:]
     return (x[train], y[train]), (x[test], y[test])

@@ -33,9 +33,9 @@ def load_fashion_mnist(
         data_dir: Folder with the four IDX files `train-images-idx3-ubyte`,
             `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte` and
             `t10k-labels-idx1-ubyte`, compressed (`.gz`) or not. Defaults to
-            `None`: the folder of Debian's package `dataset-fashion-mnist`, or
-            TFDS where there is none.
-        pixel_range: Pair of floats, what black and white become. Defaults to
+            `None`: the folder of Debian's package `dataset-fashion-mnist`, or TFDS
+            if that package is not installed.
+        pixel_range: Pair of floats, the values for black and white. Defaults to
             `(-1.0, 1.0)`.
 
     Returns:
@@ -44,7 +44,7 @@ def load_fashion_mnist(
 
     Raises:
         FileNotFoundError: If the files are in none of these places.
-        ValueError: If a file is damaged or holds something else.
+        ValueError: If a file is damaged or contains something else.
     """
     check_pixel_range(pixel_range)
     if data_dir is None and not DEBIAN_DIR.is_dir():

@@ -31,8 +31,8 @@ _READ_BYTES = 2**20
 def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
     """Reads an IDX file, raw or compressed by gzip.
 
-    Nothing beyond what the header claims is ever held in memory, so that a
-    compressed file cannot unfold without bound.
+    Memory never holds more than the header claims, so that a small compressed file
+    cannot expand without bound.
 
     Source: LeCun, Cortes and Burges, "The MNIST Database of Handwritten Digits", for
     the format.
@@ -47,7 +47,7 @@ def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
         array([5, 0, 4], dtype=uint8)
 
     Args:
-        path: Path of the file. Compression is told by its first two bytes.
+        path: Path of the file. Its first two bytes show whether it is compressed.
 
     Returns:
         A writable array of the header's shape, in the machine's byte order.
@@ -80,8 +80,8 @@ def _read(file, path):
             f"{MAX_IDX_BYTES}. Received: path={os.fspath(path)!r}"
         )
     values = bytearray()
-    # Piece by piece: one read of the claimed size would allocate all of it for
-    # a header that lies.
+    # The file is read in pieces, because a single read would allocate the whole claimed
+    # size even if the header is wrong.
     while len(values) < num_bytes:
         piece = file.read(min(_READ_BYTES, num_bytes - len(values)))
         if not piece:

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from keras_dpgan._utils import validate
+from keras_dpgan._utils.labels import check_labels
 from keras_dpgan.mechanisms import secure_noise
 from keras_dpgan.privacy import calibration
 from keras_dpgan.privacy import origins
@@ -28,16 +29,17 @@ def private_label_prior(
 ) -> tuple[np.ndarray, HistoryEntry]:
     """Estimates the labels' probabilities from a noisy histogram.
 
-    A row more or less moves one count by one, so the whole histogram is one
-    Gaussian mechanism of sensitivity 1. Its noise is a Gaussian rounded to whole
-    numbers, drawn from the operating system, so that floating point gives nothing
-    away. What follows (negative counts are zero, and all add up to one) costs
-    nothing.
+    Adding or removing a row changes one count by one, so the whole histogram is one
+    Gaussian mechanism of sensitivity 1. The noise is a Gaussian rounded to whole
+    numbers and drawn from the operating system's entropy, so that floating-point
+    rounding reveals nothing. The steps after that (negative counts become zero, and
+    the counts are divided by their sum) cost nothing.
 
-    With a `ledger` the histogram is entered there before it is drawn, and adds to
-    the training on the same data. A model that is compiled with these very numbers, in
-    the same process, counts it once, with a ledger or without. If you change the
-    numbers, or read them in another process, give the entry to `DPGAN.count_release`.
+    With a `ledger`, the histogram is entered there before it is drawn, and its cost
+    is added to that of training on the same data. A model that is compiled with
+    exactly these numbers, in the same process, counts it once, with a ledger or
+    without. If you change the numbers, or load them in another process, give the
+    entry to `DPGAN.count_release`.
 
     Examples:
         >>> y = [0] * 400 + [1] * 100
@@ -53,8 +55,8 @@ def private_label_prior(
     Args:
         labels: Ints of shape `(n,)` in `[0, num_classes)`.
         num_classes: Int.
-        epsilon: Positive float, what to spend.
-        delta: Float in (0, 1), at which to spend it.
+        epsilon: Positive float, how much to spend.
+        delta: Float in (0, 1), the delta of that epsilon.
         ledger: A `keras_dpgan.privacy.Ledger` of the data. Defaults to `None`.
 
     Returns:
@@ -67,7 +69,8 @@ def private_label_prior(
     validate.check_int("num_classes", num_classes, minimum=1)
     epsilon = validate.check_positive("epsilon", epsilon)
     delta = validate.check_delta(delta)
-    counts = _counts(labels, num_classes)
+    labels = check_labels("labels", labels, np.size(labels), num_classes)
+    counts = np.bincount(labels, minlength=num_classes)
     entry = _cheapest_entry(epsilon, delta)
     if ledger is not None:
         ledger.spend(entry, "label histogram")
@@ -81,21 +84,6 @@ def private_label_prior(
     origin = origins.release(entry, ledger=ledger)
     origins.remember([origins.prior_digest(prior)], origin)
     return prior, entry
-
-
-def _counts(labels, num_classes):
-    labels = np.asarray(labels)
-    if labels.ndim != 1 or labels.dtype.kind not in "iu":
-        raise ValueError(
-            "`labels` must be ints of shape (n,). Received: labels of shape "
-            f"{labels.shape} and dtype {labels.dtype}"
-        )
-    if labels.size and (labels.min() < 0 or labels.max() >= num_classes):
-        raise ValueError(
-            f"`labels` must lie in [0, {num_classes}). Received: labels from "
-            f"{labels.min()} to {labels.max()}"
-        )
-    return np.bincount(labels.astype(np.int64), minlength=num_classes)
 
 
 def _cheapest_entry(epsilon, delta):

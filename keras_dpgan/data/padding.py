@@ -1,4 +1,4 @@
-"""Batches of random size, padded where devices or XLA need even shapes."""
+"""Batches of random size, padded if devices or XLA need equal shapes."""
 
 import keras
 import numpy as np
@@ -7,8 +7,8 @@ import numpy as np
 class PaddedDataset(keras.utils.PyDataset):
     """Pads each batch of a data set to a positive multiple of a row count.
 
-    Added rows are zeros and are marked in a mask, so that they count as absent.
-    A large draw becomes more rows, never fewer records.
+    Added rows are zeros. A mask marks them, so that they count as absent. A large
+    draw gets more rows; no record is ever dropped.
 
     Args:
         dataset: A `keras.utils.PyDataset` whose batches are `x` or `(x, y)`.
@@ -53,5 +53,5 @@ def _padded(array, rows):
 
 
 def _mask(n, rows):
-    # As floats: under a distribution strategy Keras adds some inputs up.
+    # The mask has floats, because Keras adds some inputs up under a strategy.
     return (np.arange(rows) < n).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Poisson batches: each record by its own coin, anew for every update."""
+"""Poisson batches: for every update, a new coin decides about each record."""
 
 import collections.abc
 import typing
@@ -14,20 +14,20 @@ if typing.TYPE_CHECKING:
 
 
 class PoissonDataset(keras.utils.PyDataset):
-    """Batches in which each record is present with one probability, independently.
+    """Batches in which each record is present with the same probability, independently.
 
-    This is the sampling that the privacy accounting of `DPGAN` assumes: a record
-    enters each batch with probability q, whatever the other records and the
-    other batches do. So batches differ in size, some may be empty, and an epoch
-    (1/q updates) shows a record once on average, perhaps never, perhaps thrice.
+    This is the sampling that the privacy accounting of `DPGAN` assumes. A record
+    enters each batch with probability q, independently of the other records and of
+    the other batches. Therefore batches differ in size, some may be empty, and in an
+    epoch (1/q updates) a record occurs once on average: perhaps never, perhaps thrice.
     The number of records and q are public. Source: Abadi et al. 2016, "Deep
     Learning with Differential Privacy", section 3; Mironov, Talwar and Zhang
     2019, "Renyi Differential Privacy of the Sampled Gaussian Mechanism".
 
-    Each draw takes fresh entropy of the operating system, so that no user seed
-    repeats it and threads and forked workers draw different batches. Draws are
-    not counted here: Keras takes some for the shape and more in advance. What
-    counts is the update, in the model.
+    Each draw takes fresh entropy of the operating system. So no seed of the user
+    repeats it, and threads and forked workers draw different batches. The model counts
+    updates; draws are not counted here, because Keras draws some batches only for
+    their shape and others in advance.
 
     Examples:
         >>> import numpy as np
@@ -47,30 +47,31 @@ class PoissonDataset(keras.utils.PyDataset):
             that has a length and gives a record for an integer (a list, a TFDS
             `data_source`).
         y: The labels of the records, in the same order. Defaults to `None`.
-        expected_batch_size: Positive number, at most the number of records: q
-            times the number of records. Give this or `sampling_probability`.
+        expected_batch_size: Positive number, at most the number of records. It is q
+            times the number of records. Give either this or `sampling_probability`.
         sampling_probability: Number in (0, 1]: q.
         transform: Callable of one record, `transform(x_i)` or
             `transform(x_i, y_i)`, that returns what to train on: an array, or a
-            pair of an array and its label. It runs on one record at a time, so
-            that none can enter another's; arrays that fit in memory are scaled
-            faster beforehand. Defaults to `None`.
+            pair of an array and its label. It gets one record at a time, so that no
+            record can influence another. If the arrays fit in memory, it is faster
+            to change them beforehand. Defaults to `None`.
         steps_per_epoch: Int, the number of batches that Keras calls an epoch.
             Defaults to `None`: 1/q, rounded.
-        seed: Non-negative int that makes the draws repeatable, for tests. Whoever
-            knows the seed knows the batches: privacy statements then claim no
+        seed: Non-negative int that makes the draws repeatable, for tests. Someone who
+            knows the seed knows the batches, so privacy statements then claim no
             amplification by sampling. Defaults to `None`.
         workers: As in `keras.utils.PyDataset`. Defaults to 1.
         use_multiprocessing: As in `keras.utils.PyDataset`. Defaults to `False`.
         max_queue_size: As in `keras.utils.PyDataset`. Defaults to 10.
 
     Attributes:
-        epoch: Int, which of the seeded epochs is drawn; Keras advances it. A
-            resumed run that is to repeat another's seeded draws sets it first.
+        epoch: Int, which of the seeded epochs is drawn; Keras advances it. If a
+            resumed run is to repeat seeded draws, set this attribute first.
 
     Raises:
-        ValueError: If there is no record, a number is out of its range, both or
-            neither of the two sizes are given, or `x` and `y` differ in length.
+        ValueError: If there is no record, if a number is out of its range, if both
+            or neither of `expected_batch_size` and `sampling_probability` are given,
+            or if `x` and `y` differ in length.
         TypeError: If `x` or `y` cannot be read by index.
     """
 
@@ -111,7 +112,7 @@ class PoissonDataset(keras.utils.PyDataset):
 
     @property
     def expected_batch_size(self) -> float:
-        """The mean size of a batch, a float: what a noised sum is divided by."""
+        """The mean size of a batch, a float, by which a noised sum is divided."""
         return self._expected_batch_size
 
     @property
@@ -131,8 +132,8 @@ class PoissonDataset(keras.utils.PyDataset):
         """Draws a batch.
 
         Args:
-            index: Int in [0, len). Without a seed it changes nothing: the same
-                index gives another batch each time.
+            index: Int in [0, len). Without a seed it has no influence: the same index
+                gives a different batch each time.
 
         Returns:
             `(x,)` or `(x, y)`, arrays of shape `(b, ...)` where b is random and
@@ -149,13 +150,13 @@ class PoissonDataset(keras.utils.PyDataset):
     ) -> tuple[np.ndarray, ...]:
         """Draws a batch from one of several disjoint parts of the records.
 
-        At the common q, so that the batches of all parts are together a batch of
-        all records.
+        Each part is drawn with the same q. The batches of all parts together are
+        therefore a batch of all records.
 
         Args:
-            epoch: Int, the epochs that lie between now and the draw.
-            index: Int, which batch of that epoch. Without a seed neither changes
-                anything.
+            epoch: Int, the number of epochs from now until the draw.
+            index: Int, which batch of that epoch. Without a seed, `epoch` and `index`
+                have no influence.
             shard: Int in [0, num_shards): the part that has the records `shard`,
                 `shard + num_shards`, `shard + 2 * num_shards` and so on.
             num_shards: Positive int.
@@ -166,7 +167,8 @@ class PoissonDataset(keras.utils.PyDataset):
         if self._seed is None:
             indices = self._draw(shard, num_shards, np.random.default_rng())
         else:
-            # Of all records, so that the number of parts changes no draw.
+            # All records are drawn from, so that the draw is the same for any number
+            # of parts.
             rng = np.random.default_rng((self._seed, self.epoch + epoch, index))
             indices = self._draw(0, 1, rng)
             indices = indices[indices % num_shards == shard]
@@ -176,11 +178,11 @@ class PoissonDataset(keras.utils.PyDataset):
         num_records = len(range(shard, self.num_examples, num_shards))
         size = rng.binomial(num_records, self._sampling_probability)
         places = rng.choice(num_records, size, replace=False, shuffle=False)
-        # In the order of storage, which disks and caches like.
+        # Rows are read in the order of storage, which is fast on disks and in caches.
         return np.sort(places) * num_shards + shard
 
     def on_epoch_end(self) -> None:
-        """Moves on to the next epoch of the seeded draws; Keras calls it."""
+        """Advances to the next epoch of the seeded draws; Keras calls it."""
         self.epoch += 1
 
 

@@ -1,4 +1,4 @@
-"""Rows read by index, whatever they are stored in."""
+"""Rows that are read by index, from any kind of storage."""
 
 import collections.abc
 import os
@@ -10,10 +10,10 @@ import tensorflow as tf
 
 
 def refuse_kind(values, name):
-    """Raises for what has a remedy of its own, instead of misreading it.
+    """Raises for kinds of data that would be misread, with a remedy for each.
 
     Args:
-        values: Whatever was given as `x` or `y`.
+        values: What was given as `x` or `y`.
         name: `"x"` or `"y"`.
 
     Raises:
@@ -23,10 +23,10 @@ def refuse_kind(values, name):
     if isinstance(values, np.ma.MaskedArray):
         if np.ma.is_masked(values):
             raise ValueError(
-                f"`{name}` must have no masked values: the mask would be dropped and "
-                "what lies under it trained on. Fill them by a public rule, as in "
-                f"`{name}.filled(0.0)`, or leave such records out. Received: a masked "
-                "array"
+                f"`{name}` must have no masked values. The mask would be dropped, and "
+                "the values under it would be used for training. Fill them in by a "
+                f"public rule, for example `{name}.filled(0.0)`, or leave such records "
+                "out. Received: a masked array"
             )
         return
     remedy = _remedy(values, name)
@@ -45,7 +45,7 @@ def _remedy(values, name):
     if isinstance(values, collections.abc.Mapping):
         return f"Give one of its values, such as `{name}[{_first(values)}]`"
     if isinstance(values, tuple) and name == "x":
-        return "Give rows and labels apart: `fit(x, y)`"
+        return "Give rows and labels separately: `fit(x, y)`"
     if isinstance(values, tf.RaggedTensor):
         return f"Pad it to one shape: `{name}.to_tensor()`"
     if isinstance(values, tf.SparseTensor):
@@ -53,13 +53,13 @@ def _remedy(values, name):
     if hasattr(values, "toarray"):
         return f"Make it dense: `{name}.toarray()`"
     if isinstance(values, str | bytes | os.PathLike):
-        return "Load what it names first, as with `np.load`"
+        return "Load the file that it names first, for example with `np.load`"
     if (
         values is None
         or callable(values)
         or isinstance(values, bool | int | float | set | range)
     ):
-        return "A record is an entry along the first axis"
+        return "Each record is an entry along the first axis of the array"
     return None
 
 
@@ -68,46 +68,46 @@ def _first(names):
 
 
 def object_remedy(sample):
-    """What to do with an array of Python objects, by the first of them."""
+    """The remedy for an array of Python objects, chosen by its first entry."""
     first = sample.ravel()[0] if sample.size else None
     if isinstance(first, np.ndarray) or hasattr(first, "__array_interface__"):
         return (
-            "Each record is an array of its own: use `np.stack(x)` if all have one "
-            "shape, and resize or pad them first if not"
+            "Each record is a separate array. Use `np.stack(x)` if all have the same "
+            "shape; otherwise resize or pad them first"
         )
     if isinstance(first, str | bytes):
         return "Encode them as numbers"
     return (
-        "Fill in missing values by a public rule, and use `x.astype('float32')`, "
-        "which also turns columns of different types into one"
+        "Fill in missing values by a public rule, then use `x.astype('float32')`, "
+        "which also gives columns of different types one type"
     )
 
 
 def as_array(values, name):
-    """A NumPy array of what Keras would take as one.
+    """A NumPy array of values that Keras would accept as an array.
 
     Raises:
-        TypeError: For kinds that cannot be read as one.
+        TypeError: For kinds that cannot be read as an array.
         ValueError: If the rows differ in shape.
     """
     refuse_kind(values, name)
     if isinstance(values, np.ma.MaskedArray):
         return values.data
     if hasattr(values, "detach"):
-        # A PyTorch tensor that a gradient is kept for gives no array.
+        # A PyTorch tensor that requires gradients cannot be converted to an array.
         values = values.detach().cpu()
     try:
         return np.asarray(values)
     except (ValueError, TypeError) as error:
         raise ValueError(
-            f"`{name}` must be one array: all records must have one shape. Resize or "
-            "pad them; give rows and labels separately, `fit(x, y)`. Received: "
+            f"`{name}` must be one array, in which all records have one shape. Resize "
+            "or pad them. Give rows and labels separately: `fit(x, y)`. Received: "
             f"{name} of type {type(values).__name__}, of which NumPy says: {error}"
         ) from error
 
 
 class IndexedRows(typing.Protocol):
-    """What has a length and gives rows by index: arrays, lists, data sources."""
+    """An object with a length that returns rows by index: an array, list or source."""
 
     def __len__(self) -> int: ...
 
@@ -117,18 +117,19 @@ class IndexedRows(typing.Protocol):
 class Records:
     """The rows of `x` and `y`, read by index as a tuple of arrays.
 
-    Arrays (NumPy, memory-mapped, HDF5, Zarr: what has a `shape`, a `dtype` and
-    takes an array of integers) are read in one gather. Anything else that has a
-    length and takes an integer (a list, a TFDS `data_source`) is read row by row.
-    Tensors and data frames are turned into NumPy arrays first.
+    Arrays are read with one gather. This includes NumPy, memory-mapped, HDF5 and Zarr
+    arrays, and all objects with a `shape` and a `dtype` that can be indexed by an
+    array of integers. Other objects that have a length and can be indexed by an
+    integer (a list, a TFDS `data_source`) are read row by row. Tensors and data frames
+    are converted to NumPy arrays first.
 
     Args:
         x: The rows: arrays, or items that are arrays or tuples of arrays.
         y: The labels of the rows, or `None`.
         transform: Callable of one row (`transform(x_i)`, or `transform(x_i, y_i)`
-            where there is a `y`) that returns the row to train on: an array, or a
-            tuple of arrays. It sees one row at a time, so that no record can
-            enter another's. `None` to use the rows as they are.
+            if there is a `y`) that returns the row to train on: an array, or a tuple
+            of arrays. It sees one row at a time, so that no record can influence
+            another. `None` to use the rows as they are.
 
     Attributes:
         shapes: Tuple of tuples: the shape of one row of each array.
@@ -167,13 +168,13 @@ class Records:
                 be empty.
 
         Returns:
-            Tuple of one or two arrays of shape `(b, ...)`: rows, and labels where
-            there are any.
+            Tuple of one or two arrays of shape `(b, ...)`: rows and, if there are any,
+            labels.
         """
         return self._read(indices) if len(indices) else self._empty
 
     def slice(self, start, stop):
-        """Reads the rows from `start` up to `stop`, without a copy where it can."""
+        """Reads the rows from `start` up to `stop`, without a copy if possible."""
         if self._transform is None and all(
             isinstance(column, _ArrayColumn) for column in self._columns
         ):
@@ -228,7 +229,7 @@ class _ItemColumn:
 
     def take(self, indices):
         indices = [int(i) for i in indices]
-        # What data sources offer to read several rows in one go.
+        # Data sources offer this method to read several rows at once.
         if hasattr(self._items, "__getitems__"):
             return self._items.__getitems__(indices)
         return [self._items[i] for i in indices]
@@ -253,7 +254,7 @@ def _column(values, name):
 def _array_column(array, name):
     if len(array.shape) == 0:
         raise ValueError(
-            f"`{name}` must have a first axis, one entry per record. "
+            f"`{name}` must have a first axis with one entry per record. "
             f"Received: an array of shape ()"
         )
     column = _ArrayColumn(array)
@@ -264,9 +265,9 @@ def _array_column(array, name):
 
 def _not_indexable(values, name):
     return TypeError(
-        f"`{name}` must be an array, or have a length and give a record for an "
-        "integer (a list, a TFDS data source). Turn sparse matrices into arrays "
-        "with `toarray()`; give a `tf.data.Dataset` to `fit` itself. "
+        f"`{name}` must be an array, or an object with a length that returns a record "
+        "for an integer (a list, a TFDS data source). Turn sparse matrices into arrays "
+        "with `toarray()`. Give a `tf.data.Dataset` to `fit` itself. "
         f"Received: {name} of type {type(values).__name__}"
     )
 
@@ -276,8 +277,8 @@ def _stack(rows):
     rows = [row if isinstance(row, tuple) else (row,) for row in rows]
     if any(isinstance(part, dict) for part in rows[0]) or len(rows[0]) > 2:
         raise ValueError(
-            "A record must be an array, or a tuple of an array and its label. Give "
-            "`transform` to make it so, as in `transform=lambda record: "
+            "A record must be an array, or a tuple of an array and its label. Give a "
+            "`transform` that returns one, for example `transform=lambda record: "
             '(record["image"], record["label"])`. '
             f"Received: a record of {_describe(rows[0])}"
         )
@@ -285,7 +286,7 @@ def _stack(rows):
         return tuple(np.stack(parts) for parts in zip(*rows, strict=True))
     except ValueError as error:
         raise ValueError(
-            "All records must have one shape; give a `transform` that resizes or "
+            "All records must have the same shape. Give a `transform` that resizes or "
             f"pads them. Received: {error}"
         ) from error
 

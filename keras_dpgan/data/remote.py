@@ -1,4 +1,4 @@
-"""Records that stay with their owners."""
+"""A data set whose records stay with their owners."""
 
 import abc
 
@@ -11,27 +11,27 @@ from keras_dpgan.clipping.contract import ClippedSum
 
 
 class RemoteRecords(keras.utils.PyDataset, abc.ABC):
-    """Records that stay elsewhere and come in as clipped sums.
+    """Records that stay with their owners, who send clipped sums of gradients.
 
-    It is given to `DPGAN.fit` in the place of records. For each update every
-    owner draws a Poisson sample of its own records at the common q, and clips;
-    the samples together are one Poisson sample of all records, and the sums add
-    up to the sum that training in one place would make. Noise is added, and the
-    update counted, where the sums arrive.
+    It is given to `DPGAN.fit` instead of records. For each update, every owner draws
+    a Poisson sample of its own records, all with the same q, and clips their
+    gradients. The samples together are one Poisson sample of all records, and the
+    owners' sums add up to the sum that training in one place would compute. The
+    receiver of the sums adds the noise and counts the update.
 
     Args:
         row_shape: Tuple of ints, the shape of a record.
         num_classes: Int, or `None` for an unconditional model.
-        num_examples: Int, the records of all owners. It counts as public.
+        num_examples: Int, the number of records of all owners. It counts as public.
         sampling_probability: Float in (0, 1]: q.
-        steps_per_epoch: Int, the updates that Keras calls an epoch. Defaults to
-            `None`: 1/q, rounded.
+        steps_per_epoch: Int, the number of updates that Keras calls an epoch. Defaults
+            to `None`: 1/q, rounded.
 
     Attributes:
-        entry: The `privacy.HistoryEntry` of an update whose noise comes with the
-            sums; `None` where the optimizer adds it.
+        entry: The `privacy.HistoryEntry` of an update whose sums already contain the
+            noise; `None` if the optimizer adds it.
         seeded: Whether someone who knows a seed can repeat the draws.
-        statement_notes: Tuple of strings, what a privacy statement says first.
+        statement_notes: Tuple of strings with which a privacy statement begins.
     """
 
     entry = None
@@ -66,7 +66,7 @@ class RemoteRecords(keras.utils.PyDataset, abc.ABC):
         return self._num_batches
 
     def __getitem__(self, index):
-        """A batch without records: what Keras sees of them."""
+        """A batch without records, since Keras never sees the records."""
         rows = np.zeros((0, *self._row_shape), np.float32)
         if self._num_classes is None:
             return (rows,)
@@ -77,7 +77,7 @@ class RemoteRecords(keras.utils.PyDataset, abc.ABC):
         """Adds up the clipped sums of all owners.
 
         Args:
-            number: Int, the updates made before this one.
+            number: Int, how many updates were made before this one.
             weights: List of arrays, the discriminator's trainable weights.
             pool: Array of public fakes; see `TrainingStep.pool`.
             l2_norm_clip: Float.
@@ -90,10 +90,9 @@ class RemoteRecords(keras.utils.PyDataset, abc.ABC):
         """Makes one update of a `TrainingStep`, in eager code or in a graph."""
         if step.d_optimizer.mechanism.clipped_count_stddev is not None:
             raise ValueError(
-                "`d_optimizer` must have a fixed clip: an adaptive one would need "
+                "`d_optimizer` must have a fixed clip. An adaptive clip would need "
                 "counts of the owners' records, which are not sent. Give it "
-                "`l2_norm_clip` and "
-                "`noise_multiplier`."
+                "`l2_norm_clip` and `noise_multiplier`."
             )
         clip = float(step.d_optimizer.mechanism.initial_l2_norm_clip)
         variables = step.discriminator.trainable_variables

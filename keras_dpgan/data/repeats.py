@@ -1,4 +1,4 @@
-"""Whether a batch of a data set can hold one record twice, as far as that shows."""
+"""Finds out whether a batch of a data set may contain one record twice."""
 
 import tensorflow as tf
 
@@ -8,8 +8,8 @@ from keras_dpgan._utils import tensorflow_internals
 def may_repeat_in_a_batch(dataset):
     """Whether a `tf.data.Dataset` repeats, or mixes data sets, before it batches.
 
-    A batch over the boundary of two epochs then holds a record of each. What a
-    function of the user's or a generator does cannot be seen.
+    A batch at the boundary of two epochs may then contain the same record twice. It
+    cannot be seen what a function or a generator of the user does.
 
     Args:
         dataset: Any data.

@@ -1,4 +1,4 @@
-"""Generated rows to files, a chunk at a time: more of them than memory holds."""
+"""Writes generated rows to files in chunks, so that they need not fit in memory."""
 
 import math
 import shutil
@@ -22,17 +22,17 @@ def write_samples(path, batches, n, row_shape, pixel_range):
     - `.npz`: arrays `x`, float32 of shape `(n, *row_shape)`, and, if there are
       labels, `y`, int32 of shape `(n,)`, or conditions of shape `(n, d)`, int32 or
       float32; read it with `numpy.load`.
-    - `.tfrecord`: a `tf.train.Example` per row, with `image` (a PNG) or, where
-      rows are no images, `x` (floats), and with `label`, or `condition`.
+    - `.tfrecord`: a `tf.train.Example` per row, with `image` (a PNG) or, if rows are
+      not images, `x` (floats), and with `label`, or `condition`.
     - `.png`: all rows in one picture, sorted by label.
 
     Args:
-        path: The file to make or to replace.
+        path: The file to write or to replace.
         batches: Iterator of arrays of rows, or of pairs of rows and labels.
         n: Positive int, the number of rows of all batches together.
         row_shape: Tuple, the shape of one row.
-        pixel_range: Pair of floats, what black and white are; `None` where rows
-            are no images.
+        pixel_range: Pair of floats, the values of black and white; `None` if rows
+            are not images.
 
     Raises:
         ValueError: If the format is unknown, or rows cannot be drawn.
@@ -56,14 +56,14 @@ def is_image(row_shape, pixel_range):
 
 
 def rows_and_labels(batch):
-    """What a generator's `sample` returns, as a pair; labels may be `None`."""
+    """The result of a generator's `sample` as a pair, with `None` for no labels."""
     return batch if isinstance(batch, tuple) else (batch, None)
 
 
 def _write_npz(path, batches, n, row_shape, pixel_range):
     del pixel_range
     with zipfile.ZipFile(path, "w") as archive, tempfile.TemporaryFile() as spool:
-        # A zip file takes one member at a time: labels wait their turn on disk.
+        # A zip file takes one member at a time, so labels wait in a temporary file.
         with archive.open("x.npy", "w", force_zip64=True) as file:
             _write_header(file, _FLOAT, (n, *row_shape))
             for batch in batches:
@@ -134,13 +134,13 @@ def _write_png(path, batches, n, row_shape, pixel_range):
 def _check_picture(n, row_shape, pixel_range):
     if not is_image(row_shape, pixel_range):
         raise ValueError(
-            "A picture needs rows that are images, in a known range: write `.npz` or "
-            f"`.tfrecord`. Received: rows of shape {tuple(row_shape)} in the range "
-            f"{pixel_range}"
+            "A `.png` picture needs rows that are images with a known range of pixels. "
+            f"Write `.npz` or `.tfrecord`. Received: rows of shape {tuple(row_shape)} "
+            f"in the range {pixel_range}"
         )
     most = _MAX_PIXELS // (row_shape[0] * row_shape[1])
     if n > most:
         raise ValueError(
-            f"One picture must hold at most {most} images of this size: write `.npz` "
+            f"One picture can contain at most {most} images of this size. Write `.npz` "
             f"or `.tfrecord`, or draw fewer. Received: n={n}"
         )

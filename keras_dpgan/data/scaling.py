@@ -1,4 +1,4 @@
-"""Pixels to the generator's range and back, by public constants alone."""
+"""Scales pixels to the generator's range and back, by public constants alone."""
 
 import collections.abc
 
@@ -40,8 +40,8 @@ def scale_to_range(
 ) -> np.ndarray:
     """Scales pixels to the range of the generator's output.
 
-    The scale is a public constant. One fitted to the data (their minimum, their
-    mean) would carry the records into every other record, outside the clip.
+    The scale is a public constant. If it were computed from the data (their minimum,
+    their mean), each record would influence all others, and no clip would limit that.
 
     Examples:
         >>> import numpy as np
@@ -53,8 +53,8 @@ def scale_to_range(
         images: Array of pixels, of dtype uint8 unless `source_range` is given.
         pixel_range: Pair of floats `(low, high)`: (-1, 1) for a generator that
             ends in tanh, (0, 1) for a sigmoid. Defaults to `(-1.0, 1.0)`.
-        source_range: Pair of numbers, the public bounds of the pixels as they
-            are. Defaults to `None`: (0, 255), and the dtype must be uint8.
+        source_range: Pair of numbers, the public bounds of the given pixels. Defaults
+            to `None`: (0, 255), and the dtype must be uint8.
 
     Returns:
         A float32 array of the shape of `images`.
@@ -82,8 +82,8 @@ def scale_to_range(
         )
     scaled = images.astype(np.float32)
     scaled -= source_range[0]
-    # A quotient, and not a product by a rounded reciprocal, so that the bounds
-    # are met exactly and never exceeded.
+    # A division meets the bounds exactly and never exceeds them, which the product
+    # with a rounded reciprocal would not do.
     scaled /= source_range[1] - source_range[0]
     scaled *= high - low
     scaled += low
@@ -93,7 +93,7 @@ def scale_to_range(
 def to_uint8(
     images: npt.ArrayLike, pixel_range: collections.abc.Sequence[float] = (-1.0, 1.0)
 ) -> np.ndarray:
-    """Turns images in the generator's range into bytes that can be shown.
+    """Turns images in the generator's range into bytes for display.
 
     Examples:
         >>> import numpy as np
@@ -102,7 +102,7 @@ def to_uint8(
 
     Args:
         images: Float array of any shape.
-        pixel_range: Pair of floats `(low, high)`, what black and white are in
+        pixel_range: Pair of floats `(low, high)`, the values of black and white in
             `images`. Defaults to `(-1.0, 1.0)`.
 
     Returns:

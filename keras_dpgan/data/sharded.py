@@ -1,22 +1,22 @@
-"""Each replica's own share of the records, drawn where the replica is."""
+"""Draws each replica's batches from its own share of the records."""
 
 import tensorflow as tf
 
 
 def distribute(dataset, strategy, steps_per_epoch):
-    """Lets each replica draw Poisson batches from records of its own.
+    """Lets each replica draw Poisson batches from its own records.
 
-    Replica r of R draws from the records r, r + R, r + 2R and so on, at the common
-    q. So no record can be drawn by two, and the replicas' batches together are one
-    Poisson batch of all records.
+    Replica r of R draws from the records r, r + R, r + 2R and so on, all with the same
+    q. So no two replicas can draw the same record, and the replicas' batches together
+    are one Poisson batch of all records.
 
     Args:
         dataset: A `PoissonDataset`, the same one in each worker.
-        strategy: A `tf.distribute.Strategy`, with as many replicas in each worker.
+        strategy: A `tf.distribute.Strategy` with equally many replicas per worker.
         steps_per_epoch: Int.
 
     Returns:
-        A `tf.distribute.DistributedDataset` of batches of any size, without an end.
+        An endless `tf.distribute.DistributedDataset` of batches of any size.
     """
     dtypes = [tf.as_dtype(dtype) for dtype in dataset.records.dtypes]
 

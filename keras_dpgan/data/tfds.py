@@ -25,10 +25,10 @@ def load_tfds(
 ) -> tuple[typing.Any, typing.Any]:
     """Loads one split of an image data set by its TFDS name.
 
-    A data set that was prepared with `file_format="array_record"` is read by
-    index, row by row when it is asked for: give `x` and `y` to `PoissonDataset`,
-    which then draws from more rows than memory holds and shuffles no buffer. Any
-    other format is read into memory.
+    A data set that was prepared with `file_format="array_record"` is read by index,
+    each row when it is needed. Give `x` and `y` to `PoissonDataset`, which can then
+    draw from more rows than fit in memory, without a shuffle buffer. Any other format
+    is read into memory.
 
     Source: TensorFlow Datasets, `tfds.load`.
 
@@ -48,14 +48,14 @@ def load_tfds(
         name: String, as in `tfds.load`: `"mnist"`, `"cifar10:3.0.2"`.
         split: String, as in `tfds.load`: `"train"`, `"train[:10%]"`. Defaults
             to `"train"`.
-        data_dir: Folder of prepared data sets. Defaults to `None`: TFDS' own,
+        data_dir: Folder of prepared data sets. Defaults to `None`: the folder of TFDS,
             `~/tensorflow_datasets`.
-        pixel_range: Pair of floats, what 0 and 255 become. Defaults to
+        pixel_range: Pair of floats, the values for the bytes 0 and 255. Defaults to
             `(-1.0, 1.0)`.
-        download: Whether a data set that is not prepared is downloaded.
-            Defaults to `True`.
-        image_size: Pair `(height, width)` that each image, by itself, is resized
-            to. Defaults to `None`: images must be of one size.
+        download: Whether to download a data set that is not prepared. Defaults to
+            `True`.
+        image_size: Pair `(height, width)` to which each image is resized by itself.
+            Defaults to `None`: all images must have the same size.
 
     Returns:
         `(x, y)`: images, float32 of shape `(n, height, width, channels)`, and
@@ -64,10 +64,9 @@ def load_tfds(
 
     Raises:
         ImportError: If tensorflow-datasets is not installed.
-        ValueError: If TFDS knows no such name or split, or the data set has no
-            images of dtype uint8, or they differ in size and there is no
-            `image_size`.
-        RuntimeError: If the data set is not prepared and is not downloaded.
+        ValueError: If TFDS knows no such name or split, if the data set has no images
+            of dtype uint8, or if they differ in size and there is no `image_size`.
+        RuntimeError: If the data set is not prepared and cannot be downloaded.
     """
     check_pixel_range(pixel_range)
     if image_size is not None:
@@ -127,8 +126,8 @@ def _image_and_label(tfds, builder, name, image_size):
         fits = None not in features[image].shape
     if not fits or features[image].shape[-1] is None:
         raise ValueError(
-            "`name` must be a data set with a feature `image`, or one feature of "
-            "images alone, of dtype uint8; where images differ in size, give "
+            "`name` must name a data set with a feature `image`, or with one feature "
+            "of images alone, of dtype uint8; where images differ in size, give "
             "`image_size`. Load others with `tensorflow_datasets` and give the "
             f"arrays to `PoissonDataset`. Received: name={name!r} with {features}"
         )
@@ -153,15 +152,15 @@ def _prepare(builder, name, download):
         raise RuntimeError(_how_to_prepare(builder, name, "`download=False`"))
     try:
         builder.download_and_prepare()
-    # Without a network, with a moved page or a changed file, TFDS raises the
-    # errors of many libraries, some of them plain exceptions.
+    # If there is no network, or a page or a file has changed, TFDS raises errors of
+    # many libraries, some of which are plain exceptions.
     except Exception as error:
         reason = f"downloading it failed ({error})"
         raise RuntimeError(_how_to_prepare(builder, name, reason)) from error
 
 
 def _how_to_prepare(builder, name, reason):
-    # In Python: the command `tfds build` fails where apache-beam is missing.
+    # The remedy uses Python, since the command `tfds build` fails without apache-beam.
     return (
         f"The data set {name!r} is not prepared in {str(builder.data_dir)!r}, and "
         f"{reason}. On a machine with a network run `import tensorflow_datasets as "
@@ -171,7 +170,7 @@ def _how_to_prepare(builder, name, reason):
 
 
 def _read_all(builder, split, image, label, image_size):
-    """The whole split as arrays; the labels are `None` where there are none."""
+    """The whole split as arrays; the labels are `None` if there are none."""
 
     def select(record):
         pixels = record[image]

@@ -7,16 +7,16 @@ from keras_dpgan.data.disk_column import DiskColumn
 
 
 class TfdsColumn(DiskColumn):
-    """One feature of all records, as an array that is read when it is asked for.
+    """One feature of all records, as an array whose rows are read when needed.
 
     Args:
         builder: A prepared `tfds.core.DatasetBuilder` with files of the format
             `array_record`.
         split: String, as in `tfds.load`.
         feature: String, the name of the feature.
-        image_size: Pair of ints, what images are resized to. Defaults to `None`.
-        transform: Callable on an array of rows, row by row. Defaults to `None`:
-            ints become int32.
+        image_size: Pair of ints, to which images are resized. Defaults to `None`.
+        transform: Callable of an array of rows that changes each row by itself.
+            Defaults to `None`: ints become int32.
     """
 
     def __init__(self, builder, split, feature, image_size=None, transform=None):
@@ -39,7 +39,7 @@ class TfdsColumn(DiskColumn):
 
 
 def resize(image, size):
-    """Resizes one uint8 image, so that no record enters another's.
+    """Resizes one uint8 image by itself, so that no record influences another.
 
     Args:
         image: uint8 tensor of shape `(height, width, channels)`.
@@ -53,7 +53,7 @@ def resize(image, size):
 
 
 def _parser(tfds, features, feature, image_size):
-    """A graph from serialized records to the rows of one feature."""
+    """A graph that turns serialized records into the rows of one feature."""
     skipped = {
         name: tfds.decode.SkipDecoding()
         for name, other in features.items()

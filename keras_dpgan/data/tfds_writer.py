@@ -30,12 +30,12 @@ def write_tfds(
 ) -> pathlib.Path:
     """Draws data and stores it as a TFDS data set.
 
-    `tfds.load(name, data_dir=data_dir)` reads it back: one split, `train`, with
-    `image` (a lossless PNG) or, where rows are no images in a known range, `x`
-    (float32), and with `label` if the generator is conditional. The privacy card
-    is in the metadata.
+    `tfds.load(name, data_dir=data_dir)` reads it back. It has one split, `train`, with
+    `image` (a lossless PNG) or, if rows are not images with a known range, `x`
+    (float32), and with `label` if the generator is conditional. The privacy card is in
+    the metadata.
 
-    Rows are drawn and stored in chunks: memory does not grow with `n`.
+    Rows are drawn and stored in chunks, so that memory does not grow with `n`.
 
     Source: TensorFlow Datasets, whose file format it writes.
 
@@ -58,7 +58,7 @@ def write_tfds(
         name: String, the name of the data set: lower-case letters, digits and
             underscores, a letter first.
         n: Positive int, the number of rows.
-        data_dir: Folder of prepared data sets. Defaults to `None`: TFDS' own,
+        data_dir: Folder of prepared data sets. Defaults to `None`: the folder of TFDS,
             `~/tensorflow_datasets`.
 
     Returns:
@@ -67,13 +67,13 @@ def write_tfds(
     Raises:
         ImportError: If tensorflow-datasets is not installed.
         FileExistsError: If there is a data set of this name in `data_dir`.
-        ValueError: If an argument does not fit.
+        ValueError: If an argument is wrong.
     """
     validate.check_int("n", n, minimum=1)
     if not isinstance(name, str) or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         raise ValueError(
-            "`name` must be lower-case letters, digits and underscores, a letter "
-            f"first. Received: name={name!r}"
+            "`name` must consist of lower-case letters, digits and underscores, a "
+            f"letter first. Received: name={name!r}"
         )
     tfds = import_tfds("write_tfds")
     source: typing.Any = gan_or_export
@@ -83,8 +83,8 @@ def write_tfds(
     builder = _builder(tfds, name, data_dir, card, _examples(source, card, n))
     if builder.is_prepared():
         raise FileExistsError(
-            "`name` must be that of a data set that is not there yet. Received: "
-            f"name={name!r}, and it is in {str(builder.data_dir)!r}"
+            "`name` must be a new one, but a data set of this name exists. Received: "
+            f"name={name!r}, which exists in {str(builder.data_dir)!r}"
         )
     builder.download_and_prepare()
     return pathlib.Path(builder.data_dir)
@@ -97,7 +97,7 @@ def _builder(tfds, name, data_dir, card, examples):
     base: typing.Any = tfds.dataset_builders.AdhocBuilder
 
     class Builder(base, skip_registration=True):  # type: ignore[call-arg]
-        """What TFDS stores: its own builder takes no metadata."""
+        """A builder with metadata, since TFDS' builder for stored data has none."""
 
         def _info(self):
             return tfds.core.DatasetInfo(
@@ -106,7 +106,7 @@ def _builder(tfds, name, data_dir, card, examples):
                 features=tfds.features.FeaturesDict(features),
                 supervised_keys=keys if len(keys) > 1 else None,
                 metadata=tfds.core.MetadataDict(privacy_card=card),
-                # The rows are independent, and need no order but their own.
+                # The rows are independent, so they need not be shuffled.
                 disable_shuffling=True,
             )
 

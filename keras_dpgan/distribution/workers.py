@@ -13,7 +13,7 @@ _STRATEGIES = (
     tf.distribute.OneDeviceStrategy,
 )
 
-# What TensorFlow raises where another worker does not answer.
+# TensorFlow raises one of these if another worker does not answer.
 _LOSSES = (
     tf.errors.UnavailableError,
     tf.errors.AbortedError,
@@ -22,26 +22,26 @@ _LOSSES = (
     tf.errors.FailedPreconditionError,
     tf.errors.InternalError,
 )
-_WORD = 8  # Bytes of an int64, as which bytes travel.
+_WORD = 8  # Bytes are sent as int64 numbers, which have eight of them.
 
 
 def check_strategy(strategy):
-    """Refuses a strategy under which noise might not enter once.
+    """Refuses a strategy under which noise might not be added exactly once.
 
     Args:
         strategy: A `tf.distribute.Strategy`.
 
     Raises:
-        ValueError: For a `ParameterServerStrategy`, and for one that is not known.
+        ValueError: For a `ParameterServerStrategy` and for unknown strategies.
     """
     if isinstance(strategy, _STRATEGIES) or not tf.distribute.has_strategy():
         return
     if isinstance(strategy, tf.distribute.experimental.ParameterServerStrategy):
         raise ValueError(
-            "A `ParameterServerStrategy` cannot train a `DPGAN`: each of its workers "
-            "updates the weights by itself, so that there is no sum over all of them "
-            "to which noise could be added once; nor does the `fit` of Keras 3 "
-            "know it. Use `tf.distribute.MultiWorkerMirroredStrategy`."
+            "A `ParameterServerStrategy` cannot train a `DPGAN`. Each of its workers "
+            "updates the weights by itself, so there is no sum over all workers to "
+            "which noise could be added once. The `fit` of Keras 3 does not support it "
+            "either. Use `tf.distribute.MultiWorkerMirroredStrategy`."
         )
     raise ValueError(
         "A `DPGAN` trains on one device, under `tf.distribute.MirroredStrategy` or "
@@ -65,7 +65,7 @@ def num_local_replicas(strategy):
 
 
 def is_chief(strategy: tf.distribute.Strategy | None = None) -> bool:
-    """Whether this process is the one that writes ledger, samples and export.
+    """Whether this process is the one that writes the ledger, samples and exports.
 
     Examples:
         >>> import tensorflow as tf
@@ -75,11 +75,11 @@ def is_chief(strategy: tf.distribute.Strategy | None = None) -> bool:
         ...     ledger = dpgan.privacy.Ledger("my.ledger", data_name="my data")
 
     Args:
-        strategy: A `tf.distribute.Strategy`. Defaults to `None`: the one in whose
-            scope the call is.
+        strategy: A `tf.distribute.Strategy`. Defaults to `None`: the strategy in whose
+            scope the function is called.
 
     Returns:
-        Bool; `True` where there is one process.
+        Bool; `True` if there is only one process.
     """
     strategy = strategy or tf.distribute.get_strategy()
     if not are_several(strategy):
@@ -90,11 +90,11 @@ def is_chief(strategy: tf.distribute.Strategy | None = None) -> bool:
 
 
 def broadcast(strategy, content):
-    """Gives each worker what the chief has.
+    """Gives each worker the content that the chief has.
 
     Args:
         strategy: A strategy of several workers, each of which makes this call.
-        content: Bytes, of any length, in the chief; others' are ignored.
+        content: Bytes of any length; those of other workers than the chief are ignored.
 
     Returns:
         The chief's bytes.
@@ -129,14 +129,14 @@ def _summation(strategy):
 
 
 def check_equal(strategy, facts):
-    """Raises in each worker if one of them is to train otherwise than the chief.
+    """Raises in each worker if the settings of one of them differ from the chief's.
 
     Args:
         strategy: A strategy of several workers, each of which makes this call.
         facts: Dict of JSON values by name.
 
     Raises:
-        ValueError: Names what differs.
+        ValueError: If they differ; the message names the settings.
     """
     of_chief = json.loads(broadcast(strategy, json.dumps(facts).encode()))
     differing = [name for name in facts if facts[name] != of_chief.get(name)]
@@ -144,14 +144,14 @@ def check_equal(strategy, facts):
         here = {name: (facts[name], of_chief.get(name)) for name in differing}
         raise ValueError(
             "All workers must have the same settings and the same data. Run the same "
-            "script in each. Settings that differ, as (this worker's, the chief's): "
-            f"{here or 'none here; see the message of another worker'}"
+            "script in each of them. Settings that differ, as (this worker's, the "
+            f"chief's): {here or 'none here; see the message of another worker'}"
         )
 
 
 @contextlib.contextmanager
 def explained_losses(strategy):
-    """Says what has happened when another worker does not answer.
+    """Explains the error that is raised if another worker does not answer.
 
     Args:
         strategy: A `tf.distribute.Strategy`.
@@ -168,6 +168,6 @@ def explained_losses(strategy):
         raise RuntimeError(
             "A worker of this training has ended or cannot be reached, so "
             f"{resolver.task_type} {resolver.task_id} ends, too. What was reserved in "
-            "the ledger counts as spent. Start the same script again in all workers: "
-            "with `ResumableFit` it goes on from the last checkpoint."
+            "the ledger counts as spent. Start the same script again in all workers. "
+            "With `ResumableFit`, training continues from the last checkpoint."
         ) from error

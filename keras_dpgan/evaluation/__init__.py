@@ -1,4 +1,4 @@
-"""Is generated data any good, and does it leak.
+"""Measures how good generated data are, and whether they reveal training rows.
 
 Evaluation reads private rows: none of its numbers is private.
 """
@@ -44,6 +44,9 @@ from keras_dpgan.evaluation.report import report as report
 from keras_dpgan.evaluation.samples import draw_samples as draw_samples
 from keras_dpgan.evaluation.scores import Evaluation as Evaluation
 from keras_dpgan.evaluation.scores import evaluate as evaluate
+from keras_dpgan.evaluation.table_associations import associations as associations
+from keras_dpgan.evaluation.table_records import nearest_records as nearest_records
+from keras_dpgan.evaluation.table_report import report_table as report_table
 from keras_dpgan.evaluation.table_scores import coverage as coverage
 from keras_dpgan.evaluation.table_scores import evaluate_table as evaluate_table
 from keras_dpgan.evaluation.table_scores import total_variation as total_variation

@@ -1,9 +1,9 @@
-"""Attacks on what is published: scores of who was in the training data.
+"""Attacks on what is published, which try to find out who was in the training data.
 
-Each gives a record a score, high where it seems to have been trained on, from what
-the attack may see: the discriminator, or samples alone. `membership_inference` says
-how well scores tell members from others; where coins decided who is a member,
-`keras_dpgan.privacy.audit` says what they show about epsilon.
+Each attack gives a record a score, which is high if the record seems to have been used
+for training. It sees the discriminator or only samples. `membership_inference` measures
+how well scores tell members from others. If coins decided who is a member,
+`keras_dpgan.privacy.audit` computes what the scores show about epsilon.
 """
 
 import keras
@@ -15,14 +15,14 @@ from keras_dpgan.evaluation import rows as row_checks
 
 _BATCH = 256
 
-# Of the usual distance from a row to its nearest sample.
+# The bandwidth, as a share of the usual distance from a row to its nearest sample.
 _BANDWIDTH = 0.25
 
 
 def discriminator_scores(
     discriminator: keras.Model, rows: np.ndarray, labels: np.ndarray | None = None
 ) -> np.ndarray:
-    """The discriminator's scores: it was trained to know real rows.
+    """The discriminator's scores, since it was trained to recognize real rows.
 
     Source: Hayes et al. 2019, "LOGAN: Membership Inference Attacks Against
     Generative Models", the white-box attack.
@@ -101,7 +101,7 @@ def density_scores(samples: npt.ArrayLike, rows: npt.ArrayLike) -> np.ndarray:
 
     samples, rows = _check_samples(samples, rows)
     nearest, _ = neighbours.nearest(rows, samples)
-    # Copies are at a distance of zero, which is no width.
+    # Copies are at a distance of zero, which cannot be a bandwidth.
     apart = nearest[nearest > 0]
     bandwidth = _BANDWIDTH * np.median(apart) if apart.size else 1.0
     flat_samples = samples.reshape(len(samples), -1).astype(np.float64)

@@ -1,4 +1,4 @@
-"""Train on synthetic rows, test on real ones: are samples of use in their place."""
+"""Classifiers that are trained on generated rows and tested on real ones."""
 
 import collections.abc
 import math
@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from keras_dpgan._utils import validate
+from keras_dpgan._utils.labels import check_labels
 from keras_dpgan.evaluation import rows as row_checks
 
 CLASSIFIERS = ("cnn", "mlp", "logistic_regression")
@@ -34,12 +35,12 @@ def classifier_accuracy(
 ) -> float:
     """Accuracy on real rows of a classifier trained on generated rows alone.
 
-    The measure by which private generators are compared. `"cnn"` is the network
-    of Bie et al. 2023, "Private GANs, Revisited": convolutions of 32 and 64 3x3
-    filters, pooling, dropout, 128 units; Adam at 1e-3 in batches of 64 for 10
-    epochs. The epoch is chosen on 5,000 rows (a twelfth of fewer than 60,000) of
-    the *generated* ones, held out; real rows never choose anything. Images are
-    rounded to bytes first, as there.
+    Private generators are usually compared by this measure. `"cnn"` is the network of
+    Bie et al. 2023, "Private GANs, Revisited": convolutions of 32 and 64 3x3 filters,
+    pooling, dropout, 128 units; Adam at 1e-3 in batches of 64 for 10 epochs. The best
+    epoch is chosen on 5,000 *generated* rows that are held out (or a twelfth, if there
+    are fewer than 60,000); real rows influence no choice. As in that paper, images are
+    rounded to bytes first.
 
     60,000 images of 28x28 take `"cnn"` about ten minutes on two cores. Time is
     proportional to `len(x_train)`.
@@ -63,21 +64,21 @@ def classifier_accuracy(
         y_test: Their labels.
         classifier: `"cnn"` (images only), `"mlp"` (100 hidden units) or
             `"logistic_regression"`. Defaults to `"cnn"`.
-        epochs: Int, passes over `x_train` at most. Defaults to `None`: 10 for
-            `"cnn"`, 30 for `"mlp"`. Logistic regression has none.
-        seed: Int, of the first weights and the order of rows. Defaults to 0.
-        pixel_range: Pair of floats, what black and white are in images. Defaults
-            to `None`: read off the real ones.
+        epochs: Int, the largest number of passes over `x_train`. Defaults to `None`: 10
+            for `"cnn"`, 30 for `"mlp"`. Logistic regression has no epochs.
+        seed: Int, for the initial weights and the order of rows. Defaults to 0.
+        pixel_range: Pair of floats, the values of black and white in images. Defaults
+            to `None`: determined from the real images.
 
     Returns:
-        Float in [0, 1]. It was computed on real rows: it is not private.
+        Float in [0, 1]. It was computed on real rows, so it is not private.
 
     Raises:
         ValueError: If the two sets do not fit each other.
         ImportError: If scikit-learn is missing, for the two that need it.
     """
     x_test = row_checks.check_rows("x_test", x_test)
-    y_test = row_checks.check_labels("y_test", y_test, len(x_test))
+    y_test = check_labels("y_test", y_test, len(x_test))
     x_train = row_checks.check_rows("x_train", x_train)
     row_checks.check_same_shape("x_train", x_train, "x_test", x_test)
     if row_checks.is_image(x_test):
@@ -96,7 +97,7 @@ def train_classifier(
     seed: int = 0,
     pixel_range: collections.abc.Sequence[float] | None = None,
 ) -> typing.Any:
-    """Trains one of the classifiers that generators are judged by.
+    """Trains one of the classifiers by which generators are judged.
 
     Examples:
         >>> import numpy as np
@@ -113,18 +114,18 @@ def train_classifier(
             `"cnn"`.
         epochs: As in `classifier_accuracy`.
         seed: Int. Defaults to 0.
-        pixel_range: Pair of floats, what black and white are in images. Defaults
-            to `None`: read off `x`.
+        pixel_range: Pair of floats, the values of black and white in images. Defaults
+            to `None`: determined from `x`.
 
     Returns:
-        An object whose `predict(x)` gives int32 labels of shape `(n,)`.
+        An object whose `predict(x)` returns int32 labels of shape `(n,)`.
 
     Raises:
-        ValueError: If `x`, `y` or a choice does not fit.
+        ValueError: If `x`, `y` or a choice is wrong.
         ImportError: If scikit-learn is missing, for the two that need it.
     """
     x = row_checks.check_rows("x", x, minimum=2)
-    y = row_checks.check_labels("y", y, len(x))
+    y = check_labels("y", y, len(x))
     validate.check_choice("classifier", classifier, CLASSIFIERS)
     validate.check_int("seed", seed, minimum=0)
     epochs = _checked_epochs(classifier, epochs)
@@ -132,7 +133,7 @@ def train_classifier(
         pixel_range = row_checks.common_pixel_range(pixel_range, x, "x", x)
     elif classifier == "cnn":
         raise ValueError(
-            '`classifier="cnn"` is for images. Use "mlp" or "logistic_regression" '
+            '`classifier="cnn"` needs images. Use "mlp" or "logistic_regression" '
             f"for vectors. Received: rows of shape {x.shape[1:]}"
         )
     if len(np.unique(y)) == 1:
@@ -147,14 +148,14 @@ def _checked_epochs(classifier, epochs):
         return _DEFAULT_EPOCHS.get(classifier)
     if classifier == "logistic_regression":
         raise ValueError(
-            "`epochs` must be None: logistic regression is solved, not trained in "
-            f"epochs. Received: epochs={epochs}"
+            "`epochs` must be None, because logistic regression is solved and not "
+            f"trained in epochs. Received: epochs={epochs}"
         )
     return validate.check_int("epochs", epochs, minimum=1)
 
 
 class _OneClass:
-    """What a classifier learns from labels that are all the same."""
+    """The classifier that results from labels that are all the same."""
 
     def __init__(self, label):
         self._label = label
@@ -171,14 +172,14 @@ class _ConvolutionalClassifier:
         x = row_checks.as_bytes(x, pixel_range)
         self._model = cnn(x.shape[1:], int(y.max()) + 1, seed)
         rng = np.random.default_rng(seed)
-        # Shuffled first: samples are often sorted by label.
+        # The rows are shuffled first, because samples are often sorted by label.
         order = rng.permutation(len(x))
         num_held_out = held_out_rows(len(x))
         held_out, train = order[:num_held_out], order[num_held_out:]
         best, best_weights = -1.0, None
         for _ in range(epochs):
             rng.shuffle(train)
-            # A call per epoch, since Keras shuffles by the global seed.
+            # Each epoch is one call, because Keras would shuffle by the global seed.
             self._model.fit(
                 x[train], y[train], batch_size=_BATCH_SIZE, shuffle=False, verbose=0
             )
@@ -211,7 +212,7 @@ def batched(model, x):
 
 
 def held_out_rows(n):
-    """How many of `n` generated rows choose the epoch."""
+    """How many of `n` generated rows are held out to choose the epoch."""
     return min(_MAX_HELD_OUT, math.ceil(n * _HELD_OUT_SHARE))
 
 
@@ -239,8 +240,8 @@ def cnn(shape, num_classes, seed=0):
     layers = keras.layers
 
     def weights():
-        # Seeded one by one: the user's global seed is left alone. The type is
-        # fixed too: the user's global policy must not change the measure.
+        # Each layer has its own seed, so the user's global seed is not touched. The
+        # dtype is fixed, so the user's global policy does not change the measure.
         initializer = keras.initializers.GlorotUniform(seed=next(seeds))
         return {"kernel_initializer": initializer, "dtype": "float32"}
 
@@ -275,11 +276,11 @@ class _SklearnClassifier:
         x = self._flat(x)
         self._shift = np.zeros(1) if pixel_range else x.mean(axis=0)
         spread = np.ones(1) if pixel_range else x.std(axis=0)
-        # A column without variance carries nothing and must not divide by zero.
+        # A column without variance would otherwise divide by zero.
         self._spread = np.where(spread > 0, spread, 1.0)
         self._model = _sklearn_model(classifier, len(x), epochs, seed)
         with warnings.catch_warnings():
-            # The limit of epochs is meant: it is no failure to reach it.
+            # Reaching the limit of epochs is intended and not a failure.
             warnings.filterwarnings("ignore", "(?s).*(reached|failed to converge)")
             self._model.fit((x - self._shift) / self._spread, y)
 

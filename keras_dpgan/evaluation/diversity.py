@@ -1,16 +1,17 @@
-"""Do conditional samples show their label, and do they differ within it."""
+"""Measures whether conditional samples show their label and vary within a label."""
 
 import typing
 
 import numpy as np
 import numpy.typing as npt
 
+from keras_dpgan._utils.labels import check_labels
 from keras_dpgan.evaluation import rows as row_checks
 from keras_dpgan.evaluation.classifiers import batched
 
 
 class WithinClassDiversity(typing.NamedTuple):
-    """How far samples of one class are apart, as a share of real ones.
+    """How far samples of one class are apart, compared with real rows.
 
     Examples:
         >>> import numpy as np
@@ -22,8 +23,8 @@ class WithinClassDiversity(typing.NamedTuple):
         (1.0, {0: 1.0, 1: 1.0})
 
     Attributes:
-        mean: Float, the mean of `per_class`: 1 for samples as varied as real
-            ones, 0 for one image per class.
+        mean: Float, the mean of `per_class`. It is 1 for samples that vary as much as
+            real rows, and 0 for one image per class.
         per_class: Dict from label to ratio.
     """
 
@@ -34,7 +35,7 @@ class WithinClassDiversity(typing.NamedTuple):
 def label_accuracy(
     classifier: typing.Any, samples: npt.ArrayLike, labels: npt.ArrayLike
 ) -> float:
-    """Share of conditional samples that a classifier gives the label asked for.
+    """Share of conditional samples that a classifier assigns to the label asked for.
 
     Examples:
         >>> import numpy as np
@@ -46,19 +47,19 @@ def label_accuracy(
         1.0
 
     Args:
-        classifier: What was trained on real rows: `train_classifier(x, y)`, or a
+        classifier: A classifier trained on real rows: `train_classifier(x, y)`, or a
             `keras.Model` from rows to one score per label.
         samples: Generated rows.
-        labels: The labels they were generated for, ints of shape `(n,)`.
+        labels: The labels for which they were generated, ints of shape `(n,)`.
 
     Returns:
-        Float in [0, 1]. The classifier has seen real rows: it is not private.
+        Float in [0, 1]. The classifier has seen real rows, so it is not private.
 
     Raises:
         ValueError: If there are no labels, or the rows do not fit.
     """
     samples = row_checks.check_rows("samples", samples)
-    labels = row_checks.check_labels("labels", labels, len(samples))
+    labels = check_labels("labels", labels, len(samples))
     return float(np.mean(predicted_labels(classifier, samples) == labels))
 
 
@@ -86,9 +87,9 @@ def within_class_diversity(
 ) -> WithinClassDiversity:
     """Compares the spread of samples within a class to that of real rows.
 
-    The measure of a class is the root of the mean squared distance between two
-    of its rows, in feature space, of the samples over that of the real rows.
-    Classes with fewer than two rows on either side are left out.
+    The spread of a class is the root of the mean squared distance between two of its
+    rows in feature space. The measure is the spread of the samples divided by that of
+    the real rows. Classes with fewer than two rows in either set are left out.
 
     Examples:
         >>> import numpy as np
@@ -108,17 +109,17 @@ def within_class_diversity(
         labels: Their labels, ints of shape `(m,)`.
 
     Returns:
-        A `WithinClassDiversity`. It was computed on real rows: it is not private.
+        A `WithinClassDiversity`. It was computed on real rows, so it is not private.
 
     Raises:
-        ValueError: If there are no labels, if features do not fit each other, or
-            if no class has two rows on both sides.
+        ValueError: If there are no labels, if features do not fit each other, or if
+            no class has two rows in both sets.
     """
     real, generated = row_checks.check_features(
         real, generated, 2, "a distance between two"
     )
-    real_labels = row_checks.check_labels("real_labels", real_labels, len(real))
-    labels = row_checks.check_labels("labels", labels, len(generated))
+    real_labels = check_labels("real_labels", real_labels, len(real))
+    labels = check_labels("labels", labels, len(generated))
     ratios = {}
     for label in np.unique(real_labels):
         spread = _spread(generated[labels == label])
@@ -135,7 +136,7 @@ def within_class_diversity(
 
 
 def _spread(features):
-    """Root mean squared distance between two different rows; `None` of fewer."""
+    """Root mean squared distance between two rows; `None` if there are fewer."""
     if len(features) < 2:
         return None
     # Twice the trace of the covariance is the mean squared distance of pairs.

@@ -1,4 +1,4 @@
-"""The metrics that look at rows through a model of real ones."""
+"""The metrics that compare rows by a model that was trained on real ones."""
 
 import numpy as np
 from absl import logging
@@ -15,7 +15,7 @@ _NEAREST_K = 5
 
 
 def judge_and_features(real, features, conditional, pixel_range):
-    """Makes the two models that samples are looked at through.
+    """Makes the two models by which samples are judged.
 
     Args:
         real: Real training `Rows`.
@@ -68,7 +68,7 @@ def feature_scores(model, samples, real, real_test, conditional, seed):
     _check_enough("samples", generated, 2 * (width + 1))
     _check_enough("real", training, 2 * (width + 1))
     _check_enough("real_test", test, width + 1)
-    # As many, since the bias of the distance depends on how many there are.
+    # Both sets have equally many rows, because the bias depends on their number.
     same_number = training[: len(generated)]
     size = min(_MAX_NEIGHBOURHOODS, *map(len, (generated, training, test)))
     neighbourhoods = {
@@ -113,7 +113,7 @@ def _check_enough(name, features, minimum):
 
 
 def label_accuracy_scores(judge, samples, real_test):
-    """Scores how often samples show the label that they were asked for.
+    """Scores how often samples show the label for which they were generated.
 
     Args:
         judge: A classifier trained on real rows, or `None`.

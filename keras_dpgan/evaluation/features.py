@@ -1,4 +1,4 @@
-"""Features in which distances between rows mean something."""
+"""Features in which distances between rows are meaningful."""
 
 import collections.abc
 import os
@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from keras_dpgan._utils.labels import check_labels
 from keras_dpgan.evaluation import rows as row_checks
 from keras_dpgan.evaluation.classifiers import batched
 
@@ -40,7 +41,7 @@ def extract_features(model: keras.Model, rows: npt.ArrayLike) -> np.ndarray:
 
     Args:
         model: A `keras.Model`, or a callable, from rows to features `(n, d)`. It
-            is called on float32 rows as they are, in their own range.
+            is called on float32 rows in their own range, which is not changed.
         rows: Array of shape `(n, height, width, channels)` or `(n, columns)`.
 
     Returns:
@@ -65,13 +66,13 @@ def default_features(
     y: npt.ArrayLike | None = None,
     pixel_range: collections.abc.Sequence[float] | None = None,
 ) -> keras.Model:
-    """The features that rows are compared by unless others are given.
+    """The features by which rows are compared unless others are given.
 
-    For images with labels: the 64 activations below the logits of
-    `feature_classifier`. For images without labels: those of the same network
-    with random orthogonal weights of a fixed seed, which suffice to compare
-    generators (Naeem et al. 2020), scaled to variance 1. For vectors: their
-    columns, shifted and scaled to mean 0 and variance 1 of the real ones.
+    For images with labels, these are the 64 activations below the logits of
+    `feature_classifier`. For images without labels, they are the activations of the
+    same network with random orthogonal weights of a fixed seed, scaled to variance 1;
+    these suffice to compare generators (Naeem et al. 2020). For vectors, they are the
+    columns, shifted and scaled so that the real ones have mean 0 and variance 1.
 
     Examples:
         >>> import numpy as np
@@ -84,16 +85,16 @@ def default_features(
     Args:
         x: Real training rows.
         y: Their labels, ints of shape `(n,)`. Defaults to `None`.
-        pixel_range: Pair of floats, what black and white are in images. Defaults
-            to `None`: read off `x`.
+        pixel_range: Pair of floats, the values of black and white in images. Defaults
+            to `None`: determined from `x`.
 
     Returns:
-        A `keras.Model` from rows like `x` to features. Figures made with it are
-        comparable to each other, and not to those of another model: save it with
+        A `keras.Model` from rows like `x` to features. Figures made with the same
+        model can be compared, and figures of different models cannot. Save it with
         `model.save` to use it again.
 
     Raises:
-        ValueError: If `x` or `y` does not fit.
+        ValueError: If `x` or `y` is wrong.
     """
     x = row_checks.check_rows("x", x, minimum=2)
     if not row_checks.is_image(x):
@@ -115,10 +116,10 @@ def feature_classifier(
 ) -> keras.Model:
     """Trains the small classifier of real images whose features are used.
 
-    Strided 3x3 convolutions of 32, 64 and then 128 filters down to a side of 8
-    or less, 64 units, SiLU; Adam at 1e-3, 2,000 updates on random batches of 128,
-    seed 0. None of it depends on the data, and none of it is an option, so that
-    figures stay comparable.
+    It has strided 3x3 convolutions of 32, 64 and then 128 filters down to a side of 8
+    or less, 64 units, and SiLU. It is trained by Adam at 1e-3, with 2,000 updates on
+    random batches of 128 and seed 0. None of these choices depends on the data, and
+    none of them is an option, so that figures stay comparable.
 
     Examples:
         >>> import numpy as np
@@ -141,7 +142,7 @@ def feature_classifier(
         ValueError: If `x` or `y` does not fit.
     """
     x = row_checks.check_rows("x", x, minimum=2)
-    y = row_checks.check_labels("y", y, len(x))
+    y = check_labels("y", y, len(x))
     pixel_range = row_checks.common_pixel_range(pixel_range, x, "x", x)
     model = _image_classifier(x.shape[1:], int(y.max()) + 1, pixel_range)
     model.compile(
@@ -181,10 +182,10 @@ def inception_features(
     """The 2,048 features of Inception v3, on which FID is defined.
 
     These are the weights of `keras.applications`, trained on ImageNet by the same
-    recipe as, but not equal to, the graph of 2015 that papers compute FID with:
-    figures are close to theirs, not the same. Nothing is downloaded. On a machine
-    with a network `keras.applications.InceptionV3(include_top=False)` puts the
-    file in its place; elsewhere copy it there by hand.
+    recipe as, but not equal to, the graph of 2015 with which papers compute FID. So
+    figures are close to theirs, but not the same. Nothing is downloaded. On a machine
+    with a network, `keras.applications.InceptionV3(include_top=False)` puts the file
+    in its place; on other machines, copy it there by hand.
 
     Source: Szegedy et al. 2016, "Rethinking the Inception Architecture for Computer
     Vision"; `keras.applications`.
@@ -205,7 +206,7 @@ def inception_features(
         A `keras.Model` from images to features of shape `(n, 2048)`.
 
     Raises:
-        FileNotFoundError: If the weights are not there; says where to put them.
+        FileNotFoundError: If there are no weights; the message says where to put them.
         ValueError: If `shape` is not that of a gray or color image.
     """
     if len(shape) != 3 or shape[-1] not in (1, 3):
@@ -217,8 +218,8 @@ def inception_features(
     if not path.is_file():
         raise FileNotFoundError(
             "The weights of Inception v3 are not on this machine. Run "
-            "`keras.applications.InceptionV3(include_top=False)` where there is a "
-            f"network, and put the file {INCEPTION_WEIGHTS.name} at this path, or "
+            "`keras.applications.InceptionV3(include_top=False)` on a machine with a "
+            f"network. Then put the file {INCEPTION_WEIGHTS.name} at this path, or "
             f"give its path as `weights`. Received: {str(path)!r}"
         )
     images = keras.Input(shape)

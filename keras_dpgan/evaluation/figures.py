@@ -15,7 +15,7 @@ _BINS = 25
 
 
 def new_figure(width=_WIDTH, height=_HEIGHT):
-    """An empty figure of matplotlib, with no window and no global state.
+    """An empty figure of matplotlib that opens no window and changes no global state.
 
     Args:
         width: Float, in inches.
@@ -81,7 +81,7 @@ def neighbour_pairs(samples, neighbours, pixel_range):
 
 
 def plot_distances(axes, memorization):
-    """Draws which share of rows has a training row within a distance."""
+    """Draws, for each distance, the share of rows with a training row within it."""
     for distances, name, colour, line in (
         (memorization.sample_distances, "samples", SAMPLE_COLOUR, "-"),
         (memorization.test_distances, "real test rows", REAL_COLOUR, "--"),
@@ -121,7 +121,7 @@ def plot_columns(figure, samples, real):
         if column >= num_columns:
             axes.set_visible(False)
             continue
-        # The tails of either set must not squeeze the bulk into one bin.
+        # Otherwise the tails of a set could squeeze most rows into one bin.
         both = np.concatenate([real[:, column], samples[:, column]])
         limits = np.quantile(both, [0.005, 0.995])
         for x, name, colour, line in (

@@ -9,7 +9,7 @@ from keras_dpgan.evaluation import rows as row_checks
 # Chong and Forsyth's own number of points on the line.
 _NUM_POINTS = 15
 
-# Of the samples: the fewest that a point of the line is computed from.
+# The share of the samples in the smallest subset.
 _SMALLEST_SHARE = 0.25
 
 
@@ -19,8 +19,8 @@ def frechet_distance(real: npt.ArrayLike, generated: npt.ArrayLike) -> float:
     `|m1 - m2|^2 + trace(C1 + C2 - 2 (C1 C2)^(1/2))` in float64, with unbiased
     covariances. On the features of Inception this is FID. Source: Heusel et al.
     2017, "GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash
-    Equilibrium". It is biased upwards by an amount that falls with the number of
-    rows: compare figures of equal numbers only, or use
+    Equilibrium". It is biased upwards, by an amount that falls with the number of
+    rows. Only compare figures of equally many rows, or use
     `frechet_distance_infinity`.
 
     Examples:
@@ -35,11 +35,11 @@ def frechet_distance(real: npt.ArrayLike, generated: npt.ArrayLike) -> float:
         generated: Features of generated rows, of shape `(m, d)`.
 
     Returns:
-        Float of at least 0. It was computed on real rows: it is not private.
+        Float of at least 0. It was computed on real rows, so it is not private.
 
     Raises:
-        ValueError: If the features do not fit each other, are not finite, or are
-            too few: `d` or fewer rows have no covariance of full rank.
+        ValueError: If the features do not fit each other or are not finite, or if
+            there are too few: the covariance of `d` or fewer rows has no full rank.
     """
     real, generated = _checked_pair(real, generated)
     return _distance(_Gaussian(real), generated)
@@ -50,12 +50,12 @@ def frechet_distance_infinity(
 ) -> float:
     """Frechet distance extrapolated to infinitely many generated rows.
 
-    The distance is computed on 15 sizes of random subsets of `generated`; it is
-    linear in the reciprocal of the size, and the line's value at 0 is free of
-    the bias that comes from few samples (FID-infinity). Source: Chong and Forsyth 2020,
-    "Effectively Unbiased FID and Inception Score and Where to Find Them". What
-    remains is the bias of the real rows' number, the same for all generators
-    compared on them, and a spread: near 0 the value may be negative.
+    The distance is computed on random subsets of `generated` of 15 sizes. It is linear
+    in the reciprocal of the size, and the value of the line at 0 is free of the bias
+    that comes from few samples (FID-infinity). Source: Chong and Forsyth 2020,
+    "Effectively Unbiased FID and Inception Score and Where to Find Them". The bias that
+    comes from the number of real rows remains; it is the same for all generators
+    compared on them. The value also has a random error, and near 0 may be negative.
 
     Examples:
         >>> import numpy as np
@@ -68,10 +68,10 @@ def frechet_distance_infinity(
     Args:
         real: Features of real rows, of shape `(n, d)`.
         generated: Features of generated rows, of shape `(m, d)`.
-        seed: Int, of the subsets. Defaults to 0.
+        seed: Int, for the choice of the subsets. Defaults to 0.
 
     Returns:
-        Float. It was computed on real rows: it is not private.
+        Float. It was computed on real rows, so it is not private.
 
     Raises:
         ValueError: As `frechet_distance`; the smallest subset, a quarter of
@@ -82,9 +82,9 @@ def frechet_distance_infinity(
     smallest = max(int(_SMALLEST_SHARE * len(generated)), generated.shape[1] + 1)
     if smallest > len(generated) / 2:
         raise ValueError(
-            "`generated` must have more than twice as many rows as features, for "
-            "the line to have a slope. Received: generated of shape "
-            f"{generated.shape}"
+            "`generated` must have more than twice as many rows as features, because "
+            "the extrapolation needs subsets of several sizes. Received: generated "
+            f"of shape {generated.shape}"
         )
     gaussian = _Gaussian(real)
     rng = np.random.default_rng(seed)

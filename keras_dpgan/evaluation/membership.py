@@ -1,4 +1,4 @@
-"""How well an attack tells the training data's members from other records."""
+"""Measures how well an attack distinguishes members of the training data."""
 
 import dataclasses
 
@@ -7,13 +7,13 @@ import numpy.typing as npt
 
 _SIGNIFICANCE = 1e-3
 _LOW_RATE = 0.01
-_NORMAL_QUANTILE = 3.2905  # Two-sided, 99.9%.
+_NORMAL_QUANTILE = 3.2905  # The quantile of a two-sided interval with 99.9% confidence.
 _MIN_RECORDS = 10
 
 
 @dataclasses.dataclass(frozen=True)
 class MembershipInference:
-    """How well an attack tells members from others. None of it is private.
+    """How well an attack distinguishes members from others. None of it is private.
 
     Examples:
         >>> result = dpgan.evaluation.membership_inference(
@@ -54,15 +54,16 @@ class MembershipInference:
 def membership_inference(
     scores: npt.ArrayLike, members: npt.ArrayLike
 ) -> MembershipInference:
-    """Measures how well scores tell members from others.
+    """Measures how well scores distinguish members from others.
 
-    The threshold attack of Yeom et al. 2018, "Privacy Risk in Machine Learning",
-    at all thresholds; its power at a low rate of false alarms is what Carlini et
-    al. 2022, "Membership Inference Attacks From First Principles", ask for. The
-    interval is that of DeLong et al. 1988, the p-value Mann and Whitney's.
+    This is the threshold attack of Yeom et al. 2018, "Privacy Risk in Machine
+    Learning", at all thresholds. Its power at a low rate of false alarms is the measure
+    that Carlini et al. 2022 recommend ("Membership Inference Attacks From First
+    Principles"). The interval is that of DeLong et al. 1988, and the p-value that of
+    Mann and Whitney.
 
-    Members and others must be alike but for membership, as a random half of one
-    data set is to the other; a difference of kinds would be taken for knowledge.
+    Members and others must differ in nothing but their membership, as two random halves
+    of one data set do. Any other difference would look like a successful attack.
 
     Examples:
         >>> result = dpgan.evaluation.membership_inference(
@@ -79,7 +80,7 @@ def membership_inference(
         A `MembershipInference`.
 
     Raises:
-        ValueError: If the two do not fit.
+        ValueError: If the two do not fit each other.
     """
     from scipy import stats
     from sklearn import metrics
@@ -102,7 +103,7 @@ def membership_inference(
 
 
 def _standard_error(scores, members):
-    """Of the AUC; DeLong et al. 1988, by midranks."""
+    """The standard error of the AUC; DeLong et al. 1988, by midranks."""
     from scipy import stats
 
     ranks = stats.rankdata(scores)

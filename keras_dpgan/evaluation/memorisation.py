@@ -1,4 +1,4 @@
-"""Are samples copies of training rows: nearest neighbors, and a verdict."""
+"""Finds out whether samples are copies of training rows, by nearest neighbors."""
 
 import dataclasses
 import math
@@ -11,13 +11,14 @@ from keras_dpgan._utils import validate
 from keras_dpgan.evaluation import neighbours
 from keras_dpgan.evaluation import rows as row_checks
 
-# Yoon et al. 2023; a copy of a row stands out from that row's neighbors.
+# Yoon et al. 2023: a copy is that much nearer to its row than to the second nearest.
 _COPY_RATIO = 1 / 3
 
-# Of the usual distance: closer rows differ by rounding alone.
+# A share of the usual distance, below which rows differ only by rounding.
 _IDENTICAL = 1e-4
 
-# The closest samples are looked at apart: few copies drown among many samples.
+# The closest samples are tested separately, because few copies among many samples would
+# not show otherwise.
 _CLOSEST_SHARES = (1.0, 0.1, 0.01)
 
 _SIGNIFICANCE = 1e-3
@@ -48,10 +49,10 @@ class Memorization:
             among samples than among test rows.
         train_share: Share of samples that are nearer to a training row than to
             any of as many test rows: about a half if nothing is memorized.
-        train_p_value: Bound on the probability that samples that know no
-            training row come so near to them, however good or alike they are.
-        memorized: Whether training rows were copied: a p-value is below 0.001,
-            or samples but no test row are identical to a training row.
+        train_p_value: Bound on the probability that samples of a generator that knows
+            no training row come so near to them, even if they are good or much alike.
+        memorized: Whether training rows were copied. This is so if a p-value is below
+            0.001, or if samples are identical to a training row and no test row is.
     """
 
     sample_distances: np.ndarray
@@ -76,19 +77,19 @@ def memorization(
     real_test: npt.ArrayLike,
     seed: int = 0,
 ) -> Memorization:
-    """Looks for training rows among samples, beside the same for real test rows.
+    """Looks for training rows among samples, and compares with real test rows.
 
-    Two tests, each of which a generator that never saw a training row passes.
-    *Copies* (Yoon et al. 2023, "Diffusion Probabilistic Models Generalize when
-    They Fail to Memorize"): a sample much nearer to one training row than to all
-    others; as many are expected as among test rows. *Nearness*: training and test
-    rows are alike to an honest generator, so its samples are as often near the
-    one as the other (as in Meehan et al. 2020, "A Non-Parametric Test to Detect
-    Data-Copying in Generative Models"); that is judged for all samples, for the
-    closest tenth and the closest hundredth, by a Hoeffding bound that allows for
-    samples that share a neighbor.
+    There are two tests, and a generator that never saw a training row passes both.
+    *Copies* (Yoon et al. 2023, "Diffusion Probabilistic Models Generalize when They
+    Fail to Memorize") are samples that are much nearer to one training row than to all
+    others; as many are expected as among test rows. *Nearness* uses that a generator
+    which memorizes nothing treats training and test rows alike, so its samples are
+    near the one as often as near the other (as in Meehan et al. 2020, "A
+    Non-Parametric Test to Detect Data-Copying in Generative Models"). This is tested
+    for all samples, for the closest tenth and for the closest hundredth, by a Hoeffding
+    bound that allows for samples that share a neighbor.
 
-    A verdict of `False` is no proof of privacy: only the accounting is.
+    A verdict of `False` does not prove privacy; only the accounting does.
 
     Examples:
         >>> import numpy as np
@@ -104,7 +105,7 @@ def memorization(
         samples: Generated rows of shape `(n, ...)`: images, vectors or features.
         real_train: Rows that the generator was trained on.
         real_test: Real rows of the same kind that it was not trained on.
-        seed: Int, of the choice of as many training as test rows. Defaults to 0.
+        seed: Int, for the choice of equally many training and test rows. Defaults to 0.
 
     Returns:
         A `Memorization`.
@@ -171,7 +172,7 @@ def _nearness(samples, real_train, real_test, seed):
     size = min(len(real_train), len(real_test))
     train = real_train[rng.permutation(len(real_train))[:size]]
     test = real_test[rng.permutation(len(real_test))[:size]]
-    # In random order, so that a row in both sets counts for either.
+    # The order is random, so that a row in both sets counts for each equally often.
     order = rng.permutation(2 * size)
     pool, in_train = np.concatenate([train, test])[order], order < size
     distances, indices = neighbours.nearest(samples, pool)
@@ -187,8 +188,9 @@ def _nearness(samples, real_train, real_test, seed):
 def _nearness_p_value(indices, in_train):
     """Hoeffding's bound under exchange of training and test rows.
 
-    Which half of the pool is the training rows is, to an honest generator, a
-    random draw: negatively associated, so the bound for independent ones holds.
+    For a generator that memorizes nothing, it is a random draw which half of the pool
+    is the training rows. Such draws are negatively associated, so the bound for
+    independent draws holds.
     """
     counts = np.bincount(indices).astype(np.float64)
     excess = in_train[indices].sum() - len(indices) / 2

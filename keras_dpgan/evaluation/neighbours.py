@@ -1,10 +1,10 @@
-"""Distances to nearest neighbours, a few rows at a time."""
+"""Distances to nearest neighbors, computed for a few rows at a time."""
 
 import numpy as np
 
 _CHUNK_BYTES = 128 * 2**20
 
-# Candidates beyond those asked for: float32 may order close distances wrongly.
+# More candidates than asked for, because float32 may order close distances wrongly.
 _SPARE = 4
 
 
@@ -31,7 +31,7 @@ def nearest(rows, references, k=1):
     distances = np.empty((len(rows), k))
     indices = np.empty((len(rows), k), np.int64)
     for chunk in chunks(len(rows), 4 * len(references)):
-        # Without the row's own square: it does not change the order.
+        # The row's own square is left out, because it does not change the order.
         scores = squares - 2 * ((rows[chunk] - centre) @ centred.T)
         found = _smallest(scores, num_candidates)
         exact = _exact_distances(rows[chunk], references, found)

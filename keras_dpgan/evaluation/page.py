@@ -1,4 +1,4 @@
-"""A report as one HTML page that needs nothing else."""
+"""A report as one HTML page that needs no other file."""
 
 import base64
 import html
@@ -64,10 +64,10 @@ def picture(data, kind, caption, pixels=False, wide=False):
     Args:
         data: The bytes of the file.
         kind: `"png"` or `"svg+xml"`.
-        caption: String; also what is read to those who cannot see it.
+        caption: String, which also describes the picture to screen readers.
         pixels: Whether enlarged pixels stay sharp. Defaults to `False`.
-        wide: Whether a narrow screen scrolls it rather than shrinks it. Defaults
-            to `False`.
+        wide: Whether a narrow screen scrolls the picture instead of shrinking it.
+            Defaults to `False`.
 
     Returns:
         HTML.
@@ -98,7 +98,7 @@ def vectors_side_by_side(samples, real, caption):
         for kind, row in zip(("sample", "real"), pair, strict=True):
             lines.append((kind, *(tables.number(value) for value in row)))
     heads = ("", *(f"column {i}" for i in range(samples.shape[1])))
-    return f'<p class="warning">{html.escape(caption)}</p>{_plain_table(heads, lines)}'
+    return f'<p class="warning">{html.escape(caption)}</p>{plain_table(heads, lines)}'
 
 
 def render(title, scores, statement, pictures, label_names=None):
@@ -107,9 +107,9 @@ def render(title, scores, statement, pictures, label_names=None):
     Args:
         title: String.
         scores: The dict of `evaluate`.
-        statement: String, or `None` where there is none.
+        statement: String, or `None` if there is none.
         pictures: Dict from `"samples"`, `"distances"`, `"neighbours"`, `"history"`
-            to HTML; what is missing is left out.
+            to HTML. The page leaves out those that are missing.
         label_names: List of strings. Defaults to `None`.
 
     Returns:
@@ -120,7 +120,7 @@ def render(title, scores, statement, pictures, label_names=None):
         f'<p class="warning">{html.escape(scores["warning"])}</p>',
         _tiles(scores),
         "<h2>Privacy of the generator</h2>",
-        _statement(statement),
+        privacy_of(statement),
         "<h2>Samples</h2>",
         '<div class="beside">',
         pictures["samples"],
@@ -134,6 +134,19 @@ def render(title, scores, statement, pictures, label_names=None):
     if "history" in pictures:
         parts += ["<h2>Training</h2>", pictures["history"]]
     parts += ["<h2>How it was measured</h2>", _method(scores)]
+    return document(title, parts)
+
+
+def document(title, parts):
+    """A page of some parts, one below the other.
+
+    Args:
+        title: String.
+        parts: List of HTML; empty ones are left out.
+
+    Returns:
+        HTML, a string.
+    """
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -163,7 +176,8 @@ def _tiles(scores):
     )
 
 
-def _statement(statement):
+def privacy_of(statement):
+    """A privacy statement, or a warning where there is none."""
     if not statement:
         return f'<p class="warning">{_NO_STATEMENT}</p>'
     text = "\n".join(tables.wrapped(statement))
@@ -189,7 +203,7 @@ def _classes(scores, label_names):
     if not lines:
         return ""
     heads = ("Label", "Label accuracy", "Diversity within it")
-    return _plain_table(heads, lines)
+    return plain_table(heads, lines)
 
 
 def _copies(scores, pictures):
@@ -198,17 +212,19 @@ def _copies(scores, pictures):
     heads = ("", "Samples", "Real test rows")
     return (
         f'<p><b class="{colour}">{tables.verdict(scores)}.</b> '
-        f"{found['num_samples']:,} samples were looked at. The chance that a generator "
-        "which knows no training row comes so near to them is at most "
-        f"{found['train_p_value']:.2g}; that as many samples stand out as copies, "
-        f"{found['copied_p_value']:.2g}. Finding none is no proof of privacy: only "
-        "the statement above is.</p>"
-        f'<div class="beside">{_plain_table(heads, tables.copy_lines(scores))}'
+        f"{found['num_samples']:,} samples were tested. If a generator knows no "
+        "training row, the probability that its samples come so near to training rows "
+        f"is at most {found['train_p_value']:.2g}, and the probability that so many of "
+        f"them look like copies is {found['copied_p_value']:.2g}. Finding no copies "
+        "does not prove privacy; only the statement above does.</p>"
+        f'<div class="beside">{plain_table(heads, tables.copy_lines(scores))}'
         f"{pictures['distances']}</div>{pictures.get('neighbours', '')}"
     )
 
 
-def _plain_table(heads, lines):
+def plain_table(heads, lines):
+    """A table of texts, from the second column on set to the right."""
+
     def cells(tag, values):
         return "".join(
             f"<{tag}{' class=number' if i else ''}>{html.escape(value)}</{tag}>"
@@ -228,13 +244,13 @@ def _method(scores):
         f"and {scores['num_real_test']:,} real test rows of shape "
         f"{tuple(scores['row_shape'])}; seed {scores['seed']}; "
         f"{scores['seconds']:.0f} seconds.",
-        "Classifiers choose their epoch on held-out training rows of their own; no "
-        "real row chooses anything.",
+        "Each classifier chooses its epoch on held-out rows of its own training set. "
+        "Real test rows influence no choice.",
         f"Distributions are compared with the real test rows, by {features['width']} "
         f"features of the model “{features['name']}”. Distances by other features, "
         "or of other numbers of rows, are not comparable.",
-        f"Precision, recall, density and coverage: {near['num_rows']:,} rows of each "
-        f"set, nearest neighbour {near['nearest_k']}.",
+        f"Precision, recall, density and coverage use {near['num_rows']:,} rows of "
+        f"each set and neighborhoods up to the nearest neighbor {near['nearest_k']}.",
     ]
     items = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in sentences)
     return f'<ul class="soft">{items}</ul>'

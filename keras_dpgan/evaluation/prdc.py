@@ -22,11 +22,11 @@ class PRDC(typing.NamedTuple):
         (1.0, 1.0)
 
     Attributes:
-        precision: Share of samples that lie within a real neighbourhood.
-        recall: Share of real rows that lie within a neighbourhood of samples.
-        density: In how many real neighbourhoods a sample lies, over `nearest_k`;
-            about 1 for real rows, and not limited to 1.
-        coverage: Share of real neighbourhoods with a sample in them.
+        precision: Share of samples that lie within a neighborhood of a real row.
+        recall: Share of real rows that lie within a neighborhood of a sample.
+        density: Number of real neighborhoods in which a sample lies, divided by
+            `nearest_k`. It is about 1 for real rows, and can be above 1.
+        coverage: Share of real neighborhoods that contain a sample.
     """
 
     precision: float
@@ -38,14 +38,14 @@ class PRDC(typing.NamedTuple):
 def precision_recall_density_coverage(
     real: npt.ArrayLike, generated: npt.ArrayLike, nearest_k: int = 5
 ) -> PRDC:
-    """Measures fidelity and variety apart, by neighbourhoods in feature space.
+    """Measures fidelity and variety separately, by neighborhoods in feature space.
 
-    The neighbourhood of a row reaches to its `nearest_k`-th nearest other row of
-    the same set. Sources: Kynkäänniemi et al. 2019, "Improved Precision and
-    Recall Metric for Assessing Generative Models"; Naeem et al. 2020, "Reliable
-    Fidelity and Diversity Metrics for Generative Models". Memory does not grow
-    with the number of pairs. All four depend on the numbers of rows: compare
-    figures of equal ones.
+    The neighborhood of a row reaches to its `nearest_k`-th nearest other row of the
+    same set. Sources: Kynkäänniemi et al. 2019, "Improved Precision and Recall Metric
+    for Assessing Generative Models"; Naeem et al. 2020, "Reliable Fidelity and
+    Diversity Metrics for Generative Models". Memory does not grow with the number of
+    pairs. All four depend on the numbers of rows, so only compare figures of equally
+    many rows.
 
     Examples:
         >>> import numpy as np
@@ -60,10 +60,10 @@ def precision_recall_density_coverage(
     Args:
         real: Features of real rows, of shape `(n, d)`.
         generated: Features of generated rows, of shape `(m, d)`.
-        nearest_k: Int, which neighbour limits a neighbourhood. Defaults to 5.
+        nearest_k: Int, which neighbor limits a neighborhood. Defaults to 5.
 
     Returns:
-        A `PRDC`. It was computed on real rows: it is not private.
+        A `PRDC`. It was computed on real rows, so it is not private.
 
     Raises:
         ValueError: If the features do not fit each other, are not finite, or are
@@ -71,9 +71,9 @@ def precision_recall_density_coverage(
     """
     validate.check_int("nearest_k", nearest_k, minimum=1)
     real, generated = row_checks.check_features(
-        real, generated, nearest_k + 1, f"nearest_k={nearest_k} neighbours"
+        real, generated, nearest_k + 1, f"nearest_k={nearest_k} neighbors"
     )
-    # Near the origin less is lost when squares are subtracted.
+    # Near the origin, subtracting squares loses less precision.
     centre = real.mean(axis=0)
     real, generated = np.asarray(real - centre), np.asarray(generated - centre)
     real_radii = _squared_radii(real, nearest_k)

@@ -22,7 +22,7 @@ from keras_dpgan.evaluation.scores import evaluate
 
 _NUM_NEIGHBOURS = 10
 
-# Which scores there are depends on what was asked for.
+# The scores depend on what the caller asked for.
 _FORMAT = Format("evaluation_report", version=2, required=())
 
 
@@ -40,9 +40,9 @@ def report(
 ) -> dict:
     """Evaluates generated rows and writes a report that anyone can open.
 
-    Three files are made: `report.html`, a page that needs nothing else;
-    `report.png`, the same on one sheet; and `report.json`, every number. They are
-    computed on real rows: they are not private, and say so.
+    It writes three files: `report.html`, a page that needs no other file; `report.png`,
+    the same on one sheet; and `report.json`, with every number. The files say that the
+    numbers are not private, because they were computed on real rows.
 
     Examples:
         >>> import numpy as np
@@ -59,15 +59,15 @@ def report(
         generator: As in `evaluate`.
         real: As in `evaluate`.
         real_test: As in `evaluate`.
-        path: The folder for the files, made if it is not there.
-        statement: The privacy statement, a string or what `str` makes one of.
-            Defaults to `None`: the generator's own, if it is a `DPGAN` or an
-            export.
-        history: What `fit` returned, or its dict of lists, for the curves of
-            training. Defaults to `None`.
+        path: The folder for the files, created if it does not exist.
+        statement: The privacy statement, as a string or an object that `str` turns
+            into one. Defaults to `None`: the generator's own statement, if it is a
+            `DPGAN` or an export.
+        history: The result of `fit`, or its dict of lists, for the curves of training.
+            Defaults to `None`.
         label_names: List of strings, the name of each label. Defaults to `None`.
-        include_real_records: Whether to show real training rows, beside the
-            samples that come nearest to them. Defaults to `False`.
+        include_real_records: Whether to show real training rows next to the samples
+            that come nearest to them. Defaults to `False`.
         title: String. Defaults to a general one.
         **evaluate_arguments: Further arguments of `evaluate`.
 
@@ -83,7 +83,7 @@ def report(
     history = _as_dict(history)
     real_x, real_y = row_checks.rows_and_labels("real", real)
     real_test_x = row_checks.rows_and_labels("real_test", real_test).x
-    # What cannot be drawn raises now, and not after minutes of work.
+    # Rows that cannot be drawn raise an error now, and not after minutes of work.
     figures.new_figure()
     _check_drawable(real_x, real_y, label_names)
     if isinstance(generator, str | os.PathLike):

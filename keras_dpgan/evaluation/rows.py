@@ -1,7 +1,7 @@
-"""Real and generated rows: what every metric asks of them, and their scale.
+"""Checks of real and generated rows that every metric needs, and their scale.
 
-A row is an image, of shape `(height, width, channels)`, or a plain vector. A
-message may quote values of real rows: it is for whoever holds the data.
+A row is an image, of shape `(height, width, channels)`, or a plain vector. A message
+may quote values of real rows, since only the owner of the data sees it.
 """
 
 import typing
@@ -13,8 +13,8 @@ from keras_dpgan.data.scaling import to_uint8
 
 _USUAL_RANGES = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0))
 
-# In widths of the range: how far a generator without a bounded last activation
-# may overshoot before its pixels are taken for those of another range.
+# In widths of the range: a generator whose output is not bounded may overshoot by this
+# much before its pixels are taken for those of another range.
 _OVERSHOOT = 0.5
 _MAX_SHARE_OUTSIDE = 0.01
 
@@ -27,23 +27,23 @@ class Rows(typing.NamedTuple):
 
 
 def rows_and_labels(name, given):
-    """Takes rows, or a pair of rows and labels, apart.
+    """Returns rows, or a pair of rows and labels, as `Rows`.
 
     Args:
         name: The argument's name, for messages.
         given: Array of rows, or tuple of rows and labels (which may be `None`).
 
     Returns:
-        `Rows`, as they are: nothing is checked.
+        `Rows` with the given values, which are not checked.
 
     Raises:
-        ValueError: If a tuple is no pair.
+        ValueError: If a tuple is not a pair.
     """
     if not isinstance(given, tuple):
         return Rows(given, None)
     if len(given) != 2:
         raise ValueError(
-            f"`{name}` must be rows, or the pair of rows and labels. Received: a "
+            f"`{name}` must be rows, or a pair of rows and labels. Received: a "
             f"tuple of {len(given)}"
         )
     return Rows(*given)
@@ -55,14 +55,14 @@ def check_rows(name, rows, minimum=1) -> np.ndarray:
     Args:
         name: The argument's name, for messages.
         rows: Array of shape `(n, height, width, channels)` or `(n, columns)`.
-        minimum: Int, the fewest rows that will do. Defaults to 1.
+        minimum: Int, the smallest number of rows. Defaults to 1.
 
     Returns:
-        A NumPy array: float32, or uint8 if it was.
+        A NumPy array of dtype uint8 if `rows` have it, and float32 otherwise.
 
     Raises:
-        ValueError: If the shape or dtype is another, if there are too few rows,
-            or if a value is NaN or infinite.
+        ValueError: If the shape or dtype is wrong, if there are too few rows, or if a
+            value is NaN or infinite.
     """
     rows = np.asarray(rows)
     if rows.ndim not in (2, 4):
@@ -93,38 +93,6 @@ def check_rows(name, rows, minimum=1) -> np.ndarray:
     return rows
 
 
-def check_labels(name, labels, num_rows) -> np.ndarray:
-    """Returns labels as int32.
-
-    Args:
-        name: The argument's name, for messages.
-        labels: Ints of shape `(num_rows,)`.
-        num_rows: Int, how many rows they belong to.
-
-    Returns:
-        An int32 NumPy array.
-
-    Raises:
-        ValueError: If there are none, or they are of another shape or dtype.
-    """
-    if labels is None:
-        raise ValueError(
-            f"`{name}` must give a label for each row: this metric compares "
-            f"classes. Received: {name}=None"
-        )
-    labels = np.asarray(labels)
-    if labels.shape != (num_rows,) or labels.dtype.kind not in "iu":
-        raise ValueError(
-            f"`{name}` must hold one int for each row, of shape ({num_rows},). "
-            f"Received: {name} of shape {labels.shape} and dtype {labels.dtype}"
-        )
-    if labels.size and labels.min() < 0:
-        raise ValueError(
-            f"`{name}` must not be negative. Received: {int(labels.min())}"
-        )
-    return labels.astype(np.int32)
-
-
 def check_same_shape(name, rows, other_name, other):
     """Raises unless two sets hold rows of one shape."""
     if rows.shape[1:] != other.shape[1:]:
@@ -140,11 +108,11 @@ def is_image(rows):
 
 
 def common_pixel_range(pixel_range, real, name, samples):
-    """The one range in which the pixels of both sets are read.
+    """The range in which the pixels of both sets are interpreted.
 
     Args:
-        pixel_range: Pair of floats, what black and white are in both sets; or
-            `None`: the usual range that the real pixels are in.
+        pixel_range: Pair of floats, the values of black and white in both sets; or
+            `None` for the usual range in which the real pixels lie.
         real: Real images.
         name: Name of the argument that holds the samples, for messages.
         samples: Generated images.
@@ -153,8 +121,8 @@ def common_pixel_range(pixel_range, real, name, samples):
         `(low, high)`.
 
     Raises:
-        ValueError: If the real pixels are in no usual range, or the samples are
-            plainly in another.
+        ValueError: If the real pixels are in no usual range, or if the samples are
+            clearly in another one.
     """
     if pixel_range is None:
         found = _usual_range(real)
@@ -165,7 +133,7 @@ def common_pixel_range(pixel_range, real, name, samples):
     slack = _OVERSHOOT * (high - low)
     far_out = (samples < low - slack) | (samples > high + slack)
     outside = far_out.mean() > _MAX_SHARE_OUTSIDE
-    # Only a guessed range is doubted: dark or light samples are legal.
+    # A range that the user gave is not doubted: samples may be dark or light.
     unlike = pixel_range is None and _in_smaller_range(lowest, highest, found)
     if outside or unlike:
         raise ValueError(
@@ -185,9 +153,10 @@ def _usual_range(real):
         if usual[0] <= low and high <= usual[1]:
             return usual
     raise ValueError(
-        "`pixel_range` must say what black and white are, as in `pixel_range=(0, "
-        "16)`: the real pixels are in none of the usual ranges (0, 1), (-1, 1) and "
-        f"(0, 255). Received: real pixels from {low:.6g} to {high:.6g}"
+        "`pixel_range` must give the values of black and white, for example "
+        "`pixel_range=(0, 16)`, because the real pixels are in none of the usual "
+        f"ranges (0, 1), (-1, 1) and (0, 255). Received: real pixels from {low:.6g} to "
+        f"{high:.6g}"
     )
 
 
@@ -199,11 +168,11 @@ def _in_smaller_range(lowest, highest, found):
 
 
 def as_bytes(images, pixel_range) -> np.ndarray:
-    """Images as bytes, the form in which they would be stored.
+    """Images as bytes, as they would be stored.
 
     Args:
         images: Array of shape `(n, height, width, channels)`.
-        pixel_range: Pair of floats, what black and white are.
+        pixel_range: Pair of floats, the values of black and white.
 
     Returns:
         A uint8 array of the same shape.
@@ -219,14 +188,14 @@ def check_features(real, generated, minimum, reason) -> tuple[np.ndarray, np.nda
     Args:
         real: Array of shape `(n, d)`.
         generated: Array of shape `(m, d)`.
-        minimum: Int, the fewest rows that each must have.
-        reason: What needs so many, for the message.
+        minimum: Int, the smallest number of rows for each set.
+        reason: String for the message: why so many are needed.
 
     Returns:
         `(real, generated)`.
 
     Raises:
-        ValueError: If the shapes are others, there are too few rows, or a value
+        ValueError: If the shapes are wrong, if there are too few rows, or if a value
             is not finite.
     """
     sets = {

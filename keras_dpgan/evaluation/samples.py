@@ -1,4 +1,4 @@
-"""Samples from whatever makes them."""
+"""Draws samples from any kind of generator."""
 
 import os
 import pathlib
@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from keras_dpgan._utils import validate
+from keras_dpgan._utils.labels import check_labels
 from keras_dpgan.evaluation import rows as row_checks
 from keras_dpgan.export import load
 from keras_dpgan.gan import network_inputs
@@ -30,19 +31,19 @@ def draw_samples(
             Keras generator from latents, or from latents and labels; the path of
             a folder that `DPGAN.export` wrote; the path of an `.npz` file with an
             array `x` and perhaps `y`, as `python -m keras_dpgan.sample` writes; a
-            callable that takes `n`; an array of rows; or a pair of rows and
-            labels. What gives a pair gives rows and labels.
-        n: Int, how many rows. Of an array or file the first `n` are taken, and
+            callable that takes `n`; an array of rows; or a pair of rows and labels.
+            A source that returns a pair returns rows and labels.
+        n: Int, how many rows. From an array or file the first `n` rows are taken, or
             all of them if there are fewer.
         seed: Int, for the sources that take one. Defaults to 0.
 
     Returns:
-        `(rows, labels)`: arrays, with `labels` of `None` where there are none, or
-        where rows depend on conditions other than a label.
+        `(rows, labels)`: arrays. `labels` is `None` if there are none, or if rows
+        depend on conditions other than a label.
 
     Raises:
-        FileNotFoundError: If a path leads nowhere.
-        ValueError: If the source is none of these, or what it gives is no rows.
+        FileNotFoundError: If there is no such path.
+        ValueError: If the source is none of these, or does not return rows.
     """
     validate.check_int("n", n, minimum=1)
     validate.check_int("seed", seed, minimum=0)
@@ -70,19 +71,19 @@ def draw_samples(
     rows, labels = row_checks.rows_and_labels("samples", drawn)
     rows = row_checks.check_rows("samples", rows)
     if labels is not None:
-        labels = row_checks.check_labels("labels", labels, len(rows))[:n]
+        labels = check_labels("labels", labels, len(rows))[:n]
     return rows[:n], labels
 
 
 def _without_vectors(drawn):
-    """The rows alone where they come with conditions other than labels."""
+    """Only the rows, if they come with conditions other than labels."""
     if isinstance(drawn, tuple) and np.ndim(drawn[1]) > 1:
         return drawn[0]
     return drawn
 
 
 def open_path(path):
-    """What a path leads to: an exported generator, or stored samples.
+    """Opens the exported generator or the stored samples at a path.
 
     Args:
         path: As the paths of `draw_samples`.
@@ -92,7 +93,7 @@ def open_path(path):
 
     Raises:
         FileNotFoundError: If there is neither.
-        ValueError: If it is damaged or holds something else.
+        ValueError: If it is damaged or contains something else.
     """
     path = pathlib.Path(path)
     if path.is_file() and path.suffix == ".npz":

@@ -1,4 +1,4 @@
-"""Every metric at once, beside what real training rows would score."""
+"""All metrics together, compared with the scores of real training rows."""
 
 import collections.abc
 import dataclasses
@@ -11,6 +11,7 @@ from absl import logging
 
 from keras_dpgan._utils import old_names
 from keras_dpgan._utils import validate
+from keras_dpgan._utils.labels import check_labels
 from keras_dpgan.evaluation import classifiers as classifier_metrics
 from keras_dpgan.evaluation import feature_scores
 from keras_dpgan.evaluation import features as feature_models
@@ -33,7 +34,7 @@ _QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95)
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """What was measured, and what a report shows beside it.
+    """The measured numbers, and what else a report shows.
 
     Examples:
         >>> import numpy as np
@@ -48,7 +49,7 @@ class Evaluation:
     Attributes:
         scores: The numbers, a dict of JSON values.
         samples: The generated `Rows`.
-        pixel_range: Pair of floats, what black and white are; `None` for vectors.
+        pixel_range: Pair of floats, the values of black and white; `None` for vectors.
         memorization: The `Memorization` of the first samples.
     """
 
@@ -72,11 +73,11 @@ def evaluate(
     seed: int = 0,
     pixel_range: collections.abc.Sequence[float] | None = None,
 ) -> Evaluation:
-    """Measures generated rows by every metric that fits them.
+    """Measures generated rows by every metric that applies to them.
 
-    What compares distributions (Frechet distance, precision and recall) does so
-    with the real *test* rows, which the generator has not seen: copies of
-    training rows gain nothing there.
+    Metrics that compare distributions (Frechet distance, precision and recall) use the
+    real *test* rows, which the generator has not seen, so that copies of training rows
+    do not improve the score.
 
     Examples:
         >>> import numpy as np
@@ -90,28 +91,27 @@ def evaluate(
         ['accuracy', 'conditional']
 
     Args:
-        generator: What `draw_samples` takes: a `DPGAN`, a Keras generator, the
-            path of an export or `.npz` file, a callable, rows, or rows and labels.
-        real: Rows that the generator was trained on, or the pair of rows and
-            labels. Images of shape `(n, height, width, channels)` or vectors of
-            shape `(n, columns)`.
-        real_test: The same of real rows that it was not trained on.
-        num_samples: Int. Defaults to `None`: as many as `real` has, and 60,000 at
-            most.
-        classifiers: Names among `"cnn"`, `"mlp"` and `"logistic_regression"`, to
-            be trained on the samples. Defaults to `None`: all that fit.
+        generator: A source for `draw_samples`: a `DPGAN`, a Keras generator, the path
+            of an export or `.npz` file, a callable, rows, or rows and labels.
+        real: Rows on which the generator was trained, or a pair of rows and labels.
+            Images of shape `(n, height, width, channels)` or vectors of shape
+            `(n, columns)`.
+        real_test: In the same form, real rows on which it was not trained.
+        num_samples: Int. Defaults to `None`: as many as `real` has, and at most 60,000.
+        classifiers: Names among `"cnn"`, `"mlp"` and `"logistic_regression"`, to be
+            trained on the samples. Defaults to `None`: all that apply to the rows.
         features: A `keras.Model` from rows to features. Defaults to `None`:
             `default_features`.
-        compare_with_real: Whether the classifiers are also trained on `real`, for
-            comparison, which takes as long again. Defaults to `True`.
-        seed: Int, of samples, classifiers and subsets. Defaults to 0.
-        pixel_range: Pair of floats, what black and white are in images. Defaults
-            to `None`: read off the real ones.
+        compare_with_real: Whether the classifiers are also trained on `real` for
+            comparison, which doubles the time. Defaults to `True`.
+        seed: Int, for samples, classifiers and subsets. Defaults to 0.
+        pixel_range: Pair of floats, the values of black and white in images. Defaults
+            to `None`: determined from the real images.
 
     Returns:
-        An `Evaluation`. None of its numbers is private. In `scores` each metric
-        has a value for `samples` and one for `real`: what training rows, in
-        place of samples, would score.
+        An `Evaluation`. None of its numbers is private. In `scores` each metric has a
+        value for `samples` and a value for `real`, the score of training rows in place
+        of samples.
 
     Raises:
         ValueError: If samples and real rows do not fit each other, or there are
@@ -164,7 +164,7 @@ def evaluate(
             judge, samples, real_test
         ),
     }
-    # Last, since they take longest: what does not fit has raised by now.
+    # These come last because they take longest; wrong arguments have raised by now.
     scores["accuracy"] = {
         name: _accuracy(
             name,
@@ -184,7 +184,7 @@ def _checked_rows(name, given):
     x, y = row_checks.rows_and_labels(name, given)
     x = row_checks.check_rows(name, x, minimum=10)
     if y is not None:
-        y = row_checks.check_labels(f"{name} labels", y, len(x))
+        y = check_labels(f"{name} labels", y, len(x))
     return Rows(x, y)
 
 
@@ -205,8 +205,8 @@ def _checked_classifiers(names, conditional, x):
         validate.check_choice("classifiers", name, classifier_metrics.CLASSIFIERS)
     if names and not conditional:
         raise ValueError(
-            "`classifiers` need labels of samples and of real rows: give `real` and "
-            "`real_test` as pairs, and a generator that gives pairs, or set "
+            "`classifiers` need labels of samples and of real rows. Give `real` and "
+            "`real_test` as pairs and a generator that returns pairs, or set "
             f"`classifiers=()`. Received: classifiers={names!r}"
         )
     return tuple(names)
@@ -234,7 +234,7 @@ def _accuracy(name, samples, real, real_test, seed, pixel_range):
 
 
 def _memorization(samples, real, real_test, seed, pixel_range):
-    """In pixels as they would be stored, from 0 to 1, or in scaled columns."""
+    """Compares rows by their pixels, from 0 to 1 in bytes, or by scaled columns."""
     if pixel_range is not None:
         forms = [
             row_checks.as_bytes(rows.x, pixel_range).astype(np.float32) / 255

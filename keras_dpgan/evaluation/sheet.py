@@ -22,7 +22,7 @@ def draw(title, found, real_test, statement, history, label_names, pairs):
         statement: String or `None`.
         history: Dict from name to a list per epoch, or `None`.
         label_names: List of strings, or `None`.
-        pairs: Samples and the real rows nearest to them, to be shown; or `None`.
+        pairs: Samples and the real rows nearest to them, to show them; or `None`.
 
     Returns:
         The bytes of a PNG file.

@@ -9,11 +9,18 @@ import typing
 import numpy as np
 
 from keras_dpgan._utils import validate
+from keras_dpgan.evaluation.table_associations import associations
+from keras_dpgan.evaluation.table_records import nearest_records
 from keras_dpgan.tables import columns as column_kinds
 from keras_dpgan.tables.schema import TableSchema
 
 if typing.TYPE_CHECKING:
     import pandas as pd
+
+WARNING = (
+    "These figures were computed from private rows and are not private themselves: "
+    "look at them, and do not publish them."
+)
 
 
 def total_variation(
@@ -51,21 +58,30 @@ def total_variation(
         0.25
     """
     validate.check_int("order", order, minimum=1, maximum=len(schema.names))
+    found = distances_of_sets(synthetic, real, schema, order)
+    return float(np.mean([distance for _, distance in found]))
+
+
+def distances_of_sets(synthetic, real, schema, order):
+    """The distance of each set of columns; see `total_variation`.
+
+    Yields:
+        Pairs of a tuple of the places of columns, and a float.
+    """
     both = [_encoded(frame, schema) for frame in (synthetic, real)]
     sizes = np.array(schema.num_cells) + 1
-    distances = []
     for chosen in itertools.combinations(range(len(sizes)), order):
-        shares = []
+        flat = []
         for cells in both:
             # Cells without a place are one more cell here.
             places = cells[:, chosen].T % sizes[[*chosen], None]
-            flat = np.ravel_multi_index(tuple(places), tuple(sizes[[*chosen]]))
-            found, counts = np.unique(flat, return_counts=True)
-            shares.append(dict(zip(found.tolist(), counts / len(cells), strict=True)))
-        keys = shares[0].keys() | shares[1].keys()
-        differences = [shares[0].get(key, 0) - shares[1].get(key, 0) for key in keys]
-        distances.append(0.5 * np.abs(differences).sum())
-    return float(np.mean(distances))
+            flat.append(np.ravel_multi_index(tuple(places), tuple(sizes[[*chosen]])))
+        _, numbers = np.unique(np.concatenate(flat), return_inverse=True)
+        parts = np.split(numbers, [len(flat[0])])
+        shares = [
+            np.bincount(part, minlength=numbers.max() + 1) / len(part) for part in parts
+        ]
+        yield chosen, 0.5 * float(np.abs(shares[0] - shares[1]).sum())
 
 
 def train_on_synthetic(
@@ -178,9 +194,11 @@ def evaluate_table(
 
     Returns:
         Dict with `"total_variation_1"`, `"total_variation_2"`, `"total_variation_3"`,
-        `"coverage"`, `"constraint_violations"` (share of rows) and, with a target,
-        `"prediction"`; each a dict of `"synthetic"` and `"real"`. None of it is
-        private.
+        `"associations"` (the mean difference of `associations` to those of the private
+        rows), `"coverage"`, `"constraint_violations"` (share of rows), `"distance"`
+        (to the nearest private row) and, with a target, `"prediction"`; each a dict of
+        `"synthetic"` and `"real"`. Besides `"membership"`, an attack (see
+        `nearest_records`), and `"warning"`: none of it is private.
 
     Examples:
         >>> import pandas as pd
@@ -196,14 +214,19 @@ def evaluate_table(
         ...     rows, train=rows, test=rows, schema=schema, target="smoker"
         ... )
         >>> sorted(scores)[:3]
-        ['constraint_violations', 'coverage', 'prediction']
+        ['associations', 'constraint_violations', 'coverage']
     """
-    scores: dict[str, dict] = {}
+    scores: dict[str, typing.Any] = {"warning": WARNING}
     for order in range(1, min(3, len(schema.names)) + 1):
         scores[f"total_variation_{order}"] = {
             "synthetic": total_variation(synthetic, train, schema, order),
             "real": total_variation(test, train, schema, order),
         }
+    wanted = associations(train, schema)
+    scores["associations"] = {
+        side: float(np.abs(associations(frame, schema) - wanted).mean())
+        for side, frame in (("synthetic", synthetic), ("real", test))
+    }
     scores["coverage"] = {
         "synthetic": coverage(synthetic, train, schema),
         "real": coverage(test, train, schema),
@@ -212,6 +235,7 @@ def evaluate_table(
         "synthetic": float(schema.violations(synthetic).mean()),
         "real": float(schema.violations(test).mean()),
     }
+    scores |= nearest_records(synthetic, train, test, schema, seed)
     if target is not None:
         scores["prediction"] = {
             "synthetic": train_on_synthetic(synthetic, test, schema, target, seed),

@@ -7,7 +7,7 @@ _LINE_LENGTH = 80
 
 
 class Line(typing.NamedTuple):
-    """One line of a table: a metric's name, its two values and what it means."""
+    """One line of a table: a metric's name, its two values and its meaning."""
 
     name: str
     samples: str
@@ -21,7 +21,7 @@ _CLASSIFIERS = {
     "logistic_regression": "logistic regression",
 }
 
-# Key, name, whether it is a share, and what it means.
+# Of each metric its key, its name, whether it is a share, and its meaning.
 _METRICS = (
     ("frechet_distance", "Fréchet distance", False, "Lower is better; 0 at best."),
     (
@@ -33,18 +33,18 @@ _METRICS = (
     ("precision", "Precision", True, "Samples that lie among real rows."),
     ("recall", "Recall", True, "Real rows that lie among samples."),
     ("density", "Density", False, "How densely real rows surround samples."),
-    ("coverage", "Coverage", True, "Real neighbourhoods that have a sample."),
+    ("coverage", "Coverage", True, "Real neighborhoods that contain a sample."),
     (
         "label_accuracy",
         "Label accuracy",
         True,
-        "Samples that a classifier of real rows gives the label asked for.",
+        "Samples that a classifier trained on real rows assigns to their label.",
     ),
     (
         "within_class_diversity",
         "Diversity within a class",
         False,
-        "Spread of samples of a class over that of real rows; 1 is theirs.",
+        "Spread of samples within a class, divided by that of real rows.",
     ),
 )
 
@@ -63,7 +63,7 @@ def metric_lines(scores):
             f"Accuracy, {_CLASSIFIERS[name]}",
             values,
             share=True,
-            meaning="Trained on the column's rows alone, tested on real test rows.",
+            meaning="Trained only on this column's rows, tested on real test rows.",
         )
         for name, values in scores["accuracy"].items()
     ]
@@ -123,7 +123,7 @@ def copy_lines(scores):
             number(medians["real_test"]),
         ),
         (
-            "The same of the nearest hundredth",
+            "1% quantile of that distance",
             number(nearest["samples"]),
             number(nearest["real_test"]),
         ),

@@ -1,4 +1,4 @@
-"""A generator on its own, with what is known about its privacy."""
+"""Exports a generator without its training code, and with its privacy card."""
 
 from keras_dpgan.export.card import make_card as make_card
 from keras_dpgan.export.card import read_card as read_card

@@ -1,4 +1,4 @@
-"""The privacy card: what publishing a generator can reveal, for machines."""
+"""The privacy card: what publishing a generator can reveal, in a form for machines."""
 
 import collections.abc
 import dataclasses
@@ -23,8 +23,8 @@ CARD_NAME = "privacy.json"
 _LIBRARIES = ("tensorflow", "keras", "dp-accounting", "tensorflow-privacy", "numpy")
 
 _NONE = (
-    "There is no privacy guarantee: {}. What it makes may show rows that it was "
-    "trained on. Treat it as those rows themselves."
+    "There is no privacy guarantee: {}. What it generates may show rows that it was "
+    "trained on. Protect it as you protect those rows."
 )
 _MECHANISMS = {
     "gaussian": "Gaussian noise on a clipped sum",
@@ -43,8 +43,8 @@ _DIFFERENCES = {
 def read_card(path: str | os.PathLike[str]) -> dict:
     """Reads the privacy card of an export and checks it.
 
-    The checksums show damage and mix-ups. They are no signature: who can change
-    the SavedModel can change the card.
+    The checksums detect damage and mix-ups. They are not a signature: whoever can
+    change the SavedModel can also change the card.
 
     Examples:
         >>> gan = dpgan.DPGAN(
@@ -64,8 +64,8 @@ def read_card(path: str | os.PathLike[str]) -> dict:
 
     Raises:
         FileNotFoundError: If there is no card.
-        ValueError: If the card does not fit the schema, or the SavedModel is not
-            the one that it was written for.
+        ValueError: If the card does not fit the schema, or if it was written for
+            another SavedModel.
     """
     folder = pathlib.Path(path)
     file = folder / CARD_NAME
@@ -96,7 +96,7 @@ def make_card(
     preprocessing: str | None = None,
     justification: str | None = None,
 ) -> dict:
-    """The privacy card of a `DPGAN`, of no SavedModel in particular.
+    """The privacy card of a `DPGAN`, without the checksums of a SavedModel.
 
     Examples:
         >>> gan = dpgan.DPGAN(
@@ -114,10 +114,10 @@ def make_card(
         dataset_name: String that may be published. Defaults to `None`.
         include_num_examples: Whether the number of rows may be published.
             Defaults to `False`.
-        preprocessing: String: what was done to the data before training. Defaults
-            to `None`: not said.
-        justification: String: why these parameters were chosen. Defaults to
-            `None`: not said.
+        preprocessing: String: what was done to the data before training. Defaults to
+            `None`: the card does not say it.
+        justification: String: why these parameters were chosen. Defaults to `None`:
+            the card does not say it.
 
     Returns:
         A dict of JSON values; see `read_card`. Its guarantee is that of
@@ -156,7 +156,7 @@ def card_of(
 
     Args:
         statement: A `PrivacyStatement`.
-        generator: Dict: the card's facts on what it takes and makes.
+        generator: Dict: the card's facts on the generator's inputs and outputs.
         dataset_name: As in `make_card`.
         include_num_examples: As in `make_card`.
         preprocessing: As in `make_card`.
@@ -196,13 +196,13 @@ def card_of(
 
 
 def _latent_dim(generation):
-    """An int for latents that are vectors; for others the list of their sizes."""
+    """The size of latents that are vectors; for others the list of their sizes."""
     sizes = list(generation.latent_shape)
     return sizes[0] if len(sizes) == 1 else sizes
 
 
 def _condition_facts(generation):
-    """What to give instead of labels, where rows depend on other conditions."""
+    """The inputs instead of labels, if rows depend on other conditions."""
     condition = generation.vector_condition
     if condition is None:
         return {}
@@ -218,7 +218,7 @@ def dump_card(card):
 
 
 def _without_size(statement):
-    """The statement without the number of rows, also in what it says first."""
+    """The statement without the number of rows, also in its first sentences."""
     n = statement.num_examples
     if n is None:
         return statement
@@ -227,11 +227,11 @@ def _without_size(statement):
 
 
 def _why_none(statement):
-    """Why nothing can be claimed; `None` where something can."""
+    """Why nothing can be claimed; `None` if there is a guarantee."""
     if not statement.has_guarantee:
         return "it was trained without a privacy mechanism, or without noise"
     if not statement.history.entries:
-        # Untrained, or weights from elsewhere: an epsilon of zero would be a claim.
+        # An epsilon of zero would be a claim on a model that was never trained here.
         return "no private training of it is on record"
     return None
 
@@ -251,7 +251,7 @@ def _check_text(name, text):
 
 
 def _deployment(statement):
-    """Trust model, mechanisms and composition; of a model without a guarantee none."""
+    """Trust model, mechanisms and composition; none without a guarantee."""
     if statement is None:
         return {"trust_model": None, "mechanisms": [], "composition": None}
     entries = statement.history.entries

@@ -1,4 +1,4 @@
-"""Checksums of the files that make up a SavedModel."""
+"""Checksums of the files of a SavedModel."""
 
 import hashlib
 
@@ -10,8 +10,8 @@ def checksums(folder):
     """SHA-256 of each file of a SavedModel.
 
     Args:
-        folder: `pathlib.Path` of an export. What lies beside the SavedModel (the
-            card, pictures, requests to warm up a server) is left out.
+        folder: `pathlib.Path` of an export. Files that do not belong to the SavedModel
+            (the card, pictures, requests to warm up a server) are left out.
 
     Returns:
         Dict from paths relative to `folder`, with forward slashes, to
@@ -28,7 +28,7 @@ def checksums(folder):
 
 
 def check_files(folder, expected):
-    """Raises unless the files of a SavedModel are those that a card is about.
+    """Raises unless the files of a SavedModel are those that a card describes.
 
     Args:
         folder: `pathlib.Path` of an export.
@@ -45,10 +45,10 @@ def check_files(folder, expected):
     )
     if differing:
         raise ValueError(
-            "The privacy card does not belong to this SavedModel: "
-            f"{', '.join(differing)} changed, missing or added since it was "
-            "written. What the card says holds for another generator; export "
-            f"again, or copy the folder again. Received: path={str(folder)!r}"
+            "The privacy card does not belong to this SavedModel, but to another "
+            "generator. Files that were changed, removed or added since the card was "
+            f"written: {', '.join(differing)}. Export again, or copy the folder again. "
+            f"Received: path={str(folder)!r}"
         )
 
 

@@ -1,4 +1,4 @@
-"""Folders that are either complete or not there."""
+"""Folders that are either complete or do not exist."""
 
 import contextlib
 import pathlib
@@ -8,23 +8,23 @@ import uuid
 
 @contextlib.contextmanager
 def complete_folder(path, overwrite, marker):
-    """Gives an empty folder, which becomes `path` when the block has ended well.
+    """Gives an empty folder, which becomes `path` when the block ends without an error.
 
-    It is filled beside its place and renamed, so that a reader never sees half of
-    one and whatever interrupts the block leaves the previous one.
+    It is filled in the parent folder of `path` and then renamed. So a reader never sees
+    an incomplete folder, and if the block is interrupted, the previous folder stays.
 
     Args:
-        path: The folder to make.
-        overwrite: Whether a folder that is there is replaced.
-        marker: Name of a file without which it is not, unless it is empty: a
-            path given by mistake costs nothing.
+        path: The folder to write.
+        overwrite: Whether an existing folder is replaced.
+        marker: Name of a file. An existing folder without it is not replaced, unless it
+            is empty, so that a wrong path destroys nothing.
 
     Yields:
         A `pathlib.Path` in the same parent folder.
 
     Raises:
-        FileExistsError: If there is something at `path` and `overwrite` is
-            `False`, or if it is no such folder.
+        FileExistsError: If `path` exists and `overwrite` is `False`, or if it is not
+            such a folder.
     """
     path = pathlib.Path(path)
     _check_place(path, overwrite, marker)
@@ -57,7 +57,7 @@ def _is_replaceable(path, marker):
 
 
 def _move(folder, path):
-    """Puts `folder` in the place of `path`; no name can hold two folders."""
+    """Puts `folder` in the place of `path`, after moving the old folder away."""
     if not path.exists():
         folder.rename(path)
         return

@@ -1,4 +1,4 @@
-"""Drawing from an export, without the code that trained it."""
+"""Draws from an export, without the code that trained it."""
 
 import collections.abc
 import copy
@@ -18,12 +18,12 @@ from keras_dpgan.sampling.conditions import VectorCondition
 from keras_dpgan.sampling.sampler import Sampler
 from keras_dpgan.sampling.sampler import check_seed
 
-# What opens exports of other kinds, by a file that these have among their assets.
+# The loaders of other kinds of exports, by the name of a file among their assets.
 _LOADERS: dict[str, collections.abc.Callable] = {}
 
 
 def register_loader(name: str, loader: collections.abc.Callable) -> None:
-    """Lets `load` open exports of another kind.
+    """Registers a function with which `load` opens exports of another kind.
 
     Args:
         name: String, the name of a file among their assets.
@@ -81,13 +81,13 @@ class ExportedGenerator:
     def sample(
         self, n: int, labels: npt.ArrayLike | None = None, seed: int | None = None
     ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
-        """Draws rows, those that `DPGAN.sample` draws from the same seed.
+        """Draws rows, the same that `DPGAN.sample` draws from the same seed.
 
         Args:
             n: Non-negative int, the number of rows.
-            labels: For a conditional generator, int array of shape `(n,)`, or one
-                int for all; for other conditions array of shape `(n, d)`, or
-                of `(d,)` for all. Defaults to `None`: drawn from the public prior.
+            labels: For a conditional generator, int array of shape `(n,)`, or one int
+                for all rows; for other conditions array of shape `(n, d)`, or `(d,)`
+                for all rows. Defaults to `None`: drawn from the public prior.
             seed: Non-negative int below 2**63, of any integer dtype, to repeat a
                 draw. Defaults to `None`.
 
@@ -149,7 +149,7 @@ def load(path: str | os.PathLike[str]) -> ExportedGenerator:
         path: The folder.
 
     Returns:
-        An `ExportedGenerator`; of a table its generator, whose `sample` gives a
+        An `ExportedGenerator`; for a table its generator, whose `sample` returns a
         `pandas.DataFrame`.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The model card: what is in an export, for people."""
+"""The model card: a readable description of an export."""
 
 from keras_dpgan.export.loading import latent_shape
 from keras_dpgan.privacy.statement_text import ACCOUNTANT_NAMES
@@ -13,7 +13,7 @@ _RELATIONS = {
 
 
 def documentation(facts):
-    """What the generator takes and makes, in one line for each.
+    """The generator's inputs and outputs, in one line for each.
 
     Args:
         facts: The entry `generator` of a privacy card.
@@ -46,7 +46,7 @@ def model_card(card, use=None):
             one of arrays.
 
     Returns:
-        A string of Markdown. It begins with the guarantee, or that there is none.
+        A string of Markdown. It begins with the guarantee, or says that there is none.
     """
     sections = [
         f"# A generator of synthetic data\n\n**{card['summary']}**",
@@ -100,9 +100,12 @@ def _privacy(card):
         "accounting": f"{accountant}, {guarantee['accounting_library']}",
     }
     if guarantee["unit_of_privacy"] == "row":
+        public = "the number of rows, and so the sampling probability"
+        if not guarantee["num_examples_is_public"]:
+            public = "the model and its hyper-parameters; not the number of rows"
         rows |= {
             "largest L2 norm of a row's gradient": guarantee["l2_norm_clip"],
-            "public": "the number of rows, and so the sampling probability",
+            "public": public,
         }
     rows |= _attack(guarantee["attack"]) | _deployment(card["deployment"])
     people = guarantee["max_records_per_person"]

@@ -1,11 +1,11 @@
-"""The generator as a SavedModel that TensorFlow Hub's callers understand."""
+"""Writes the generator as a SavedModel that works with TensorFlow Hub."""
 
 import keras
 import tensorflow as tf
 
 from keras_dpgan.sampling.sampler import Sampler
 
-# A number that is no tensor is converted to the first one, which has to hold it.
+# A Python number is converted to the first of these, which must be able to hold it.
 _SEED_DTYPES = (
     tf.int64,
     tf.int8,
@@ -21,16 +21,16 @@ _SEED_DTYPES = (
 def save_generator(generator, latent_shape, condition, documentation, folder):
     """Writes a SavedModel of the generator alone.
 
-    What is loaded from it has, for every size of batch:
+    The loaded object has, for every size of batch:
 
     - `__call__(latents)`, or `__call__([latents, labels])`: one argument, as
       `hub.KerasLayer` and `keras.layers.TFSMLayer` pass one structure; `serve` is
       another name for it;
-    - `sample(n, labels=None, seed=None)`: rows or, if conditional, the pair of
-      rows and int32 labels. The seed is an integer of any dtype. Where rows depend on
-      conditions other than a label, `labels` are these;
-    - `condition_prior()`: the public conditions that are drawn from, where rows
-      depend on other conditions than a label, and there is such a prior;
+    - `sample(n, labels=None, seed=None)`: rows or, if conditional, the pair of rows and
+      int32 labels. The seed is an integer of any dtype. If rows depend on conditions
+      other than a label, `labels` are these conditions;
+    - `condition_prior()`: the public conditions from which `sample` draws, if rows
+      depend on conditions other than a label, and if there is such a prior;
     - `documentation()`: shapes, dtypes and the range of the pixels, a string;
     - the signature `serving_default`, from `latents` (and `labels`) to `samples`;
     - `variables`, `trainable_variables` and `non_trainable_variables`.
@@ -68,10 +68,10 @@ def save_generator(generator, latent_shape, condition, documentation, folder):
 
 
 def _list_weights(archive, generator):
-    """Names the weights that a caller may want to tune.
+    """Lists the weights that a caller may want to tune.
 
-    Keras lists its own wrappers, which TensorFlow writes a second time, and the
-    seeds of layers such as Dropout, which no sample needs.
+    Keras would list its own wrappers, which TensorFlow writes a second time, and the
+    seeds of layers such as Dropout, which samples do not need.
     """
     for name, weights in (
         ("variables", generator.weights),
@@ -100,7 +100,7 @@ def _sampler(call, latent_shape, condition):
         latents = sampler.in_graph(sampler.latents, n, seed)
         if condition is None:
             if labels is not None:
-                message = "`labels` must be None: the generator is not conditional"
+                message = "`labels` must be None: the generator takes no labels"
                 latents = _asserted(False, latents, message)
             return call(latents)
         if labels is not None:
@@ -108,7 +108,7 @@ def _sampler(call, latent_shape, condition):
         elif _can_draw(condition):
             labels = sampler.in_graph(sampler.conditions, n, seed)
         else:
-            message = "`labels` must be the conditions: there is no prior of them"
+            message = "`labels` must be conditions, because there is no prior of them"
             shape = tf.concat([[n], condition.shape], 0)
             labels = _asserted(False, tf.zeros(shape, condition.dtype), message)
         return call([latents, labels]), labels
@@ -119,7 +119,7 @@ def _sampler(call, latent_shape, condition):
         return draw(n, labels, seed)
 
     n = tf.TensorSpec((), tf.int32, name="n")
-    # A function that was loaded converts numbers, but no tensor of another dtype.
+    # A loaded function converts Python numbers, but not tensors of another dtype.
     for labels in _kinds_of_labels(condition):
         sample.get_concrete_function(n, labels, None)
         for dtype in _SEED_DTYPES:
@@ -129,7 +129,7 @@ def _sampler(call, latent_shape, condition):
 
 
 def _kinds_of_labels(condition):
-    """What `labels` may be, of any rank: one for all rows, or one each."""
+    """The allowed kinds of `labels`, of any rank: one for all rows, or one each."""
     dtypes: tuple = (tf.int32, tf.int64)
     if condition is not None and condition.dtype == "float32":
         dtypes = (tf.float32,)
@@ -168,13 +168,13 @@ def _checked_labels(labels, n, condition):
     for_all = _same_shape(shape, own)
     fits = for_all | _same_shape(shape, tf.concat([[n], own], 0))
     labels = tf.reshape(_asserted(fits, labels, message), (-1, *condition.shape))
-    # A broadcast would raise first, with a message of its own.
+    # Otherwise a broadcast would raise first, with a less helpful message.
     labels = tf.gather(labels, tf.range(n) % tf.maximum(tf.shape(labels)[0], 1))
     if condition.name != "labels":
         return labels
     num_classes = condition.num_classes
     known = tf.reduce_all((labels >= 0) & (labels < num_classes))
-    return _asserted(known, labels, f"`labels` must be in [0, {num_classes})")
+    return _asserted(known, labels, f"`labels` must lie in [0, {num_classes})")
 
 
 def _same_shape(shape, other):
@@ -185,7 +185,7 @@ def _same_shape(shape, other):
 
 
 def _asserted(condition, value, message):
-    """`value`, which cannot be had unless the condition holds."""
+    """`value`, which can only be computed if the condition holds."""
     check = tf.debugging.Assert(condition, [message])
     with tf.control_dependencies([check]):
         return tf.identity(value)

@@ -1,8 +1,8 @@
 """The published schema of a privacy card, and a check against it.
 
-The schema is a JSON Schema (draft 2020-12) that any validator reads; this one
-knows the keywords that it uses and no more, so that reading a card needs no
-further package.
+The schema is a JSON Schema (draft 2020-12), which any validator can use. The check here
+supports only the keywords that the schema uses, so that reading a card needs no further
+package.
 """
 
 import functools
@@ -25,7 +25,7 @@ _TYPES = {
 
 
 def card_schema() -> dict:
-    """The schema of the privacy cards that are written, a dict.
+    """The schema of the privacy cards that this version writes, a dict.
 
     Examples:
         >>> dpgan.export.card_schema()["type"]
@@ -36,7 +36,7 @@ def card_schema() -> dict:
 
 @functools.cache
 def _schemas():
-    """Those of all versions, the first one first."""
+    """The schemas of all versions, the oldest first."""
     folder = pathlib.Path(__file__).parent
     return [json.loads((folder / n).read_text(encoding="utf-8")) for n in _NAMES]
 
@@ -55,7 +55,7 @@ def check_card(card):
 
 
 def _schema_of(card):
-    """The schema that a card names, or the newest."""
+    """The schema that a card names, or the newest schema."""
     name = card.get("schema") if isinstance(card, dict) else None
     known = {schema["$id"]: schema for schema in _schemas()}
     prefix, _, _ = card_schema()["$id"].rpartition(":")
@@ -76,7 +76,7 @@ def _writer(card):
 
 
 def _faults(value, schema, name):
-    """Yields `(name, must be, value)` of each fault."""
+    """Yields `(name, what it must be, value)` for each fault."""
     types = schema.get("type")
     if types is not None:
         types = [types] if isinstance(types, str) else types
@@ -144,5 +144,5 @@ def _is_a(value, kind):
 
 
 def _same(value, other):
-    """Equal as JSON: `True` is not 1."""
+    """Whether two values are equal as JSON, where `True` is not 1."""
     return type(value) is type(other) and value == other

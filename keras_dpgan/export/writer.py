@@ -1,4 +1,4 @@
-"""A folder with a SavedModel, its privacy card and a text about both."""
+"""Writes a folder with a SavedModel, its privacy card and a readable description."""
 
 import os
 import typing
@@ -33,9 +33,9 @@ def export_generator(
     Args:
         generation: The `PublicGeneration` of the generator.
         card: Its privacy card, from `make_card`.
-        filepath: The folder to make.
-        overwrite: Whether an export that is there is replaced, once the new one
-            is complete. Defaults to `False`.
+        filepath: The folder to write.
+        overwrite: Whether an existing export is replaced, once the new one is
+            complete. Defaults to `False`.
 
     Raises:
         FileExistsError: If `filepath` exists and `overwrite` is `False`.

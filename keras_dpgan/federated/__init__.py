@@ -9,7 +9,15 @@ import typing
 from keras_dpgan._utils import lazy
 from keras_dpgan.federated.client_budget import ClientBudget as ClientBudget
 from keras_dpgan.federated.cohort import Cohort as Cohort
+from keras_dpgan.federated.federated_client import FederatedClient as FederatedClient
+from keras_dpgan.federated.federated_client import (
+    FederatedKeyHolder as FederatedKeyHolder,
+)
+from keras_dpgan.federated.federated_client import client_app as client_app
 from keras_dpgan.federated.gaussian_update import GaussianUpdate as GaussianUpdate
+from keras_dpgan.federated.joint_mixture import JointMixture as JointMixture
+from keras_dpgan.federated.joint_mixture import joint_mixture as joint_mixture
+from keras_dpgan.federated.joint_mixture import joint_noise as joint_noise
 from keras_dpgan.federated.kept_model import KeptModel as KeptModel
 from keras_dpgan.federated.laplace_update import LaplaceUpdate as LaplaceUpdate
 from keras_dpgan.federated.local_training import LocalTraining as LocalTraining
@@ -26,7 +34,8 @@ if typing.TYPE_CHECKING:
     from keras_dpgan.federated import flower as flower
     from keras_dpgan.federated import key_holder as key_holder
     from keras_dpgan.federated import keys as keys
+    from keras_dpgan.federated import signatures as signatures
 else:
     __getattr__, __dir__ = lazy.submodules(
-        __name__, ("encryption", "flower", "key_holder", "keys")
+        __name__, ("encryption", "flower", "key_holder", "keys", "signatures")
     )

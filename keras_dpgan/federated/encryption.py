@@ -63,6 +63,11 @@ def encrypt(context: bytes, vector: np.ndarray) -> list[bytes]:
     ]
 
 
+def num_ciphertexts(size: int) -> int:
+    """Of a vector with so many coordinates."""
+    return -(-size // _RING)
+
+
 def write(vector: list) -> list[bytes]:
     """Opposite of `read`."""
     return [part.serialize() for part in vector]
@@ -81,7 +86,16 @@ def read(context: typing.Any, ciphertexts: collections.abc.Sequence[bytes]) -> l
     Raises:
         ValueError: If they are no ciphertexts.
     """
-    return [ts.bfv_vector_from(context, c) for c in ciphertexts]
+    try:
+        vector = [ts.bfv_vector_from(context, c) for c in ciphertexts]
+    except (RuntimeError, TypeError) as error:
+        raise ValueError("These bytes are no ciphertexts.") from error
+    # A claim, too: what is added or decrypted must be of the sizes of `encrypt`.
+    if any(part.size() != _RING for part in vector[:-1]) or not all(
+        0 < part.size() <= _RING for part in vector
+    ):
+        raise ValueError("These bytes are no ciphertexts of a vector.")
+    return vector
 
 
 def size(vector: list) -> int:

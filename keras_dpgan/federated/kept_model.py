@@ -54,7 +54,7 @@ class KeptModel:
         score: "collections.abc.Callable[[DPGAN], float]",
     ) -> None:
         self._gan, self._score = gan, score
-        os.makedirs(directory, exist_ok=True)
+        os.makedirs(directory, mode=0o700, exist_ok=True)
         self._path = os.path.join(directory, "kept.weights.h5")
         self._facts = checkpoint.facts_of(gan)
 

@@ -21,6 +21,8 @@ from cryptography.x509.oid import NameOID
 from keras_dpgan.federated import budget_vote
 from keras_dpgan.federated import encryption
 from keras_dpgan.federated import key_holder
+from keras_dpgan.federated import masks
+from keras_dpgan.federated import signatures
 
 _VALID = datetime.timedelta(days=90)
 
@@ -37,9 +39,10 @@ def make_keys(
         folder: The folder to write to; made where there is none. In it:
             `ca.crt`; `server.pem` and `server.key` for TLS; for each client
             `client-N.key` and `client-N.pub`, by which Flower knows a SuperNode,
-            and `client-N.signing` and `client-N.verifying`, by which the key
-            holder knows it; `holder.context`, the key holder's secret, and
-            `public.context`, what clients encrypt with.
+            and `client-N.signing` and `client-N.verifying`, by which all others
+            know it; the same four of the key holder; its secrets `holder.context`
+            and `holder.votes`, and what clients encrypt sums and votes with,
+            `public.context` and `public.votes`.
         num_clients: Int.
         hosts: The server's names. Defaults to `("localhost",)`.
         addresses: The server's IP addresses. Defaults to `("127.0.0.1",)`.
@@ -47,6 +50,9 @@ def make_keys(
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     _make_certificates(folder, hosts, addresses)
+    # A client of an older set would count as one of these.
+    for path in folder.glob("client-*"):
+        path.unlink()
     # The key holder is a SuperNode like the clients.
     for name in [f"client-{n}" for n in range(num_clients)] + ["holder"]:
         key = ec.generate_private_key(ec.SECP384R1())
@@ -60,37 +66,36 @@ def make_keys(
             serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
         )
         (folder / f"{name}.pub").write_bytes(public)
-    for n in range(num_clients):
-        signing = key_holder.new_signing_key()
-        _write_secret(folder / f"client-{n}.signing", signing)
-        verifying = key_holder.verifying_key(signing)
-        (folder / f"client-{n}.verifying").write_bytes(verifying)
+        signing = signatures.new_signing_key()
+        _write_secret(folder / f"{name}.signing", signing)
+        verifying = signatures.verifying_key(signing)
+        (folder / f"{name}.verifying").write_bytes(verifying)
+    votes = masks.new_key()
+    _write_secret(folder / "holder.votes", votes)
+    (folder / "public.votes").write_bytes(masks.public_key(votes))
     context = encryption.new_context()
     _write_secret(folder / "holder.context", context)
     (folder / "public.context").write_bytes(encryption.public_part(context))
 
 
-def verifying_keys(folder: str | os.PathLike[str]) -> dict[bytes, bytes]:
-    """The clients' public keys in a folder, as `KeyHolder` takes them."""
-    keys = [path.read_bytes() for path in pathlib.Path(folder).glob("*.verifying")]
-    return {key: key for key in keys}
+def load_registry(folder: str | os.PathLike[str]) -> signatures.Registry:
+    """The `Registry` of the clients whose public keys are in a folder."""
+    paths = pathlib.Path(folder).glob("client-*.verifying")
+    return signatures.Registry(path.read_bytes() for path in paths)
 
 
-def load_key_holder(
-    folder: str | os.PathLike[str], threshold: int, size: int
-) -> key_holder.KeyHolder:
+def load_key_holder(folder: str | os.PathLike[str], size: int) -> key_holder.KeyHolder:
     """The key holder of a folder of keys.
 
     Args:
         folder: A folder of `make_keys`.
-        threshold: As in `KeyHolder`.
         size: As in `KeyHolder`.
 
     Returns:
         A `KeyHolder`.
     """
-    context, known, path = _of_holder(folder)
-    return key_holder.KeyHolder(context, known, threshold, size, path)
+    context = (pathlib.Path(folder) / "holder.context").read_bytes()
+    return key_holder.KeyHolder(context, size, _opened(folder, context))
 
 
 def load_vote_counter(
@@ -105,20 +110,15 @@ def load_vote_counter(
     Returns:
         A `VoteCounter`.
     """
-    context, known, path = _of_holder(folder)
-    return budget_vote.VoteCounter(context, known, threshold, path)
+    private = (pathlib.Path(folder) / "holder.votes").read_bytes()
+    registry, path = load_registry(folder), _opened(folder, private)
+    return budget_vote.VoteCounter(private, registry, threshold, path)
 
 
-def _of_holder(folder):
-    """The secret context, the clients' keys, and the file of what was opened.
-
-    The file is that of the secret key, whatever the run: begun anew it would let a
-    server have vectors opened once more, with one left out.
-    """
-    folder = pathlib.Path(folder)
-    context = (folder / "holder.context").read_bytes()
-    path = folder / f"opened-{hashlib.sha256(context).hexdigest()[:16]}"
-    return context, verifying_keys(folder), path
+def _opened(folder, secret):
+    """The file of what a secret key has opened, in whatever run."""
+    name = hashlib.sha256(secret).hexdigest()[:16]
+    return pathlib.Path(folder) / f"opened-{name}"
 
 
 def _make_certificates(folder, hosts, addresses):
@@ -171,7 +171,9 @@ def _pem(key_or_certificate):
 
 def _write_secret(path, content):
     """Writes a file that its owner alone may read, from its beginning on."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    # A file that is there would keep its mode, and its readers.
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with open(descriptor, "wb") as file:
         file.write(content)
 

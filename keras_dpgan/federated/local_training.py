@@ -114,11 +114,11 @@ class LocalTraining:
 
     def _traced_update(self, size, with_labels):
         rows = tf.TensorSpec((None, *self._gan.row_shape), tf.float32)
-        labels = tf.TensorSpec((None,), tf.int32) if with_labels else None
+        labels = [tf.TensorSpec((None,), tf.int32)] if with_labels else []
         seed = secrets.randbelow(2**31)
 
-        @tf.function(input_signature=[rows, labels, tf.TensorSpec((), tf.int64)])
-        def update(rows, labels, number):
+        @tf.function(input_signature=[tf.TensorSpec((), tf.int64), rows, *labels])
+        def update(number, rows, labels=None):
             draws = PublicDraws(seed, number, randomness.DISCRIMINATOR)
             step = self._gan.training_step
             step.update_discriminator(rows, labels, None, size, draws)
@@ -163,9 +163,9 @@ class LocalTraining:
         for _ in range(self._updates):
             rows, *labels = self._data[0]
             self._update(
-                tf.constant(rows, tf.float32),
-                tf.constant(labels[0], tf.int32) if labels else None,
                 tf.constant(secrets.randbelow(2**62), tf.int64),
+                tf.constant(rows, tf.float32),
+                *(tf.constant(array, tf.int32) for array in labels),
             )
         return [v.numpy() for v in variables]
 

@@ -49,18 +49,24 @@ def shared_key(private, other_public, purpose):
     return HKDF(hashes.SHA256(), 32, salt=None, info=purpose).derive(exchanged)
 
 
-def mask(key, size):
+def mask(key, size, modulus=2**32):
     """A mask that cannot be told from random numbers without the key.
 
     Args:
         key: 32 bytes, used for one mask alone.
         size: Int.
+        modulus: Int in (2**31, 2**32]. Defaults to `2**32`.
 
     Returns:
-        uint32 array of shape `(size,)`.
+        int64 array of shape `(size,)`, uniform in [0, modulus).
     """
     stream = Cipher(algorithms.ChaCha20(key, _NONCE), mode=None).encryptor()
-    return np.frombuffer(stream.update(bytes(4 * size)), "<u4")
+    numbers = np.zeros(0, np.uint32)
+    while numbers.size < size:
+        # Those beyond the modulus are left out: a remainder would not be uniform.
+        drawn = np.frombuffer(stream.update(bytes(4 * (size + 64))), "<u4")
+        numbers = np.concatenate([numbers, drawn[drawn < modulus]])
+    return numbers[:size].astype(np.int64)
 
 
 def encrypt(key, plain, context):

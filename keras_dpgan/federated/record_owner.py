@@ -76,11 +76,11 @@ class RecordOwner:
         self._x, self._y, self._seed = x, y, seed
         self._samples: dict = {}
         rows = tf.TensorSpec((None, *gan.row_shape), tf.float32)
-        labels = None if y is None else tf.TensorSpec((None,), tf.int32)
+        labels = [] if y is None else [tf.TensorSpec((None,), tf.int32)]
         # One trace, whatever the sizes of the samples.
         self._sum_of = tf.function(
             self._traced_sum,
-            input_signature=[rows, labels, rows],
+            input_signature=[rows, rows, *labels],
         )
 
     @property
@@ -124,8 +124,8 @@ class RecordOwner:
         rows, *labels = self._sample(sampling_probability, number)
         sums = self._sum_of(
             tf.constant(rows, tf.float32),
-            tf.constant(labels[0], tf.int32) if labels else None,
             tf.constant(pool, tf.float32),
+            *(tf.constant(array, tf.int32) for array in labels),
         )
         finite = all(bool(tf.reduce_all(tf.math.is_finite(s))) for s in sums)
         return [s.numpy() if finite else np.zeros_like(s.numpy()) for s in sums]
@@ -145,6 +145,6 @@ class RecordOwner:
         dataset.epoch = number
         return dataset[0]
 
-    def _traced_sum(self, rows, labels, pool):
+    def _traced_sum(self, rows, pool, labels=None):
         draws = SecretDraws(noise.process_stream())
         return self._step.clipped_sum(rows, labels, None, pool, draws).sums

@@ -4,13 +4,19 @@ import contextlib
 import os
 import typing
 
+from keras_dpgan._utils.append_only_file import AppendOnlyFile
 from keras_dpgan._utils.formats import Format
 from keras_dpgan.federated import mechanism_fields
 from keras_dpgan.federated.rounds import max_rounds
-from keras_dpgan.privacy.ledger.file import LedgerFile
 
 # Of each line: it stands for one round. Version 0.1 wrote `{"round": text}`.
 _FORMAT = Format("round_budget", version=2, required=("mechanism",))
+# Of a vote whether a round can be paid for, and of an answer of noise alone.
+_UNPAID = Format("unpaid_round", version=2, required=("unpaid",))
+_KIND = "round budget"
+_VOTE, _NOISE = "vote", "noise"
+# Votes that no round has followed: what a vote says must not be asked without end.
+_MOST_VOTES = 10
 
 
 class RoundBudget:
@@ -60,12 +66,37 @@ class RoundBudget:
         Raises:
             ValueError: If the file is about another mechanism, or damaged.
         """
-        with contextlib.closing(LedgerFile(self._path)) as file:
+        with contextlib.closing(AppendOnlyFile(self._path, _KIND)) as file:
             if not self._allows(file.entries):
                 return False
             fields = mechanism_fields.write(self._mechanism)
             file.append(_FORMAT.write(mechanism=fields))
             return True
+
+    def vote(self) -> bool:
+        """Whether `pay` would allow a round, for a vote, which is entered.
+
+        Raises:
+            RuntimeError: If ten votes were given that no answer has followed.
+            ValueError: As `pay`.
+        """
+        with contextlib.closing(AppendOnlyFile(self._path, _KIND)) as file:
+            votes = 0
+            for entry in file.entries:
+                votes = votes + 1 if _is_unpaid(entry, _VOTE) else 0
+            if votes >= _MOST_VOTES:
+                raise RuntimeError(
+                    f"{votes} votes were given that no round has followed: no more "
+                    "are given. Ask the server's operator why no round takes place."
+                )
+            allows = self._allows(file.entries)
+            file.append(_UNPAID.write(unpaid=_VOTE))
+            return allows
+
+    def enter_noise(self) -> None:
+        """Enters a round that was answered by noise alone, which costs nothing."""
+        with contextlib.closing(AppendOnlyFile(self._path, _KIND)) as file:
+            file.append(_UNPAID.write(unpaid=_NOISE))
 
     def can_pay(self) -> bool:
         """Whether `pay` would allow a round; enters nothing.
@@ -73,11 +104,12 @@ class RoundBudget:
         Raises:
             ValueError: As `pay`.
         """
-        with contextlib.closing(LedgerFile(self._path)) as file:
+        with contextlib.closing(AppendOnlyFile(self._path, _KIND)) as file:
             return self._allows(file.entries)
 
     def _allows(self, entries):
-        for entry in entries:
+        paid = [entry for entry in entries if not _is_unpaid(entry, _VOTE, _NOISE)]
+        for entry in paid:
             written = _mechanism_of(entry, self._path)
             if not mechanism_fields.are_of(written, self._mechanism):
                 raise ValueError(
@@ -86,7 +118,15 @@ class RoundBudget:
                     "be counted together. Use the mechanism that the file was "
                     "begun with."
                 )
-        return len(entries) < self.max_rounds
+        return len(paid) < self.max_rounds
+
+
+def _is_unpaid(entry, *kinds):
+    """Whether a line is a vote or noise; any that cannot be read counts as paid."""
+    try:
+        return _UNPAID.read(entry)["unpaid"] in kinds
+    except ValueError:
+        return False
 
 
 def _mechanism_of(entry, path):

@@ -3,9 +3,9 @@
 import os
 import typing
 
+from keras_dpgan._utils.append_only_file import AppendOnlyFile
 from keras_dpgan._utils.formats import Format
 from keras_dpgan.privacy.history_entry import HistoryEntry
-from keras_dpgan.privacy.ledger.file import LedgerFile
 
 # Of each line that begins a round, and of each that ends one.
 _BEGUN = Format("round_log", version=2, required=("round",))
@@ -42,7 +42,7 @@ class RoundLog:
     """
 
     def __init__(self, path: str | os.PathLike[str], entry: HistoryEntry) -> None:
-        self._file = LedgerFile(path)
+        self._file = AppendOnlyFile(path, "round log")
         self._entry = entry
         self.results: dict[int, typing.Any] = {}
         self.begun = 0

@@ -28,7 +28,7 @@ class RunDirectory:
     """
 
     def __init__(self, directory, gan, entry):
-        os.makedirs(directory, exist_ok=True)
+        os.makedirs(directory, mode=0o700, exist_ok=True)
         self._path = os.path.join(directory, "checkpoint.weights.h5")
         self._gan, self._facts = gan, checkpoint.facts_of(gan)
         self._log = RoundLog(os.path.join(directory, "rounds"), entry)

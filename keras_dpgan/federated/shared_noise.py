@@ -107,6 +107,14 @@ class SharedNoise:
         whole = self.noise_multiplier * self.sensitivity
         return whole / math.sqrt(self.cohort.num_honest)
 
+    @property
+    def total_noise(self) -> float:
+        """The standard deviation of the noise of all clients, in the sum's own units.
+
+        It is what the sum has where nobody drops out. The guarantee counts on less.
+        """
+        return self.step * self.share_stddev * math.sqrt(self.cohort.num_clients)
+
     def integers(self, arrays: collections.abc.Sequence[np.ndarray]) -> np.ndarray:
         """The clipped and rounded update, not noised.
 
@@ -145,9 +153,30 @@ class SharedNoise:
         Returns:
             List of arrays.
         """
+        return vectors.unflatten(self.step * self._signed(total), like)
+
+    def is_possible(self, total: np.ndarray) -> bool:
+        """Whether a sum can be that of `privatize` of clients of the cohort.
+
+        A sum whose masks were not all taken off is uniform, and far too long. Of
+        sums that clients have made as agreed, less than one in 10**17 is not
+        possible.
+
+        Args:
+            total: As in `open`.
+
+        Returns:
+            Bool.
+        """
+        signed = self._signed(total).astype(np.float64)
+        num_clients, root = self.cohort.num_clients, math.sqrt(self.num_parameters)
+        longest = num_clients * (self.largest_norm / self.step + root / 2)
+        noise = self.share_stddev * math.sqrt(num_clients) * (root + _NOISE_REACH)
+        return bool(np.linalg.norm(signed) <= longest + noise)
+
+    def _signed(self, total):
         total = np.asarray(total, np.int64) % self.modulus
-        signed = np.where(total >= (self.modulus + 1) // 2, total - self.modulus, total)
-        return vectors.unflatten(self.step * signed, like)
+        return np.where(total >= (self.modulus + 1) // 2, total - self.modulus, total)
 
     @property
     def excess_divergence(self) -> float:

@@ -131,25 +131,28 @@ class _SingleRecords:
                 "The loss of a record cannot be trained with differential privacy: "
                 + _described(self._probe.effect)
             )
-        gradients = np.stack([self._alone(i) for i in range(len(_SCALES))])
+
+    @functools.cached_property
+    def _alone(self):
+        """The scale of the losses, and each record's clipped gradient, alone."""
+        found = [self._probe.gradient([i]) for i in range(len(_SCALES))]
+        gradients = np.stack(found).astype(np.float64)
+        gradients[~np.all(np.isfinite(gradients), axis=1)] = 0.0
         norms = np.linalg.norm(gradients, axis=1)
         # About half of the records are clipped, to one: squares of other sizes may
         # leave single precision.
-        self._scale = 1.0 / (float(np.median(norms)) or 1.0)
-        factors = 1.0 / np.maximum(self._scale * norms, 1.0)
-        self._clipped = self._scale * gradients * factors[:, np.newaxis]
+        scale = 1.0 / (float(np.median(norms)) or 1.0)
+        factors = 1.0 / np.maximum(scale * norms, 1.0)
+        return scale, scale * gradients * factors[:, np.newaxis]
 
     def _specs(self):
-        return tf.TensorSpec((2,), tf.int64), tf.nest.map_structure(
+        records = tf.nest.map_structure(
             lambda t: tf.TensorSpec((None, *t.shape[1:]), t.dtype), self._records
         )
+        return tf.TensorSpec((2,), tf.int64), tf.TensorSpec((), tf.float32), records
 
     def _batch(self, indices):
         return tf.nest.map_structure(lambda t: tf.gather(t, indices), self._records)
-
-    def _alone(self, i):
-        gradient = self._probe.gradient([i]).astype(np.float64)
-        return gradient if np.all(np.isfinite(gradient)) else np.zeros_like(gradient)
 
     def problem_of(self, engine, is_by_record):
         """Describes where an engine disagrees with single records, or gives `None`.
@@ -159,32 +162,27 @@ class _SingleRecords:
             is_by_record: Whether it computes the loss of each record by itself, so that
                 the loss in a batch of many does not matter.
         """
-        if is_by_record:
-            problem = self._disagreement(engine)
-            if problem is None:
-                self._check_network()
-            return problem
         with futures.ThreadPoolExecutor(max_workers=1) as pool:
             # To trace the engine keeps Python busy; the probe runs what is traced.
-            probing = pool.submit(self._probe.difference)
-            problem = self._disagreement(engine)
-            context = probing.result()
-        if problem is None and context is not None:
+            alone = pool.submit(lambda: self._alone)
+            probing = None if is_by_record else pool.submit(self._probe.difference)
+            problem = self._disagreement(engine, alone)
+            context = probing and probing.result()
+        if problem is None and (is_by_record or context is not None):
             # A network that mixes rows is refused. A loss that does is computed by
             # record.
             self._check_network()
-            problem = _mixed(context.name)
-        return problem
+        return _mixed(context.name) if problem is None and context else problem
 
-    def _disagreement(self, engine):
+    def _disagreement(self, engine, alone):
         """Where an engine's sums are not those of single records, or `None`."""
 
-        def clipped(seed, records):
+        def clipped(seed, scale, records):
             n = clipping.contract.num_rows(records)
             seeds = tf.tile(seed[tf.newaxis], [n, 1])
             with isolation.same_draws(seed):
                 return engine(
-                    lambda records: self._scale * self._loss_fn(records),
+                    lambda records: scale * self._loss_fn(records),
                     self._variables,
                     records,
                     1.0,
@@ -199,21 +197,34 @@ class _SingleRecords:
             # Each size would be compiled anew: one is tried.
             by_xla = tf.function(clipped, specs, autograph=False, jit_compile=True)
             tried.append((list(_BATCHES)[-1], by_xla))
+        try:
+            traced.get_concrete_function()
+        except _OF_AN_ENGINE as error:
+            return _failure(error)
+        scale, expected = alone.result()
+        scale = tf.constant(scale, tf.float32)
         for name, function in tried:
             indices = _BATCHES[name]
+            batch = self._batch(indices)
             try:
-                found = _flat(
-                    function(tf.constant(isolation.NO_SEED), self._batch(indices))
-                )
-            except (tf.errors.OpError, TypeError, ValueError, LookupError) as error:
-                return (
-                    f"an engine fails on random records ({type(error).__name__}: "
-                    f"{str(error)[-200:]})"
-                )
-            apart = np.linalg.norm(found - self._clipped[indices].sum(0))
+                found = _flat(function(tf.constant(isolation.NO_SEED), scale, batch))
+            except _OF_AN_ENGINE as error:
+                return _failure(error)
+            apart = np.linalg.norm(found - expected[indices].sum(0))
             if not apart <= self._tolerance * len(indices):
                 return _mixed(name)
         return None
+
+
+# What an engine raises for a model that it cannot follow.
+_OF_AN_ENGINE = (tf.errors.OpError, TypeError, ValueError, LookupError)
+
+
+def _failure(error):
+    return (
+        f"an engine fails on random records ({type(error).__name__}: "
+        f"{str(error)[-200:]})"
+    )
 
 
 def _coarsest_dtype(model):

@@ -19,6 +19,7 @@ _NAME = "keras_dpgan_checkpoint"
 # Version 0.1 stored the facts here, in an attribute, which can
 # hold 64 KiB at most. That is not enough.
 _FIRST_NAME = "keras_dpgan_resumable_fit"
+_LARGEST_TEXT = 2**26
 _COMPILED = (
     "d_optimizer",
     "g_optimizer",
@@ -51,6 +52,7 @@ def save(path, model, facts, epoch, step):
         dropout_seeds=[v.numpy().tolist() for v in _dropout_seeds(model)],
     )
     try:
+        _begin_for_owner(beside)
         model.save_weights(beside, overwrite=True)
         with h5py.File(beside, "r+") as file:
             file[_NAME] = np.frombuffer(json.dumps(content).encode(), np.uint8)
@@ -64,6 +66,13 @@ def save(path, model, facts, epoch, step):
             "there was one, is whole: free some space and run the same script again. "
             f"The reason: {error}"
         ) from error
+
+
+def _begin_for_owner(path):
+    """Makes an empty file that its owner alone may read; what is written keeps that."""
+    if os.path.exists(path):
+        os.remove(path)
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def load(path, model, facts):
@@ -102,7 +111,7 @@ def _read(path):
     """The fields of a checkpoint, each of its kind."""
     with h5py.File(path, "r") as file:
         if _NAME in file:
-            text = np.asarray(file[_NAME]).tobytes()
+            text = _text_of(file[_NAME], path)
         elif _FIRST_NAME in file.attrs:
             text = file.attrs[_FIRST_NAME]
         else:
@@ -118,6 +127,17 @@ def _read(path):
             f"`{path}` is a checkpoint that cannot be continued: {error}"
         ) from error
     return content
+
+
+def _text_of(dataset, path):
+    """What a checkpoint says about itself; its length is checked before it is read."""
+    is_bytes = isinstance(dataset, h5py.Dataset) and dataset.dtype == np.uint8
+    if not is_bytes or dataset.ndim != 1 or dataset.size > _LARGEST_TEXT:
+        raise ValueError(
+            f"`{path}` is a checkpoint that cannot be continued: `{_NAME}` in it must "
+            f"be at most {_LARGEST_TEXT} bytes. Received: {dataset}"
+        )
+    return np.asarray(dataset).tobytes()
 
 
 def _agree(stored, now):

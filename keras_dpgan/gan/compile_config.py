@@ -8,6 +8,7 @@ import numpy.typing as npt
 from keras_dpgan import losses
 from keras_dpgan import privacy
 from keras_dpgan._utils import keras_internals
+from keras_dpgan._utils import tensorflow_internals
 from keras_dpgan._utils import validate
 from keras_dpgan.clipping import precision
 from keras_dpgan.distribution import workers
@@ -146,6 +147,10 @@ class CompileConfig:
                 guarantee, or if no gradient reaches the rows.
         """
         networks.check(discriminator, generation)
+        with tensorflow_internals.few_runs:
+            return self._checked_step(discriminator, generation, row_shape)
+
+    def _checked_step(self, discriminator, generation, row_shape):
         inputs = None
         if self.private:
             rows = row_probe.random_rows(row_shape)
@@ -255,6 +260,27 @@ def resolve_optimizers(d_optimizer, g_optimizer, private):
     return d_optimizer, g_optimizer
 
 
+def resolve_generator_optimizer(g_optimizer, generator):
+    """The optimizer of a generator that is trained without a discriminator.
+
+    Args:
+        g_optimizer: A plain Keras optimizer, its configuration or its name.
+        generator: A built `keras.Model`.
+
+    Returns:
+        A Keras optimizer.
+
+    Raises:
+        ValueError: If it is none, or was built for another network, or if the
+            generator has nothing to train.
+    """
+    optimizer = _resolve("g_optimizer", g_optimizer)
+    _check_plain(optimizer)
+    check_unused("g_optimizer", optimizer, generator.trainable_variables)
+    validated.check_trainable(None, generator)
+    return _scaled_if_half_precision(optimizer, generator)
+
+
 def check_unused(name, optimizer, variables):
     """Raises if an optimizer was built for other variables.
 
@@ -314,6 +340,10 @@ def _check_kinds(d_optimizer, g_optimizer, private):
             "`private=False` takes a plain Keras optimizer as `d_optimizer`. "
             f"Received: d_optimizer={d_optimizer!r:.80}"
         )
+    _check_plain(g_optimizer)
+
+
+def _check_plain(g_optimizer):
     if isinstance(g_optimizer, DPOptimizer):
         raise ValueError(
             "`g_optimizer` must be a plain Keras optimizer: the generator sees no "

@@ -13,14 +13,17 @@ from keras_dpgan import losses
 from keras_dpgan import optimizers
 from keras_dpgan import privacy
 from keras_dpgan._utils import validate
+from keras_dpgan.critics.released_critic import ReleasedCritic
 from keras_dpgan.data.records import IndexedRows
 from keras_dpgan.distribution import workers
+from keras_dpgan.gan import critic_training
 from keras_dpgan.gan import fit_data
 from keras_dpgan.gan import keras_methods
 from keras_dpgan.gan import network_inputs
 from keras_dpgan.gan import networks
 from keras_dpgan.gan import validated
 from keras_dpgan.gan.compile_config import CompileConfig
+from keras_dpgan.gan.critic_training import CriticMethods
 from keras_dpgan.gan.discriminator_steps import AdaptiveDiscriminatorSteps
 from keras_dpgan.gan.fit_session import FitSession
 from keras_dpgan.gan.keras_methods import KerasMethods
@@ -40,7 +43,7 @@ _EVALUATION_ROWS = 256
 
 
 @keras.saving.register_keras_serializable(package="keras_dpgan")
-class DPGAN(validate.ReadOnly, PrivacyMethods, KerasMethods):
+class DPGAN(validate.ReadOnly, CriticMethods, PrivacyMethods, KerasMethods):
     """A GAN whose generator may be published.
 
     The discriminator learns from private records through clipped and noised
@@ -85,7 +88,8 @@ class DPGAN(validate.ReadOnly, PrivacyMethods, KerasMethods):
             rows or keep statistics of them. It may have class logits of shape
             `(n, num_classes)` as a second output, and takes rows alone then, or
             `[rows, labels]`: the class loss of a record and of its fake is part of
-            the record's loss (AC-GAN).
+            the record's loss (AC-GAN). `None` for a generator that only learns from
+            released critics (`compile(critic=...)`).
         generator: A `keras.Model` that makes rows from latents of shape
             `(n, latent_dim)` or, if conditional, from `[latents, labels]`. Its second
             input may also be a vector per row, floats or int categories of shape
@@ -106,17 +110,19 @@ class DPGAN(validate.ReadOnly, PrivacyMethods, KerasMethods):
 
     def __init__(
         self,
-        discriminator: keras.Model,
+        discriminator: keras.Model | None,
         generator: keras.Model,
         latent_dim: int | tuple[int, ...] | None = None,
         num_classes: int | None = None,
         condition_shape: tuple[int, ...] | None = None,
         **kwargs: typing.Any,
     ) -> None:
-        network_inputs.check_network("discriminator", discriminator)
+        if discriminator is not None:
+            network_inputs.check_network("discriminator", discriminator)
         network_inputs.check_network("generator", generator)
         super().__init__(**kwargs)
-        self.discriminator = discriminator
+        # `Any`, since there is none where released critics alone are learned from.
+        self.discriminator: typing.Any = discriminator
         self.generator = generator
         latent_shape = network_inputs.latent_shape(generator, latent_dim)
         condition = network_inputs.condition(generator, num_classes, condition_shape)
@@ -131,10 +137,12 @@ class DPGAN(validate.ReadOnly, PrivacyMethods, KerasMethods):
         self.private = True
         self.initial_epoch = 0
         self.privacy_record = PrivacyRecord(name="privacy_record")
-        self.privacy_record.watch([discriminator, generator])
+        present = (discriminator, generator)
+        self.privacy_record.watch([n for n in present if n is not None])
         self.session = FitSession(self)
         self._delta: float | None = None
         self.compile_config = None
+        self.critics: tuple = ()
         self.g_loss_metric = keras.metrics.Mean(name="g_loss")
         self.d_loss_fake_metric = keras.metrics.Mean(name="d_loss_fake")
         # Of public draws. Keras' own seeds come from there, too:
@@ -144,13 +152,17 @@ class DPGAN(validate.ReadOnly, PrivacyMethods, KerasMethods):
 
     def call(self, inputs: typing.Any, training: bool | None = None) -> typing.Any:
         """Generates rows from latents, or from `[latents, labels]`."""
+        network_inputs.check_called_with(self.generator, inputs)
         return self.generator(inputs, training=training)
 
     @validated.compiles
     def compile(
         self,
-        d_optimizer: optimizers.DPOptimizer | keras.optimizers.Optimizer | str,
-        g_optimizer: keras.optimizers.Optimizer | str,
+        d_optimizer: optimizers.DPOptimizer
+        | keras.optimizers.Optimizer
+        | str
+        | None = None,
+        g_optimizer: keras.optimizers.Optimizer | str | None = None,
         loss: losses.AdversarialLoss | str = "non_saturating",
         gradient_penalty: losses.GradientPenalty | float | None = None,
         weight_clip: losses.WeightClipping | float | None = None,
@@ -161,9 +173,13 @@ class DPGAN(validate.ReadOnly, PrivacyMethods, KerasMethods):
         label_prior: npt.ArrayLike | None = None,
         condition_prior: npt.ArrayLike | None = None,
         jit_compile: bool | str = False,
+        critic: ReleasedCritic | collections.abc.Sequence[ReleasedCritic] | None = None,
         **kwargs: typing.Any,
     ) -> None:
         """Configures training.
+
+        Either of a discriminator, by a `d_optimizer`, together with the generator. Or,
+        with a `critic`, of the generator alone, against what was released once.
 
         Args:
             d_optimizer: A `DPOptimizer`; with `private=False` a plain Keras
@@ -191,6 +207,10 @@ class DPGAN(validate.ReadOnly, PrivacyMethods, KerasMethods):
             jit_compile: Whether to compile with XLA, which takes a minute and slows
                 convolutions on a processor. What XLA cannot compile of an engine is
                 found out here. Defaults to `False`; `"auto"` is the same.
+            critic: A `critics.ReleasedCritic`, or a list of them: `fit` then trains
+                the generator against them and reads no record. What they cost is
+                counted by this call. Besides it only `g_optimizer`, `label_prior` and
+                Keras' own arguments are given. Defaults to `None`.
             **kwargs: `run_eagerly`, `steps_per_execution` and
                 `auto_scale_loss` of `keras.Model.compile`.
 
@@ -200,6 +220,33 @@ class DPGAN(validate.ReadOnly, PrivacyMethods, KerasMethods):
                 and a weight clip are given, or if the discriminator has a layer
                 that would break the guarantee.
         """
+        if critic is not None:
+            self._compile_with_critics(
+                critic_training.check_arguments(
+                    self,
+                    critic,
+                    d_optimizer=(d_optimizer, None),
+                    loss=(loss, "non_saturating"),
+                    gradient_penalty=(gradient_penalty, None),
+                    weight_clip=(weight_clip, None),
+                    discriminator_steps=(discriminator_steps, 1),
+                    engine=(engine, "auto"),
+                    private=(private, True),
+                    physical_batch_size=(physical_batch_size, None),
+                    condition_prior=(condition_prior, None),
+                ),
+                g_optimizer,
+                label_prior,
+                jit_compile,
+                kwargs,
+            )
+            return
+        if self.discriminator is None:
+            raise ValueError(
+                "`critic` must be given to `compile`, since this `DPGAN` has no "
+                "`discriminator`. Release one with `critics.release_critic`, or make a "
+                "`DPGAN` with a discriminator. Received: critic=None"
+            )
         config = CompileConfig.checked(
             self.distribute_strategy,
             d_optimizer,
@@ -231,10 +278,11 @@ class DPGAN(validate.ReadOnly, PrivacyMethods, KerasMethods):
             **config.of_keras,
         )
         self.compile_config = config
+        self.critics = ()
         self.loss = loss
         self.private = private
         self.discriminator_steps = discriminator_steps
-        self.d_optimizer = step.d_optimizer
+        self.d_optimizer: typing.Any = step.d_optimizer
         self.g_optimizer = step.g_optimizer
         # Built here: a weight file loaded into an optimizer that is not built
         # leaves its counters at zero.
@@ -242,7 +290,7 @@ class DPGAN(validate.ReadOnly, PrivacyMethods, KerasMethods):
         self.g_optimizer.build(self.generator.trainable_variables)
         self.optimizer = OptimizerPair(self.d_optimizer, self.g_optimizer)
         self.generation = generation
-        self.alternation = Alternation(self, step, config.schedule)
+        self.alternation: typing.Any = Alternation(self, step, config.schedule)
         self._validated = validated.Validated(self, step)
         self.count_label_prior(label_prior)
         self.reset_metrics()
@@ -275,6 +323,11 @@ class DPGAN(validate.ReadOnly, PrivacyMethods, KerasMethods):
         Arrays become a `PoissonDataset`, from which each update draws a fresh
         batch: an epoch is `n / batch_size` updates. The arguments are those of
         `keras.Model.fit`, in the same order, and three of our own.
+
+        After `compile(critic=...)` each step is one of the generator, on `batch_size`
+        generated rows, and there are `steps_per_epoch` (100 unless given) in an epoch;
+        no records are given. `g_loss` is then the mean squared distance of the
+        generated rows' features from what was released, and nothing else is logged.
 
         Args:
             x: Rows of shape `(n, ...)` in the generator's range; or a
@@ -326,6 +379,25 @@ class DPGAN(validate.ReadOnly, PrivacyMethods, KerasMethods):
             validation_batch_size,
             callbacks,
         )
+        if self.critics:
+            keras_methods.refuse_records(
+                x=x,
+                y=y,
+                expected_batch_size=expected_batch_size,
+                max_participations=max_participations,
+                ledger=ledger,
+            )
+            return self._fit_to_critics(
+                batch_size,
+                epochs=epochs,
+                verbose=verbose,
+                callbacks=callbacks,
+                validation_data=validation_data,
+                initial_epoch=initial_epoch,
+                steps_per_epoch=steps_per_epoch,
+                validation_steps=validation_steps,
+                validation_freq=validation_freq,
+            )
         data = fit_data.from_fit_arguments(
             x,
             y,
@@ -367,7 +439,8 @@ class DPGAN(validate.ReadOnly, PrivacyMethods, KerasMethods):
         if self.train_function is not None and not force:
             return
         super().make_train_function(force)
-        self.train_function = self.session.counted(self.train_function)
+        if not self.critics:
+            self.train_function = self.session.counted(self.train_function)
 
     def train_step(self, data: typing.Any) -> dict[str, tf.Tensor]:
         """One discriminator update and, when due, one generator step, within `fit`.
@@ -376,7 +449,7 @@ class DPGAN(validate.ReadOnly, PrivacyMethods, KerasMethods):
             ValueError: If it is called by hand: the sampling of a hand-made batch is
                 unknown, and no ledger has entered it.
         """
-        if not self.session.is_counting:
+        if not self.critics and not self.session.is_counting:
             raise unknown_sampling("train_step")
         # Where it is traced, and in eager mode each time: what runs is what was
         # validated.
@@ -386,7 +459,7 @@ class DPGAN(validate.ReadOnly, PrivacyMethods, KerasMethods):
 
     def _logs(self):
         logs = {m.name: m.result() for m in self.metrics}
-        if self.private:
+        if self.private and not self.critics:
             logs["epsilon"] = self.session.limits.epsilon(self.alternation.count())
         return self._reducible(logs)
 
@@ -399,6 +472,9 @@ class DPGAN(validate.ReadOnly, PrivacyMethods, KerasMethods):
     def test_step(self, data: typing.Any) -> dict[str, tf.Tensor]:
         """Computes public numbers only, and does not look at `data`."""
         del data
+        if self.critics:
+            self.g_loss_metric.update_state(self.alternation.step.distance())
+            return self._reducible({m.name: m.result() for m in self.metrics})
         number = tf.random.uniform((), maxval=tf.int64.max, dtype=tf.int64)
         draws = PublicDraws(self.public_seed, number, randomness.EVALUATION)
         labels = self.generation.labels(_EVALUATION_ROWS, draws)
@@ -411,6 +487,8 @@ class DPGAN(validate.ReadOnly, PrivacyMethods, KerasMethods):
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
+        if self.critics:
+            return [self.g_loss_metric]
         return [self.g_loss_metric, self.d_loss_fake_metric]
 
     def sample(
@@ -443,5 +521,11 @@ class DPGAN(validate.ReadOnly, PrivacyMethods, KerasMethods):
         For callers that run its two halves separately (federated training).
         """
         self._assert_compile_called("training_step")
+        if self.critics:
+            raise ValueError(
+                "`training_step` is there for a `DPGAN` that was compiled with a "
+                "`d_optimizer`. Received: one that was compiled with a `critic`, whose "
+                "steps read no record."
+            )
         self._validated.check()
         return self.alternation.step

@@ -118,6 +118,11 @@ def from_fit_arguments(
         if condition is not None:
             condition.check_public(y)
         size = batch_size or min(DEFAULT_BATCH_SIZE, len(x))
+        if size > len(x):
+            raise ValueError(
+                f"`batch_size` must be at most the number of records, {len(x)}. "
+                f"Received: batch_size={batch_size}"
+            )
         x = PoissonDataset(
             x, y, expected_batch_size=size, steps_per_epoch=steps_per_epoch
         )
@@ -257,8 +262,13 @@ def _static_batch_size(x):
         shape = getattr(tf.nest.flatten(x.element_spec)[0], "shape", None)
         if shape is not None and shape.rank and shape[0] is not None:
             return shape[0]
+    of_one_size = (
+        "`.batch(batch_size, drop_remainder=True)` has one; or give `fit` the "
+        if isinstance(x, tf.data.Dataset)
+        else "Give `fit` the "
+    )
     raise ValueError(
-        "The batch size of this data cannot be read off it. Give `fit` the "
+        f"The batch size of this data cannot be read off it. {of_one_size}"
         "`expected_batch_size`, a number that does not depend on the records; or "
         "give it arrays or a `PoissonDataset`, which also makes epsilon far smaller. "
         f"Received: x of type {type(x).__name__}"

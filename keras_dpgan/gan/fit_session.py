@@ -115,8 +115,8 @@ class FitSession:
             )
         if not self._gan.private or not isinstance(ledger, privacy.Ledger):
             raise ValueError(
-                "`ledger` must be a `keras_dpgan.privacy.Ledger`, and is for "
-                f"private training only. Received: ledger of type "
+                "`ledger` must be a `keras_dpgan.privacy.Ledger(path, data_name=...)`, "
+                "and is for private training only. Received: ledger of type "
                 f"{type(ledger).__name__}, private={self._gan.private}"
             )
 

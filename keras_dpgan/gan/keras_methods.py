@@ -121,9 +121,10 @@ class KerasMethods(keras_internals.BuiltTrainer):
     ) -> typing.Self:
         config = dict(config)
         for network in ("discriminator", "generator"):
-            config[network] = keras.saving.deserialize_keras_object(
-                config[network], custom_objects=custom_objects
-            )
+            if config[network] is not None:
+                config[network] = keras.saving.deserialize_keras_object(
+                    config[network], custom_objects=custom_objects
+                )
         return cls(**config)
 
     def add_loss(self, loss: typing.Any) -> typing.NoReturn:
@@ -326,6 +327,18 @@ def check(
     _check_callbacks(callbacks or [])
 
 
+def refuse_records(**arguments):
+    """Raises a `ValueError` for records given to a `fit` that reads none."""
+    for name, value in arguments.items():
+        if value is not None:
+            raise ValueError(
+                f"`{name}` must be left out: the model was compiled with a `critic`, "
+                "which was released from the records before, so that training reads "
+                "none. Compile it with a `d_optimizer` to train on records. Received: "
+                f"{name} of type {type(value).__name__}"
+            )
+
+
 def _check_callbacks(callbacks):
     check_checkpoints(callbacks)
     if any(isinstance(c, keras.callbacks.TerminateOnNaN) for c in callbacks):
@@ -350,18 +363,23 @@ class OptimizerPair:
     It is no `keras.optimizers.Optimizer`, so that Keras neither steps nor saves
     it; callbacks find in it what they look for.
 
+    Args:
+        d_optimizer: A Keras optimizer, or `None` where the generator alone is trained.
+        g_optimizer: A Keras optimizer.
+
     Attributes:
-        optimizers: `[d_optimizer, g_optimizer]`.
+        optimizers: `[d_optimizer, g_optimizer]`, or `[g_optimizer]`.
         built: `True`.
     """
 
     def __init__(self, d_optimizer, g_optimizer):
-        self.optimizers = [d_optimizer, g_optimizer]
+        both = (d_optimizer, g_optimizer)
+        self.optimizers = [o for o in both if o is not None]
         self.built = True
 
     @property
     def iterations(self):
-        """The discriminator's iteration counter."""
+        """The first optimizer's iteration counter."""
         return self.optimizers[0].iterations
 
     @property
@@ -377,7 +395,7 @@ class OptimizerPair:
             ValueError: If they differ: a callback that sets one rate for both
                 would change their ratio.
         """
-        first, second = (o.learning_rate for o in self.optimizers)
+        first, second = (self.optimizers[i].learning_rate for i in (0, -1))
         if not np.isclose(float(first), float(second)):
             raise ValueError(
                 "The discriminator's and the generator's learning rates differ "
@@ -394,8 +412,11 @@ class OptimizerPair:
 
     def get_config(self):
         """The configurations of both optimizers, which trackers log."""
-        d_optimizer, g_optimizer = (o.get_config() for o in self.optimizers)
-        return {"d_optimizer": d_optimizer, "g_optimizer": g_optimizer}
+        names = ("d_optimizer", "g_optimizer")[-len(self.optimizers) :]
+        return {
+            name: optimizer.get_config()
+            for name, optimizer in zip(names, self.optimizers, strict=True)
+        }
 
     @property
     def weights(self):
@@ -412,7 +433,8 @@ class OptimizerPair:
 
     def finalize(self, d_variables, g_variables):
         """Ends a `fit`: weights become their moving average, where asked for."""
+        variables_of_each = (d_variables, g_variables)[-len(self.optimizers) :]
         for optimizer, variables in zip(
-            self.optimizers, (d_variables, g_variables), strict=True
+            self.optimizers, variables_of_each, strict=True
         ):
             optimizer.finalize_variable_values(variables)

@@ -1,6 +1,9 @@
 """What the inputs of the two networks of a GAN are, and whether they fit."""
 
+import math
+
 import keras
+import numpy as np
 
 from keras_dpgan._utils import keras_internals
 from keras_dpgan._utils import validate
@@ -103,6 +106,30 @@ def described(network):
         )
         for tensor in declared(network)
     )
+
+
+def check_called_with(generator, inputs):
+    """Raises a `ValueError` for a call of a GAN on something else than latents."""
+    expected, given = declared(generator), keras.tree.flatten(inputs)
+    if expected is None or isinstance(inputs, dict):
+        return
+    shapes = [tuple(t.shape if hasattr(t, "shape") else np.shape(t)) for t in given]
+    if len(given) != len(expected) or not all(
+        _may_be_of_one_size(tensor.shape[1:], shape[1:])
+        for tensor, shape in zip(expected, shapes, strict=True)
+    ):
+        raise ValueError(
+            f"`inputs` must be what the generator takes: {described(generator)}. A GAN "
+            "makes rows and takes none: draw some by `gan.sample(number)`; scores of "
+            "rows are `gan.discriminator(rows)`. Received: inputs of shapes "
+            f"{', '.join(map(str, shapes))}"
+        )
+
+
+def _may_be_of_one_size(first, second):
+    # A label may come as a column, which Keras flattens.
+    is_open = None in first or None in second
+    return is_open or math.prod(first) == math.prod(second)
 
 
 def latent_shape(generator, given):

@@ -48,7 +48,7 @@ def build_and_check(discriminator, generator, latent_shape, condition):
     """Runs both networks once on two rows, so that errors show at once.
 
     Args:
-        discriminator: A `keras.Model`.
+        discriminator: A `keras.Model`, or `None` where there is none.
         generator: A `keras.Model`.
         latent_shape: Tuple of ints.
         condition: A `LabelCondition`, a `VectorCondition`, or `None`.
@@ -63,13 +63,16 @@ def build_and_check(discriminator, generator, latent_shape, condition):
     labels = None
     if condition is not None:
         labels = tf.zeros((2, *condition.shape), condition.dtype)
-    network_inputs.check_not_swapped(discriminator, generator)
+    if discriminator is not None:
+        network_inputs.check_not_swapped(discriminator, generator)
     rows = call(generator, tf.zeros((2, *latent_shape)), labels, training=False)
     if not tf.is_tensor(rows) or rows.shape[0] != 2:
         raise ValueError(
             "`generator` must return one tensor with a row per latent. Received: "
             f"{_described(rows)}"
         )
+    if discriminator is None:
+        return tuple(rows.shape[1:])
     network_inputs.check_discriminator(discriminator, rows.shape[1:], condition)
     outputs = call(discriminator, rows, labels, training=False)
     _check_outputs(outputs, condition)

@@ -152,7 +152,7 @@ class PrivacyMethods:
             A `privacy.PrivacyStatement`: `str()` gives words, `to_dict()` JSON.
         """
         clip = None
-        if self.private and self.compiled:
+        if self.private and self.compiled and self.d_optimizer is not None:
             clip = float(self.d_optimizer.l2_norm_clip)
         return privacy.privacy_statement(
             self.privacy_history,

@@ -65,8 +65,10 @@ def _released(record):
     if record.num_released:
         yield (
             f"Of the updates that are counted, {record.num_released:,} stand for the "
-            "noisy sums over all rows, of sensitivity one, that the networks or the "
-            "label prior were made from."
+            "noisy sums over all rows, of sensitivity one, that the networks, the "
+            "label prior or a critic were made from. What was trained on these sums "
+            "alone read no record: however many steps it took, and however often it "
+            "was begun anew, it costs nothing more."
         )
 
 

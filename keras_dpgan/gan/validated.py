@@ -26,6 +26,7 @@ READ_ONLY = {
             "generation",
             "jit_compile",
             "alternation",
+            "critics",
             "compile_config",
         ),
         _AGAIN,
@@ -71,11 +72,11 @@ def check_trainable(discriminator, generator):
     """Raises a `ValueError` if a network has no trainable weights.
 
     Args:
-        discriminator: A built `keras.Model`.
+        discriminator: A built `keras.Model`, or `None` where none is trained.
         generator: A built `keras.Model`.
     """
     for name, network in zip(_NETWORKS, (discriminator, generator), strict=True):
-        if not network.trainable_variables:
+        if network is not None and not network.trainable_variables:
             raise ValueError(
                 f"`{name}` must have trainable weights, or updates would spend the "
                 "privacy budget and change nothing. Received: a network of "
@@ -132,6 +133,8 @@ class Validated:
         }
         for name in _NETWORKS:
             network = getattr(gan, name)
+            if network is None:
+                continue
             layers = keras_internals.all_layers(network)
             facts[f"the layers of `{name}`"] = layers
             facts[f"the trainable weights of `{name}`"] = network.trainable_variables

@@ -1,4 +1,4 @@
-"""What a GAN minimizes, and what bounds the slope of its discriminator."""
+"""The losses of a GAN, and two ways to bound the slope of its discriminator."""
 
 from keras_dpgan.losses.adversarial import AdversarialLoss as AdversarialLoss
 from keras_dpgan.losses.adversarial import Hinge as Hinge

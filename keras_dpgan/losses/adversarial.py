@@ -1,4 +1,4 @@
-"""Adversarial losses, in pairs: one value per record, lower is better."""
+"""Adversarial losses in pairs, with one value per record; lower is better."""
 
 import typing
 
@@ -11,8 +11,8 @@ from keras_dpgan._utils.keras_internals import last_activation
 class AdversarialLoss:
     """A discriminator loss and the generator loss that belongs to it.
 
-    A subclass writes the two methods for the discriminator's raw scores. Each
-    value may depend on its own record alone: no mean over the batch.
+    A subclass defines its methods for the discriminator's raw scores. Each value may
+    depend only on its own record, so a loss must not take a mean over the batch.
 
     Examples:
         >>> import tensorflow as tf
@@ -27,14 +27,14 @@ class AdversarialLoss:
         array([1., 0.], dtype=float32)
 
     Attributes:
-        takes_probabilities: Whether the loss is defined through probabilities,
-            so that a discriminator that ends in a sigmoid needs `from_logits`.
-        boundary: The score below which the discriminator takes a row for
-            generated, a float; `None` where there is none.
+        takes_probabilities: Whether the loss is defined by probabilities, so that a
+            discriminator that ends in a sigmoid needs `from_logits`.
+        boundary: Float, the score below which the discriminator regards a row as
+            generated; `None` if there is no such score.
     """
 
     takes_probabilities = False
-    boundary: typing.Any = None  # A float or `None`; a property where it depends.
+    boundary: typing.Any = None  # A float or `None`; some losses compute it.
     from_logits: bool | None
 
     def discriminator(
@@ -53,11 +53,11 @@ class AdversarialLoss:
         return self.on_real(real_scores) + self.on_fake(fake_scores)
 
     def on_real(self, scores: tf.Tensor) -> tf.Tensor:
-        """The part of the discriminator's loss that a real row makes."""
+        """The part of the discriminator's loss that depends on a real row."""
         raise NotImplementedError
 
     def on_fake(self, scores: tf.Tensor) -> tf.Tensor:
-        """The part of the discriminator's loss that a fake row makes."""
+        """The part of the discriminator's loss that depends on a fake row."""
         raise NotImplementedError
 
     def generator(self, fake_scores: tf.Tensor) -> tf.Tensor:
@@ -116,7 +116,7 @@ class Minimax(_LogLoss):
 
     Args:
         from_logits: `True` when the discriminator returns logits, `False` when
-            it returns probabilities. Defaults to `None`: read off the
+            it returns probabilities. Defaults to `None`: determined from the
             discriminator's last activation.
     """
 
@@ -146,7 +146,7 @@ class NonSaturating(_LogLoss):
 
 @keras.saving.register_keras_serializable(package="keras_dpgan")
 class Wasserstein(AdversarialLoss):
-    """The Wasserstein critic's loss. Bound its slope by a penalty or a clip.
+    """The Wasserstein critic's loss. It needs a penalty or a clip to bound its slope.
 
     Source: Arjovsky et al. 2017, "Wasserstein GAN".
 
@@ -223,7 +223,7 @@ _BY_NAME = {
 
 
 def get(identifier: AdversarialLoss | str | dict[str, typing.Any]) -> AdversarialLoss:
-    """The adversarial loss of a name, or the object itself.
+    """The adversarial loss that a name or an object stands for.
 
     Examples:
         >>> type(dpgan.losses.get("hinge")).__name__
@@ -245,12 +245,14 @@ def get(identifier: AdversarialLoss | str | dict[str, typing.Any]) -> Adversaria
         return _BY_NAME[identifier]()
     raise ValueError(
         "`loss` must be an `AdversarialLoss` or one of "
-        f"{sorted(_BY_NAME)}. Received: loss={identifier!r}"
+        f"{sorted(_BY_NAME)}: it gives each record a loss of its own, and the "
+        "generator one of its rows. Binary cross-entropy on scores is "
+        f"'non_saturating'. Received: loss={identifier!r:.80}"
     )
 
 
 def resolve(loss: AdversarialLoss, discriminator: keras.Model) -> AdversarialLoss:
-    """The loss, fitted to what the discriminator returns.
+    """The loss, adapted to the output of the discriminator.
 
     Examples:
         >>> loss = dpgan.losses.get("non_saturating")
@@ -266,9 +268,9 @@ def resolve(loss: AdversarialLoss, discriminator: keras.Model) -> AdversarialLos
         An `AdversarialLoss` whose `from_logits`, if it has one, is not `None`.
 
     Raises:
-        ValueError: If the discriminator ends in a sigmoid and the loss expects
-            raw scores, or `from_logits` contradicts the last activation, or
-            cannot be read off the model.
+        ValueError: If the discriminator ends in a sigmoid and the loss expects raw
+            scores, or if `from_logits` contradicts the last activation or cannot be
+            determined from it.
     """
     activation = last_activation(discriminator)
     if not loss.takes_probabilities:

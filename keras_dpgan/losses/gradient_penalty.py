@@ -1,11 +1,12 @@
 """A penalty on the discriminator's slope, for Wasserstein losses."""
 
+import numbers
 import typing
 
 import keras
 import tensorflow as tf
 
-# Keeps the derivative of the norm finite where the gradient is zero.
+# This keeps the derivative of the norm finite if the gradient is zero.
 _NORM_EPSILON = 1e-10
 
 
@@ -13,10 +14,11 @@ _NORM_EPSILON = 1e-10
 class GradientPenalty:
     """Penalizes slopes of the discriminator that differ from a target.
 
-    The penalty of a record is computed at points that belong to that record
-    alone and enters its loss before the clip, so that it costs no privacy.
-    Source: Gulrajani et al. 2017, "Improved Training of Wasserstein GANs"; one
-    side: Petzka et al. 2018; on real or fake rows: Mescheder et al. 2018.
+    The penalty of a record is computed at points that depend on no other record. It is
+    part of the record's loss, which is clipped, so it does not increase the privacy
+    cost. Sources: Gulrajani et al. 2017, "Improved Training of Wasserstein GANs"; for
+    `one_sided`, Petzka et al. 2018; for penalties on real or fake rows, Mescheder et
+    al. 2018.
 
     Examples:
         >>> gan = dpgan.DPGAN(
@@ -33,12 +35,12 @@ class GradientPenalty:
         ... )
 
     Args:
-        weight: Float. What the penalty is multiplied by. Defaults to `10.0`.
-        target: Float. The wanted slope. Defaults to `1.0`.
+        weight: Float, by which the penalty is multiplied. Defaults to `10.0`.
+        target: Float, the desired slope. Defaults to `1.0`.
         one_sided: Whether only slopes above the target are penalized. Defaults
             to `False`.
-        on: Where slopes are taken: `"interpolates"` (a random point between
-            the record and its fake), `"fakes"`, or `"both"`. Defaults to
+        on: Where slopes are computed: `"interpolates"` (at a random point between the
+            record and its fake), `"fakes"`, or `"both"`. Defaults to
             `"interpolates"`.
     """
 
@@ -71,7 +73,7 @@ class GradientPenalty:
     def points(
         self, real: tf.Tensor, fake: tf.Tensor, mixing: tf.Tensor
     ) -> list[tf.Tensor]:
-        """The rows at which slopes are taken, as a list of blocks.
+        """The rows at which slopes are computed, as a list of blocks.
 
         Args:
             real: Float tensor of shape `(n, ...)`.
@@ -123,7 +125,12 @@ class GradientPenalty:
 
 
 def as_penalty(value):
-    """The `GradientPenalty` of a weight; objects and `None` as they are."""
+    """The `GradientPenalty` of a weight; objects and `None` are returned unchanged."""
     if value is None or isinstance(value, GradientPenalty):
         return value
-    return GradientPenalty(weight=value)
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or value < 0:
+        raise ValueError(
+            "`gradient_penalty` must be a weight that is not negative, such as 10.0, a "
+            f"`losses.GradientPenalty` or None. Received: gradient_penalty={value!r}"
+        )
+    return GradientPenalty(weight=float(value))

@@ -1,4 +1,4 @@
-"""A bound on the discriminator's weights, and by it on its slope."""
+"""A bound on the discriminator's weights, which also bounds its slope."""
 
 import typing
 
@@ -10,9 +10,9 @@ import tensorflow as tf
 class WeightClipping(keras.constraints.Constraint):
     """Keeps each weight within `[-limit, limit]`.
 
-    It is applied to the discriminator's weights after each of its updates. It
-    bounds the slope; it gives no privacy, which the clipped and noised
-    gradients do. Source: Arjovsky et al. 2017, "Wasserstein GAN", algorithm 1.
+    It is applied to the discriminator's weights after each update. It bounds the slope
+    and gives no privacy; the clipped and noised gradients do that. Source: Arjovsky et
+    al. 2017, "Wasserstein GAN", algorithm 1.
 
     Examples:
         >>> gan = dpgan.DPGAN(
@@ -48,7 +48,7 @@ class WeightClipping(keras.constraints.Constraint):
 
 
 def as_weight_clipping(value):
-    """The `WeightClipping` of a limit; objects and `None` as they are."""
+    """The `WeightClipping` of a limit; objects and `None` are returned unchanged."""
     if value is None or isinstance(value, WeightClipping):
         return value
     return WeightClipping(limit=value)

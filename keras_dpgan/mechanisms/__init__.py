@@ -1,4 +1,4 @@
-"""What noise, how much of it, and from where."""
+"""Mechanisms: which noise is added, how much, and from which source it is drawn."""
 
 import typing
 
@@ -7,7 +7,7 @@ from keras_dpgan.mechanisms.gaussian import GaussianMechanism
 
 
 def gaussian(l2_norm_clip: float, noise_multiplier: float) -> typing.Any:
-    """The Gaussian mechanism: TensorFlow Privacy's, where it is installed.
+    """The Gaussian mechanism, by TensorFlow Privacy if it is installed.
 
     Source: Dwork and Roth 2014, "The Algorithmic Foundations of Differential Privacy",
     appendix A; TensorFlow Privacy, `GaussianSumQuery`.

@@ -1,4 +1,4 @@
-"""The Gaussian mechanism, built in: for a Python that lacks TF Privacy."""
+"""A built-in Gaussian mechanism, used if TensorFlow Privacy is not installed."""
 
 import typing
 
@@ -6,7 +6,8 @@ import tensorflow as tf
 
 from keras_dpgan._utils import validate
 
-# Of a mechanism: what is counted is read from them, and the graph has them fixed.
+# The accounting reads these, and traced graphs contain their values, so nobody may set
+# them.
 READ_ONLY = dict.fromkeys(
     (
         "name",
@@ -27,11 +28,11 @@ READ_ONLY = dict.fromkeys(
 class GaussianMechanism(validate.ReadOnly):
     """Adds Gaussian noise of a fixed scale to a clipped sum.
 
-    The interface that every mechanism has:
+    Every mechanism has this interface.
 
     Attributes:
-        initial_state: Tuple of floats: what moves from update to update.
-            Empty here.
+        initial_state: Tuple of floats, the state that changes from update to update.
+            Here it is empty.
 
     Args:
         l2_norm_clip: Positive float.

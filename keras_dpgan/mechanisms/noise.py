@@ -1,10 +1,10 @@
-"""Where the noise comes from: the operating system, never a user's seed.
+"""The source of the noise: the operating system, never a user's seed.
 
-A stream is Philox4x32-10, keyed and positioned with 192 bits of `os.urandom`.
-TensorFlow's own generators will not do: `tf.random.normal` repeats itself after
-`keras.utils.set_random_seed`, and its "non-deterministic" state starts from 32
-bits. The state is held by this module alone, so that no weight file,
-checkpoint or export can contain it.
+A stream is Philox4x32-10, with a key and a position from 192 bits of `os.urandom`.
+TensorFlow's own generators are not suitable: `tf.random.normal` repeats itself after
+`keras.utils.set_random_seed`, and its "non-deterministic" state starts from only 32
+bits. Only this module holds the state, so that no weight file, checkpoint or export
+can contain it.
 """
 
 import hashlib
@@ -22,9 +22,9 @@ class NoiseStream:
     """A stream of standard normal numbers, usable in graphs and under XLA.
 
     Args:
-        insecure_seed: Int, to repeat a stream while looking for a bug: no
-            privacy against whoever knows it. Defaults to `None`: the operating
-            system's entropy.
+        insecure_seed: Int, to repeat a stream when you look for a bug. There is no
+            privacy against someone who knows it. Defaults to `None`: the operating
+            system's entropy is used.
     """
 
     def __init__(self, insecure_seed=None):
@@ -37,12 +37,12 @@ class NoiseStream:
         )
 
     def renew(self):
-        """Goes on at a place that nothing before it tells."""
+        """Continues at a new random place, which does not depend on earlier draws."""
         words = _fresh_words()
         in_plain_eager_thread(lambda: self._state.assign(words))
 
     def normal(self, shapes, dtype=tf.float32):
-        """Draws fresh standard normal tensors, all in one go.
+        """Draws fresh standard normal tensors, all at once.
 
         Args:
             shapes: List of fully defined shapes.
@@ -72,7 +72,7 @@ class NoiseStream:
         )
 
     def _skip(self, count):
-        """The place of the next `count` numbers, which no other draw gets."""
+        """Reserves the place of the next `count` numbers for one draw."""
         state = tf.raw_ops.RngReadAndSkip(
             resource=self._state.handle,
             alg=tf.constant(_PHILOX),
@@ -92,12 +92,12 @@ def _fresh_words():
 
 _lock = threading.Lock()
 _streams: list = []
-# Of the parent: what was traced there draws from them in a forked child, too.
+# Functions that the parent has traced draw from its streams in a forked child, too.
 _inherited: list = []
 
 
 def process_stream():
-    """The stream of this process: one for all optimizers and mechanisms."""
+    """The stream of this process, which all optimizers and mechanisms share."""
     with _lock:
         if not _streams:
             _streams.append(NoiseStream())
@@ -105,10 +105,10 @@ def process_stream():
 
 
 def renew_after_fork():
-    """Makes what was traced before a fork draw other noise in each child.
+    """Makes functions that were traced before a fork draw new noise in each child.
 
-    To be called before traced functions are run. Not done in the fork itself:
-    TensorFlow may be at work in another thread then, and the child would hang.
+    Call it before you run traced functions. It is not done during the fork, because
+    another thread may be using TensorFlow then, and the child would hang.
     """
     while _inherited:
         _inherited.pop().renew()
@@ -119,15 +119,15 @@ def _leave_streams():
     _streams.clear()
 
 
-# A forked child must not replay its parent's noise.
+# A forked child must not repeat its parent's noise.
 os.register_at_fork(after_in_child=_leave_streams)
 
 
 def in_plain_eager_thread(create):
     """Runs `create` outside every graph and distribution strategy.
 
-    Both are thread-local. Under `MirroredStrategy` a variable created in
-    place would be mirrored, and its handle then differs by replica.
+    Both are thread-local. Under `MirroredStrategy` a variable that is created in the
+    calling thread would be mirrored, and each replica would have its own handle.
     """
     result = []
     thread = threading.Thread(target=lambda: result.append(create()))

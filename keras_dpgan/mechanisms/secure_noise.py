@@ -1,28 +1,29 @@
-"""Gaussian noise that holds against those who see every bit of the result.
+"""Gaussian noise that protects even if an attacker sees every bit of the result.
 
-Noise in floating point has gaps, and which numbers can come out tells what went
-in (Mironov 2012, "On significance of the least significant bits for differential
-privacy"; Haney et al. 2022, "Precision-based attacks and interval refining").
-Here nothing is left to floating point once the sum is there:
+Noise in floating point has gaps, and the set of possible results can reveal the input
+(Mironov 2012, "On significance of the least significant bits for differential
+privacy"; Haney et al. 2022, "Precision-based attacks and interval refining"). Once the
+sum is known, nothing here depends on floating-point rounding:
 
 1. The clipped sum is rounded to a public grid of step `gamma`, a power of two.
-   A coordinate moves by at most `gamma / 2` on either of two neighbouring data
-   sets, so that their sums, at most `C` apart, are then at most
-   `C + gamma * sqrt(d)` apart. `gamma` makes that at most 1% more than `C`.
+   For each of two neighboring data sets, rounding moves a coordinate by at most
+   `gamma / 2`. The two sums are at most `C` apart before rounding, so they are at most
+   `C + gamma * sqrt(d)` apart afterwards. `gamma` is chosen so that this is at most 1%
+   more than `C`.
 2. Integers `round(N(0, sigma^2))` are added in units of `gamma`, where
-   `sigma = noise_multiplier * (C + gamma * sqrt(d)) / gamma`. A sum of integers
-   plus a rounded Gaussian is the rounded sum of integers and Gaussian: the exact
-   Gaussian mechanism, post-processed. Its accounting stays as it is.
-3. The rounded Gaussian is drawn by inverse transform from ChaCha20, keyed afresh
-   by the operating system each time (no state, and nothing for a forked process
-   to repeat). The quantile is computed in float64; where its error, or the bits
-   not yet drawn, could move the rounding, 192 further bits are drawn and 100
-   digits decide. So a draw is within `2^-190` of the exact distribution: over
-   `2^40` draws `2^-150`, which delta need not notice.
+   `sigma = noise_multiplier * (C + gamma * sqrt(d)) / gamma`. A sum of integers plus a
+   rounded Gaussian equals the rounded sum of the integers and the Gaussian. This is
+   the exact Gaussian mechanism followed by rounding, so its accounting applies.
+3. The rounded Gaussian is drawn by inverse transform from ChaCha20, with a new key from
+   the operating system each time, so there is no state that a forked process could
+   repeat. The quantile is computed in float64. If its error, or the bits that were not
+   drawn yet, could change the rounding, 192 further bits are drawn and the result is
+   computed with 100 digits. So a draw is within `2^-190` of the exact distribution, and
+   `2^40` draws are within `2^-150`, which is negligible beside delta.
 
-What it does not cover: the sum itself is added up in float32, where rounding
-moves with the records (Casacuberta et al. 2022, "Widespread underestimation of
-sensitivity in differentially private libraries"), and the time it takes.
+Two things are not covered: the sum itself is added up in float32, where rounding
+depends on the records (Casacuberta et al. 2022, "Widespread underestimation of
+sensitivity in differentially private libraries"), and the time that a draw takes.
 """
 
 import importlib.util
@@ -41,7 +42,7 @@ _DOUBT = 2.0**-38
 _FEWEST = 2**44
 _MORE_BITS = 192
 _DIGITS = 100
-# Up to here float64 holds every integer, noise included.
+# Float64 represents every integer up to this one, noise included.
 _LARGEST_INTEGER = 2.0**52
 
 
@@ -69,7 +70,7 @@ def grid_step(l2_norm_clip, size):
 
 
 def enlarged_clip(l2_norm_clip, size):
-    """The largest distance of two neighbouring sums on the grid, a float."""
+    """The largest distance of two neighboring sums on the grid, a float."""
     return l2_norm_clip + grid_step(l2_norm_clip, size) * math.sqrt(size)
 
 
@@ -100,7 +101,7 @@ def add_noise(sums, l2_norm_clip, noise_multiplier):
 
 
 def noised_on_grid(values, l2_norm_clip, noise_multiplier):
-    """The mechanism itself.
+    """The secure mechanism, on one vector.
 
     Args:
         values: Float64 array of shape `(d,)`, the clipped sum.
@@ -131,8 +132,8 @@ def rounded_gaussian(size, sigma, random_bytes=chacha20_bytes):
     Args:
         size: Int.
         sigma: Float in [0, 1e10].
-        random_bytes: Function from a number to so many bytes that cannot be
-            guessed. Defaults to `chacha20_bytes`; `os.urandom` serves a few.
+        random_bytes: Function that returns a given number of bytes that cannot be
+            guessed. Defaults to `chacha20_bytes`; for few bytes `os.urandom` is enough.
 
     Returns:
         Float64 array of shape `(size,)`, of integers.
@@ -160,7 +161,7 @@ def rounded_gaussian(size, sigma, random_bytes=chacha20_bytes):
 
 
 def resolve(tail, guess, sigma):
-    """The rounded magnitude that a tail probability stands for, by 100 digits.
+    """The rounded magnitude with a given tail probability, computed with 100 digits.
 
     Args:
         tail: Int: the probability of a magnitude at least as large, halved, in

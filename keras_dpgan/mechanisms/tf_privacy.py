@@ -1,9 +1,9 @@
-"""The one door to TensorFlow Privacy.
+"""The only module that imports TensorFlow Privacy.
 
-Its queries supply the clip, the state and the privacy event. The randomness is
-ours: its own draws come from TensorFlow's global seed. Its state is a Python
-attribute there, which a `tf.function` would freeze; here what moves is handed
-out, to be kept in variables.
+Its queries supply the clip, the state and the privacy event. The noise is drawn here,
+because TensorFlow Privacy draws from TensorFlow's global seed. It keeps its state in
+Python attributes, which a `tf.function` would treat as constants; here the state is
+returned, so that the caller can keep it in variables.
 """
 
 import copy
@@ -35,15 +35,15 @@ def import_queries():
         of names to modules.
 
     Raises:
-        ImportError: If it is not installed; says what to install.
+        ImportError: If it is not installed; the message says what to install.
     """
     if not is_available():
         raise ImportError(
             "`dp_sum_query` needs TensorFlow Privacy, which is not installed. "
             f"Run: {INSTALL}"
         )
-    # Its `__init__` imports estimators, which TensorFlow has removed; this
-    # switch is its own.
+    # Its `__init__` imports estimators, which TensorFlow has removed. TensorFlow
+    # Privacy itself offers this switch to skip them.
     sys.skip_tf_privacy_import = True  # type: ignore[attr-defined]
     from tensorflow_privacy.privacy.dp_query import gaussian_query
     from tensorflow_privacy.privacy.dp_query import quantile_adaptive_clip_sum_query
@@ -71,10 +71,10 @@ def mechanism_of(query):
         query: A `GaussianSumQuery` or a `QuantileAdaptiveClipSumQuery`.
 
     Raises:
-        ValueError: For a query that cannot be used here; says why.
+        ValueError: For a query that cannot be used here; the message says why.
     """
     queries = import_queries()
-    # The user's own may be changed later.
+    # A copy is used, because the user may change the original later.
     query = copy.deepcopy(query)
     if isinstance(query, queries["adaptive"].QuantileAdaptiveClipSumQuery):
         return AdaptiveClipMechanism(query)
@@ -83,22 +83,22 @@ def mechanism_of(query):
         return GaussianQueryMechanism(query, clip, float(query._stddev) / clip)
     if type(query).__module__ == queries["tree"].__name__:
         raise ValueError(
-            "`dp_sum_query` must not be a tree aggregation: its guarantee needs "
-            "each record in one update at most per tree, which Poisson sampling "
-            "does not give, and its accounting has another neighbouring relation. "
+            "`dp_sum_query` must not be a tree aggregation. Its guarantee needs each "
+            "record in at most one update per tree, which Poisson sampling does not "
+            "ensure, and its accounting has a different neighboring relation. "
             f"Received: dp_sum_query={query}. Use a `GaussianSumQuery` or a "
             "`QuantileAdaptiveClipSumQuery`."
         )
     raise ValueError(
         "`dp_sum_query` must be a `GaussianSumQuery` or a "
-        "`QuantileAdaptiveClipSumQuery` of TensorFlow Privacy (the optimizer "
-        "divides by the expected batch size itself, so give no normalized "
-        f"query). Received: dp_sum_query={query}"
+        "`QuantileAdaptiveClipSumQuery` of TensorFlow Privacy. It must not be a "
+        "normalized query, because the optimizer divides by the expected batch size. "
+        f"Received: dp_sum_query={query}"
     )
 
 
 class GaussianQueryMechanism(GaussianMechanism):
-    """TensorFlow Privacy's `GaussianSumQuery`, noised by us."""
+    """TensorFlow Privacy's `GaussianSumQuery`, with our own noise."""
 
     def __init__(self, query, l2_norm_clip, noise_multiplier):
         super().__init__(l2_norm_clip, noise_multiplier)
@@ -114,12 +114,12 @@ class GaussianQueryMechanism(GaussianMechanism):
 
 
 class AdaptiveClipMechanism(validate.ReadOnly):
-    """TensorFlow Privacy's `QuantileAdaptiveClipSumQuery`, noised by us.
+    """TensorFlow Privacy's `QuantileAdaptiveClipSumQuery`, with our own noise.
 
-    The clip follows a quantile of the records' gradient norms (Andrew et al.
-    2021, "Differentially Private Learning with Adaptive Clipping"). What moves
-    is the estimate alone; noise multiplier and count noise stay as given, so
-    that no file can change them behind the accountant's back.
+    The clip follows a quantile of the records' gradient norms (Andrew et al. 2021,
+    "Differentially Private Learning with Adaptive Clipping"). Only the estimate of the
+    clip is state. The noise multiplier and the noise of the count stay as given, so
+    that no file can change them without the accountant noticing.
     """
 
     _read_only = READ_ONLY
@@ -142,13 +142,13 @@ class AdaptiveClipMechanism(validate.ReadOnly):
         return self.noise_multiplier * self.l2_norm_clip(state)
 
     def next_state(self, state, clipped_sum, count_noise):
-        # Records count as +-0.5 in TF Privacy: one moves the sum by a half.
+        # TF Privacy counts records as +0.5 or -0.5, so one moves the sum by a half.
         count = tf.cast(clipped_sum.num_unclipped, tf.float32)
         count -= 0.5 * tf.cast(clipped_sum.num_records, tf.float32)
         count += self.clipped_count_stddev * tf.cast(count_noise, tf.float32)
         initial = self._quantile.initial_global_state()
         below = initial.below_estimate_state
-        # The count is noised already; TF Privacy is to add nothing.
+        # The count has its noise already, so TF Privacy must not add more.
         no_noise = below.numerator_state._replace(stddev=tf.constant(0.0))
         estimate, _, _ = self._quantile.get_noised_result(
             count,
@@ -200,7 +200,7 @@ def clipped_mean_of_losses(losses, variables, tape, l2_norm_clip):
         def _name(self):
             return self.name
 
-    # It has variables, which a traced function may not create.
+    # The optimizer has variables, which a traced function must not create.
     optimizer = in_plain_eager_thread(
         lambda: OnKeras3(l2_norm_clip, 0.0, unconnected_gradients_to_zero=True)
     )

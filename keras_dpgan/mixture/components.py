@@ -5,11 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_dpgan.mixture import factors
-from keras_dpgan.mixture import moments
 
-_MOVES = 2
-# How far a row is taken to be from its component's centre, of `max_norm`.
-_RADIUS = 0.45
 # Of the variance of a label, how far its centres are expected to move.
 _EXPECTED_MOVE = 0.25
 _SPLIT_SAMPLES = 4000
@@ -22,17 +18,15 @@ class Labels(NamedTuple):
     factors: np.ndarray
 
 
-def split(rows, y, labels, components, moves_noise, covariances_noise):
-    """Splits each label into components, by the releases of three mechanisms.
+def split(released, labels, components, basis):
+    """Splits each label into components, by three releases.
 
     Args:
-        rows: Float array of shape `(n, dim)`, private.
-        y: Int array of shape `(n,)`, private.
+        released: Function of the name of a step, centres and the basis, which gives
+            the step's `GroupMoments`.
         labels: `Labels`, released before.
         components: Int, for each label.
-        moves_noise: Float, the noise multiplier of each of the two releases that
-            move the centres.
-        covariances_noise: Float, that of the release of covariances.
+        basis: Float array of shape `(row size, dim)`.
 
     Returns:
         Weights of shape `(labels, components)`, means `(labels, components, dim)`
@@ -40,35 +34,36 @@ def split(rows, y, labels, components, moves_noise, covariances_noise):
     """
     num_classes, dim = labels.means.shape
     shape = (num_classes, components)
+    # Of the same covariance, with rows at right angles.
+    along_axes = [factors.factor(own.T @ own, 0.0) for own in labels.factors]
     centres = np.stack(
         [
             _centres(mean, factor, components)
             for mean, factor in zip(*labels, strict=True)
         ]
     )
-    for _ in range(_MOVES):
-        groups, residuals = _around(centres, rows, y)
-        counts, moves = moments.private_means(
-            residuals, groups, num_classes * components, moves_noise, _RADIUS
-        )
-        spread = moments.mean_noise(counts, moves_noise, _RADIUS)
+    for name in ("first moves", "second moves"):
+        moves = released(name, centres, basis)
+        counts = factors.counts(moves)
+        spread = moves.noise / counts
         centres = centres + _without_noise(
-            moves.reshape(*shape, dim), spread.reshape(shape), labels.factors
+            (moves.sums / counts[:, None]).reshape(*shape, dim),
+            spread.reshape(shape),
+            along_axes,
         )
-    groups, residuals = _around(centres, rows, y)
-    covariances = moments.private_covariances(
-        residuals, groups, counts, covariances_noise, _RADIUS
-    )
-    own = _factors(covariances, counts, num_classes, covariances_noise)
+    squares = released("components", centres, basis)
+    counts = factors.counts_now(counts, squares)
+    by_label = [
+        factors.group_factors(mine, own_counts)
+        for mine, own_counts in zip(
+            factors.split(squares, num_classes),
+            np.split(counts, num_classes),
+            strict=True,
+        )
+    ]
     weights = counts.reshape(shape)
     weights = weights / weights.sum(axis=1, keepdims=True)
-    return weights, centres, own.reshape(*shape, dim, dim)
-
-
-def _around(centres, rows, y):
-    """Each row's group, of the nearest centre of its label, and what is left of it."""
-    nearest = _nearest(rows, centres[y])
-    return y * centres.shape[1] + nearest, rows - centres[y, nearest]
+    return weights, centres, np.stack(by_label)
 
 
 def _without_noise(moves, spread, label_factors):
@@ -82,27 +77,6 @@ def _without_noise(moves, spread, label_factors):
     return moved
 
 
-def _factors(covariances, counts, num_classes, noise_multiplier):
-    """A factor of each component, drawn towards the mean of its label's."""
-    spread = moments.covariance_noise(counts, noise_multiplier, _RADIUS)
-    own = []
-    for mine, weights, noise in zip(
-        np.split(covariances, num_classes),
-        np.split(counts, num_classes),
-        np.split(spread, num_classes),
-        strict=True,
-    ):
-        weights = weights / weights.sum()
-        pooled = factors.factor(
-            np.tensordot(weights, mine, 1), np.linalg.norm(weights * noise)
-        )
-        own += [
-            factors.component_factor(pooled, covariance, entry_noise)
-            for covariance, entry_noise in zip(mine, noise, strict=True)
-        ]
-    return np.stack(own)
-
-
 def _centres(mean, factor, components):
     """Where k-means puts centres among rows drawn from one Gaussian: public."""
     from sklearn import cluster
@@ -111,10 +85,3 @@ def _centres(mean, factor, components):
     rows = mean + rng.standard_normal((_SPLIT_SAMPLES, len(factor))) @ factor
     means = cluster.KMeans(components, n_init=1, random_state=0).fit(rows)
     return means.cluster_centers_
-
-
-def _nearest(rows, centres):
-    """The index of the nearest of each row's own centres."""
-    return np.stack(
-        [np.sum((rows - centres[:, i]) ** 2, axis=1) for i in range(centres.shape[1])]
-    ).argmin(axis=0)

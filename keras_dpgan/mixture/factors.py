@@ -1,17 +1,132 @@
-"""Factors of noisy covariances: directions that stand out of the noise."""
+"""What noisy counts and moments say, and how much of it is noise."""
 
 import numpy as np
 
-from keras_dpgan.mixture import moments
+from keras_dpgan.mixture.moment_sums import GroupMoments
 
+# A group is never taken to have fewer rows: what is divided by it stays finite.
+_SMALLEST_COUNT = 1.0
+# How far counts of groups are expected to differ at least, of their mean.
+_LEAST_DIFFERENCE = 0.05
+# How many of the rows may be missing in a later release: owners that dropped out.
+_EXPECTED_LOSS = 0.1
 # Directions whose variance is below this share of the noise's largest are left
 # out: they would be noise more than data.
 _KEPT_SHARE_OF_NOISE = 0.5
-# How far the covariance of a component is expected to lie from that of its label,
-# as a standard deviation of entries where the label's is the identity.
+# Of the variance around the mean of all rows, what lies between labels.
+_SHARE_BETWEEN_LABELS = 0.5
+# No direction is taken to have no variance at all.
+_SMALLEST_VARIANCE = 1e-9
+# How far the covariance of a group is expected to lie from what it is drawn towards,
+# as a standard deviation of entries where the latter is the identity.
 _EXPECTED_SPREAD = 0.35
-# A component is never thinner than this share of its label's variance.
+# A group is never thinner than this share of what it is drawn towards.
 _LEAST_SHARE = 0.02
+
+
+def counts(moments):
+    """The rows of each group.
+
+    Where groups differ by no more than the noise does, they are taken to be alike.
+
+    Args:
+        moments: A `GroupMoments`.
+
+    Returns:
+        Float array of shape `(groups,)`, positive.
+    """
+    found, noise = moments.counts, moments.count_noise
+    mean = max(found.mean(), _SMALLEST_COUNT)
+    variance = max(np.var(found) - np.mean(noise**2), (_LEAST_DIFFERENCE * mean) ** 2)
+    shrunk = mean + variance / (variance + noise**2) * (found - mean)
+    return np.maximum(shrunk, np.maximum(_SMALLEST_COUNT, np.minimum(noise, mean)))
+
+
+def counts_now(before, moments):
+    """Counts of an earlier release, for one in which owners may have dropped out."""
+    found, noise = moments.counts.sum(), np.linalg.norm(moments.count_noise)
+    trust = _EXPECTED_LOSS**2 / (_EXPECTED_LOSS**2 + (noise / before.sum()) ** 2)
+    left = 1.0 + trust * (found / before.sum() - 1.0)
+    return np.maximum(before * max(left, 0.0), _SMALLEST_COUNT)
+
+
+def means(moments):
+    """The mean of each group, `(groups, dim)`, with the noise that it has."""
+    return moments.sums / np.maximum(moments.counts, _SMALLEST_COUNT)[:, None]
+
+
+def shrunk_means(moments, group_counts, variances):
+    """The mean of each group, drawn towards zero where it may be noise.
+
+    Args:
+        moments: A `GroupMoments` of degree one, around a mean of all.
+        group_counts: Float array of shape `(groups,)`.
+        variances: Float array of shape `(dim,)`: of all rows, along each coordinate.
+
+    Returns:
+        Float array of shape `(groups, dim)`.
+    """
+    between = _SHARE_BETWEEN_LABELS * variances
+    spread = moments.noise / group_counts
+    trust = between / (between + spread[:, None] ** 2)
+    return trust * moments.sums / group_counts[:, None]
+
+
+def principal_variances(moments, rank):
+    """The largest directions of all rows, and the variances along them.
+
+    Args:
+        moments: A `GroupMoments` of degree two and one group.
+        rank: Int.
+
+    Returns:
+        `(directions, variances)`: orthonormal columns of shape `(dim, rank)`, and a
+        positive array of shape `(rank,)`. Where variances do not stand out from the
+        noise, all have their mean.
+    """
+    count = max(moments.counts[0], _SMALLEST_COUNT)
+    values, vectors = np.linalg.eigh(moments.sums[0] / count)
+    edge = noise_edge(moments.noise[0] / count, len(values))
+    seen = values > _KEPT_SHARE_OF_NOISE * edge
+    rest = values[~seen].mean() if not seen.all() else 0.0
+    values = np.where(seen, values, rest)
+    values = np.maximum(values, _SMALLEST_VARIANCE)[::-1]
+    return vectors[:, ::-1][:, :rank], values[:rank]
+
+
+def group_factors(moments, group_counts):
+    """A factor of each group's covariance, drawn towards the mean of all groups'.
+
+    Args:
+        moments: A `GroupMoments` of degree two.
+        group_counts: Float array of shape `(groups,)`.
+
+    Returns:
+        Float array of shape `(groups, dim, dim)`; see `factor`.
+    """
+    covariances = moments.sums / group_counts[:, None, None]
+    spread = moments.noise / group_counts
+    weights = group_counts / group_counts.sum()
+    pooled = factor(
+        np.tensordot(weights, covariances, 1), np.linalg.norm(weights * spread)
+    )
+    return np.stack(
+        [
+            component_factor(pooled, covariance, entry_noise)
+            for covariance, entry_noise in zip(covariances, spread, strict=True)
+        ]
+    )
+
+
+def split(moments, parts):
+    """The `GroupMoments` of equal parts of the groups, a list."""
+    fields = (np.split(field, parts) for field in moments)
+    return [GroupMoments(*part) for part in zip(*fields, strict=True)]
+
+
+def noise_edge(entry_noise, dim):
+    """The largest eigenvalue of symmetric noise: where Wigner's semicircle ends."""
+    return 2 * np.sqrt(dim) * entry_noise
 
 
 def factor(covariance, entry_noise):
@@ -26,7 +141,7 @@ def factor(covariance, entry_noise):
         covariance without the directions that are mostly noise, whose rows are 0.
     """
     values, vectors = np.linalg.eigh(covariance)
-    edge = moments.noise_edge(entry_noise, len(covariance))
+    edge = noise_edge(entry_noise, len(covariance))
     kept = np.where(values > _KEPT_SHARE_OF_NOISE * edge, values, 0.0)
     return (np.sqrt(kept)[:, None] * vectors.T)[::-1]
 

@@ -1,35 +1,23 @@
-"""Fits a mixture of Gaussians per label, paid for from the privacy budget."""
+"""A mixture of Gaussians per label, from sums that are released with noise."""
 
 import collections.abc
 import typing
 
 import numpy as np
+import tensorflow as tf
 
 from keras_dpgan._utils import validate
-from keras_dpgan.mixture import components as component_releases
+from keras_dpgan.mechanisms import noise as noise_source
+from keras_dpgan.mixture import components
 from keras_dpgan.mixture import factors
-from keras_dpgan.mixture import moments
 from keras_dpgan.mixture.class_mixture import ClassMixture
+from keras_dpgan.mixture.plan import MixturePlan
 from keras_dpgan.privacy import origins
 from keras_dpgan.privacy.history_entry import HistoryEntry
 from keras_dpgan.privacy.history_entry import one_gaussian
 
 if typing.TYPE_CHECKING:
     from keras_dpgan.privacy.ledger.ledger import Ledger
-
-# Of the budget (of `1 / noise_multiplier**2`, in which Gaussian mechanisms add up),
-# what each release has: means of labels, basis, covariances of labels, and where
-# there are components, each of two moves of their centres and their covariances.
-_SHARES_OF_ONE = {"means": 0.02, "basis": 0.28, "labels": 0.7}
-_SHARES_OF_MANY = {
-    "means": 0.01,
-    "basis": 0.15,
-    "labels": 0.15,
-    "moves": 0.04,  # Twice.
-    "components": 0.61,
-}
-# How far a row is taken to be from its label's mean, of `max_norm`.
-_LABEL_RADIUS = 0.6
 
 
 def private_class_mixture(
@@ -40,25 +28,28 @@ def private_class_mixture(
     noise_multiplier: float,
     rank: int = 64,
     components: int = 1,
+    basis: str = "private",
     max_norm: float | None = None,
     pixel_range: collections.abc.Sequence[float] = (-1.0, 1.0),
     ledger: "Ledger | None" = None,
 ) -> tuple[ClassMixture, HistoryEntry]:
     """Fits Gaussians to the rows of each label.
 
-    Each release is centred on the one before it, so that what is left of a row is
-    short, and the noise with it: the mean of each label; a basis of the `rank`
-    largest directions around these means; each label's covariance in it. Several
-    components begin at centres that k-means finds in rows drawn from these
+    What a mixture is made of are sums over the rows (`MixturePlan`, `MomentSums`), each
+    released once with noise and centred on those before it, so that what is left of a
+    row is short, and the noise with it: the mean of all rows; their covariance, whose
+    largest directions are kept; the mean of each label; each label's covariance.
+    Several components begin at centres that k-means finds in rows drawn from these
     Gaussians, which is free. Two more releases move them to the mean of the rows
-    that are nearest, and one gives each a covariance, drawn towards its label's as
-    far as it is noisy. All together are one Gaussian mechanism at
-    `noise_multiplier`, since Gaussian mechanisms add up by the inverse square of
-    theirs (Dong, Roth and Su 2022).
+    that are nearest, and one gives each a covariance. What stands out little from its
+    noise is drawn towards what all labels have in common. All together are one Gaussian
+    mechanism at `noise_multiplier`, since Gaussian mechanisms add up by the inverse
+    square of theirs (Dong, Roth and Su 2022).
 
     With a `ledger` the releases are entered there before they are made. A `DPGAN` of
     which a network has these very numbers (`models.mixture_generator`), in the same
-    process, counts them once, with a ledger or without.
+    process, counts them once, with a ledger or without. Where the rows have several
+    owners, `federated` makes the same of the owners' sums.
 
     Examples:
         >>> import numpy as np
@@ -79,10 +70,8 @@ def private_class_mixture(
         rank: Int, directions of a Gaussian at most, those between labels among
             them. Defaults to 64.
         components: Int, Gaussians per label. Defaults to 1.
-        max_norm: Positive float: longer rows, measured from black, are shortened
-            to it; what is left of them around a mean, to shares of it. It must not
-            depend on the rows. Defaults to `None`: half the norm of a row that is
-            white throughout.
+        basis: As in `MixturePlan`. Defaults to `"private"`.
+        max_norm: As in `MixturePlan`.
         pixel_range: Pair of floats, black and white. Defaults to `(-1.0, 1.0)`.
         ledger: A `keras_dpgan.privacy.Ledger` of the data. Defaults to `None`.
 
@@ -93,26 +82,27 @@ def private_class_mixture(
         ValueError: If an argument does not fit.
     """
     noise_multiplier = validate.check_positive("noise_multiplier", noise_multiplier)
-    rows = np.reshape(x, (len(x), -1)).astype(np.float64)
-    validate.check_int("rank", rank, minimum=1, maximum=rows.shape[1])
-    validate.check_int("components", components, minimum=1)
-    y = _checked_labels(y, num_classes, len(rows))
-    low, high = pixel_range
-    if max_norm is None:
-        max_norm = 0.5 * (high - low) * np.sqrt(rows.shape[1])
-    max_norm = validate.check_positive("max_norm", max_norm)
+    plan = MixturePlan(
+        shape=np.shape(x)[1:],
+        num_classes=num_classes,
+        rank=rank,
+        components=components,
+        basis=basis,
+        max_norm=max_norm,
+        pixel_range=pixel_range,
+    )
+    rows = plan.rows(x)
+    labels = plan.labels(y, len(rows))
     entry = mixture_entry(noise_multiplier)
     if ledger is not None:
         ledger.spend(entry, "class mixture")
-    rows = (rows - low) / max_norm
-    weights, means, spreads, basis = _fit(
-        rows, y, num_classes, components, rank, noise_multiplier
-    )
-    mixture = ClassMixture(
-        weights.astype(np.float32),
-        (low + max_norm * means @ basis.T).astype(np.float32),
-        (max_norm * spreads @ basis.T).astype(np.float32),
-    )
+
+    def release(number, sums):
+        noise = noise_multiplier / np.sqrt(plan.steps[number].share)
+        vector = sums.of(rows, labels)
+        return sums.read(vector + noise * _normals(vector.shape), noise)
+
+    mixture = fit(plan, release)
     origins.release(entry, [mixture.means, mixture.factors], ledger)
     return mixture, entry
 
@@ -133,55 +123,69 @@ def mixture_entry(noise_multiplier: float) -> HistoryEntry:
     return one_gaussian(noise_multiplier)
 
 
-def _checked_labels(y, num_classes, n):
-    validate.check_int("num_classes", num_classes, minimum=1)
-    y = np.asarray(y)
-    if y.shape != (n,) or y.dtype.kind not in "iu":
-        raise ValueError(
-            f"`y` must be int labels of shape ({n},). Received: an array of shape "
-            f"{y.shape} and dtype {y.dtype}"
-        )
-    if n and (y.min() < 0 or y.max() >= num_classes):
-        raise ValueError(
-            f"`y` must lie in [0, {num_classes}). Received: labels from {y.min()} "
-            f"to {y.max()}"
-        )
-    return y.astype(np.int64)
+def _normals(shape):
+    (normals,) = noise_source.process_stream().normal([shape], tf.float64)
+    return normals.numpy()
 
 
-def _fit(rows, y, num_classes, components, rank, noise_multiplier):
+def fit(
+    plan: MixturePlan,
+    release: collections.abc.Callable[[int, typing.Any], typing.Any],
+) -> ClassMixture:
+    """Makes a mixture of what is released of some rows.
+
+    It sees the rows through `release` alone: what is released costs, and the rest is
+    free. It is public for those who release sums in a way of their own, as `federated`
+    does over several owners.
+
+    Args:
+        plan: A `MixturePlan`.
+        release: Function of the number of a step and of its `MomentSums`, which gives
+            a `GroupMoments`: the noisy sums of the rows.
+
+    Returns:
+        A `ClassMixture`.
+    """
+    weights, means, spreads, basis = _fit(plan, release)
+    low, scale = plan.pixel_range[0], plan.max_norm
+    return ClassMixture(
+        weights.astype(np.float32),
+        (low + scale * means @ basis.T).astype(np.float32),
+        (scale * spreads @ basis.T).astype(np.float32),
+    )
+
+
+def _fit(plan, release):
     """Weights, means and factors by label and component, and their basis."""
-    shares = _SHARES_OF_ONE if components == 1 else _SHARES_OF_MANY
-    noise = {name: noise_multiplier / np.sqrt(share) for name, share in shares.items()}
-    counts, means = moments.private_means(rows, y, num_classes, noise["means"], 1.0)
-    basis = _basis(rows - means[y], means, counts.sum(), rank, noise["basis"])
-    rows, means = rows @ basis, means @ basis
-    covariances = moments.private_covariances(
-        rows - means[y], y, counts, noise["labels"], _LABEL_RADIUS
+    numbers = {step.name: i for i, step in enumerate(plan.steps)}
+
+    def released(name, centres, basis):
+        number = numbers[name]
+        return release(number, plan.sums(number, centres, basis))
+
+    basis = plan.public_basis()
+    alike = np.zeros((plan.num_classes, 1, basis.shape[1]))
+    overall = factors.means(released("mean", alike, basis))
+    overall = _in_range(plan, overall, basis)
+    total = released("covariance", alike + overall, basis)
+    directions, variances = factors.principal_variances(total, plan.rank)
+    basis, overall = basis @ directions, overall @ directions
+    of_labels = released(
+        "means", np.broadcast_to(overall, (plan.num_classes, 1, plan.rank)), basis
     )
-    spread = moments.covariance_noise(counts, noise["labels"], _LABEL_RADIUS)
-    labels = component_releases.Labels(
-        means, np.stack(list(map(factors.factor, covariances, spread)))
-    )
-    if components == 1:
-        one = (num_classes, 1)
-        return np.ones(one), means[:, None], labels.factors[:, None], basis
-    weights, means, own = component_releases.split(
-        rows, y, labels, components, noise["moves"], noise["components"]
-    )
-    return weights, means, own, basis
+    counts = factors.counts(of_labels)
+    means = factors.shrunk_means(of_labels, counts, variances)
+    means = _in_range(plan, overall + means, basis)
+    squares = released("labels", means[:, None], basis)
+    counts = factors.counts_now(counts, squares)
+    own = factors.group_factors(squares, counts)
+    if plan.components == 1:
+        return np.ones((plan.num_classes, 1)), means[:, None], own[:, None], basis
+    labels = components.Labels(means, own)
+    return *components.split(released, labels, plan.components, basis), basis
 
 
-def _basis(residuals, means, count, rank, noise_multiplier):
-    """The largest directions around the means, after those of the means."""
-    (covariance,) = moments.private_covariances(
-        residuals,
-        np.zeros(len(residuals), np.int64),
-        np.array([count]),
-        noise_multiplier,
-        _LABEL_RADIUS,
-    )
-    _, vectors = np.linalg.eigh(covariance)
-    between = np.linalg.svd(means, full_matrices=False)[2]
-    basis, _ = np.linalg.qr(np.concatenate([between, vectors[:, ::-1].T]).T)
-    return basis[:, :rank]
+def _in_range(plan, means, basis):
+    """Means of rows that all lie in the range of pixels lie there, too."""
+    low, high = plan.pixel_range
+    return np.clip(means @ basis.T, 0.0, (high - low) / plan.max_norm) @ basis

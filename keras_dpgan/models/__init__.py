@@ -1,4 +1,4 @@
-"""Small networks to begin with; the discriminators can be trained privately."""
+"""Small networks for a start; the discriminators can be trained privately."""
 
 from keras_dpgan.models.image_discriminator import (
     image_discriminator as image_discriminator,

@@ -18,12 +18,12 @@ def image_discriminator(
 ) -> keras.Model:
     """Makes a DCGAN-style discriminator that can be trained privately.
 
-    Strided convolutions (two up to a side of 32, then one more per doubling) and
-    LeakyReLU, and no normalization: statistics of the batch would let one record
-    into another's gradient, and each further weight takes noise. Labels enter as
-    constant planes beside the channels. Source: Radford, Metz and Chintala 2016,
-    "Unsupervised Representation Learning with Deep Convolutional Generative
-    Adversarial Networks".
+    It has strided convolutions (two up to a side of 32, then one more per doubling) and
+    LeakyReLU. It has no normalization, because with statistics of the batch one record
+    would influence another's gradient, and because every further weight gets noise.
+    Labels enter as additional channels, each with a constant value. Source: Radford,
+    Metz and Chintala 2016, "Unsupervised Representation Learning with Deep
+    Convolutional Generative Adversarial Networks".
 
     Examples:
         >>> discriminator = dpgan.models.image_discriminator((8, 8, 1), num_classes=10)
@@ -33,8 +33,8 @@ def image_discriminator(
     Args:
         shape: Tuple `(height, width, channels)` of one image.
         num_classes: Int, for a conditional discriminator. Defaults to `None`.
-        width: Int, the channels of the first convolution; each next one has
-            twice as many, up to four times. Defaults to 64.
+        width: Int, the number of channels of the first convolution. Each further
+            convolution has twice as many, up to `4 * width`. Defaults to 64.
         residual: Whether each convolution becomes a residual block of two, as in
             He et al. 2016, "Identity Mappings in Deep Residual Networks".
             Defaults to `False`.
@@ -45,8 +45,7 @@ def image_discriminator(
         `(n, 1)`.
 
     Raises:
-        ValueError: If `shape` is not that of an image, or a number is not
-            positive.
+        ValueError: If `shape` is not that of an image, or if a number is not positive.
     """
     shapes.check_image(shape)
     validate.check_int("width", width, minimum=1)

@@ -10,7 +10,7 @@ from keras_dpgan.models import labels as label_layers
 from keras_dpgan.models import shapes
 from keras_dpgan.models.output_range import check_activation
 
-# Few updates are made of the generator under a budget: averages must be quick.
+# Under a budget the generator gets few updates, so moving averages must adapt quickly.
 _MOMENTUM = 0.9
 
 
@@ -24,9 +24,9 @@ def image_generator(
 ) -> keras.Model:
     """Makes a DCGAN-style generator of images.
 
-    A dense layer to a small image, then a transposed convolution per doubling of
-    the side. BatchNormalization is welcome here: the generator sees public
-    latents and labels alone. Source: Radford, Metz and Chintala 2016.
+    A dense layer makes a small image, and a transposed convolution doubles its side
+    until `shape` is reached. BatchNormalization is allowed here, because the generator
+    only sees public latents and labels. Source: Radford, Metz and Chintala 2016.
 
     Examples:
         >>> generator = dpgan.models.image_generator(
@@ -41,8 +41,8 @@ def image_generator(
             28 = 4 * 7, 32 = 8 * 4.
         latent_dim: Int, the size of a latent vector.
         num_classes: Int, for a conditional generator. Defaults to `None`.
-        width: Int, the channels before the last doubling; twice as many before
-            the one before, up to four times. Defaults to 64.
+        width: Int, the number of channels before the last doubling. Before each
+            earlier doubling there are twice as many, up to `4 * width`. Defaults to 64.
         output_activation: `"tanh"` for pixels in [-1, 1], `"sigmoid"` for pixels
             in [0, 1], `"linear"` for any. Defaults to `"tanh"`.
         residual: Whether each doubling becomes a residual block of two
@@ -54,7 +54,7 @@ def image_generator(
         shape `(n, *shape)`.
 
     Raises:
-        ValueError: If `shape` cannot be reached by doublings, or another argument
+        ValueError: If `shape` cannot be reached by doublings, or if another argument
             is out of its range.
     """
     shapes.check_image(shape)
@@ -84,7 +84,7 @@ def image_generator(
 
 
 def _double(filters, **kwargs):
-    # A kernel that the stride divides covers each pixel equally often.
+    # If the stride divides the size of the kernel, it covers all pixels equally often.
     return image_layers.Conv2DTranspose(filters, 4, strides=2, padding="same", **kwargs)
 
 

@@ -1,7 +1,7 @@
-"""Layers for images whose channels come last, whatever Keras is set to.
+"""Layers for images whose channels come last, whatever the setting of Keras.
 
-`keras.config.image_data_format()` may say "channels_first", in which TensorFlow cannot
-compute convolutions on CPUs; images, shapes and label planes here have them last.
+`keras.config.image_data_format()` may be "channels_first", for which TensorFlow cannot
+compute convolutions on CPUs. Images, shapes and label planes here have channels last.
 """
 
 import functools

@@ -1,4 +1,4 @@
-"""Layers that bring an int label into a network, one row at a time."""
+"""Layers that feed int labels into a network, for each row by itself."""
 
 import typing
 
@@ -12,7 +12,7 @@ from keras_dpgan._utils import validate
 class OneHotLabels(keras.layers.Layer):
     """Turns int labels into one-hot vectors.
 
-    `DPGAN` reads the number of labels off this layer. A label outside
+    `DPGAN` gets the number of labels from this layer. A label outside
     [0, num_classes) becomes a vector of zeros.
 
     Examples:
@@ -38,7 +38,7 @@ class OneHotLabels(keras.layers.Layer):
         self.num_classes = num_classes
 
     def call(self, labels: typing.Any) -> tf.Tensor:
-        # `one_hot` knows no int16.
+        # `one_hot` does not accept int16.
         labels = keras.ops.cast(labels, "int32")
         return keras.ops.one_hot(labels, self.num_classes, dtype=self.compute_dtype)
 
@@ -85,7 +85,7 @@ def labels_input():
 
 
 def vector_inputs(name, size, num_classes):
-    """The inputs of a network on vectors, and what its first layer takes.
+    """The inputs of a network on vectors, and the input of its first layer.
 
     Args:
         name: String, the name of the input of vectors.

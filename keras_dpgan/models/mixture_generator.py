@@ -1,4 +1,4 @@
-"""A generator that begins as a mixture of Gaussians and can learn from there."""
+"""A generator that starts as a mixture of Gaussians and can then be trained."""
 
 import typing
 
@@ -12,7 +12,7 @@ from keras_dpgan.models import labels as label_layers
 from keras_dpgan.models import shapes
 
 _SLOPE = 0.2
-# Keeps the inverse of tanh finite where a pixel is black or white.
+# This keeps the inverse of tanh finite if a pixel is black or white.
 _LARGEST_PIXEL = 0.99
 
 
@@ -20,8 +20,8 @@ _LARGEST_PIXEL = 0.99
 class ClassMixtureLayer(keras.layers.Layer):
     """Turns normal numbers and a label into a row of a mixture of Gaussians.
 
-    The first latent of a row picks the component, through the normal distribution
-    function; the next `rank` are the row's coordinates in it.
+    The first latent of a row chooses the component, through the normal distribution
+    function. The next `rank` latents are the row's coordinates in that component.
 
     Examples:
         >>> import numpy as np
@@ -33,8 +33,8 @@ class ClassMixtureLayer(keras.layers.Layer):
 
     Args:
         num_classes: Int.
-        components: Int, Gaussians per label.
-        rank: Int, coordinates of one row.
+        components: Int, the number of Gaussians per label.
+        rank: Int, the number of coordinates of one row.
         dim: Int, the size of a row.
         **kwargs: `name` and the other arguments of `keras.layers.Layer`.
 
@@ -72,7 +72,7 @@ class ClassMixtureLayer(keras.layers.Layer):
         )
 
     def begin_at(self, mixture: typing.Any) -> None:
-        """Takes a `keras_dpgan.mixture.ClassMixture` for its weights."""
+        """Sets the weights to those of a `keras_dpgan.mixture.ClassMixture`."""
         cumulated = np.cumsum(mixture.weights, axis=1)
         groups = self.num_classes * self.components
         self.set_weights(
@@ -91,8 +91,8 @@ class ClassMixtureLayer(keras.layers.Layer):
         past = ops.cast(uniform >= ops.take(self.cumulated, labels, axis=0), "int32")
         component = ops.minimum(ops.sum(past, axis=1), self.components - 1)
         group = labels * self.components + component
-        # Only a row's own factor counts: its coordinates stand in its group's
-        # place, and zeros elsewhere, so that one product serves all rows.
+        # A row has its coordinates in the place of its own group and zeros elsewhere,
+        # so one product computes all rows with their own factors.
         own = ops.one_hot(group, self.num_classes * self.components)
         coordinates = own[:, :, None] * latents[:, None, 1 : self.rank + 1]
         factors = ops.reshape(self.factors, (-1, self.dim))
@@ -146,9 +146,9 @@ def mixture_generator(
 ) -> keras.Model:
     """Makes a generator of images whose first samples are those of a mixture.
 
-    A convolutional network corrects the mixture's rows. Its last layer starts at
-    zero, so that before training the generator is the mixture. No layer has
-    statistics of the batch.
+    A convolutional network corrects the mixture's rows. Its last layer starts at zero,
+    so that the untrained generator equals the mixture. No layer has statistics of the
+    batch.
 
     Examples:
         >>> import numpy as np
@@ -197,7 +197,7 @@ def mixture_generator(
 
 
 def _correction(pixels, one_hot, width):
-    """Halves the side twice, and doubles it again with what it was before."""
+    """Halves the side twice, then doubles it twice with skip connections."""
     layers = keras.layers
     planes = label_layers.ConcatenatePlanes()([pixels, one_hot])
     half = _active(image_layers.Conv2D(width, 5, strides=2, padding="same")(planes))

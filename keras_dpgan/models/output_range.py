@@ -1,4 +1,4 @@
-"""The range that a generator's output is confined to."""
+"""The range of a generator's output."""
 
 import keras
 
@@ -8,7 +8,7 @@ _RANGES = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0), "linear": None}
 
 
 def output_range(generator: keras.Model) -> tuple[float, float] | None:
-    """Reads the range of a generator's output off its last activation.
+    """Determines the range of a generator's output from its last activation.
 
     Examples:
         >>> generator = dpgan.models.image_generator((8, 8, 1), latent_dim=16)
@@ -19,8 +19,8 @@ def output_range(generator: keras.Model) -> tuple[float, float] | None:
         generator: A `keras.Model`.
 
     Returns:
-        `(-1.0, 1.0)` after tanh, `(0.0, 1.0)` after a sigmoid, `None` where the
-        output is not confined or its activation cannot be read.
+        `(-1.0, 1.0)` after tanh, `(0.0, 1.0)` after a sigmoid, and `None` if the output
+        is not bounded or the activation cannot be determined.
     """
     return _RANGES.get(last_activation(generator))
 

@@ -24,26 +24,26 @@ def check_image(shape):
 
 
 def num_halvings(shape):
-    """The strided convolutions that bring the larger side to 8 or below."""
+    """The number of strided convolutions that reduce the larger side to at most 8."""
     return max(2, math.ceil(math.log2(max(shape[:2]) / 8)))
 
 
 def num_doublings(shape):
-    """The doublings that lead to the sides of `shape` from a small image.
+    """The number of doublings from a small image to the sides of `shape`.
 
     Raises:
-        ValueError: If there is no such number; it names `shape`.
+        ValueError: If there is no such number; the message names `shape`.
     """
     smallest, largest = sorted(shape[:2])
     doublings = 0
     while math.gcd(smallest, largest) % 2 ** (doublings + 1) == 0:
-        # Two doublings even for 8x8; beyond that, start from 4x4 or more.
+        # There are two doublings even for 8x8. Larger images start from 4x4 or more.
         if smallest >> (doublings + 1) < (2 if doublings < 2 else 4):
             break
         doublings += 1
     if doublings == 0 or largest >> doublings > _LARGEST_START:
         raise ValueError(
-            "The sides of `shape` must be one power of two (at least 2) times "
+            "The sides of `shape` must be the same power of two (at least 2) times "
             f"numbers from 2 to {_LARGEST_START}: 8 = 4 * 2, 28 = 4 * 7, 32 = 8 * 4. "
             f"Pad or resize the images. Received: shape={tuple(shape)}"
         )
@@ -51,5 +51,5 @@ def num_doublings(shape):
 
 
 def output_dtype():
-    """The dtype of a last layer: that of the weights, also in mixed precision."""
+    """The dtype of a last layer: that of the weights, in mixed precision, too."""
     return keras.config.dtype_policy().variable_dtype

@@ -20,9 +20,9 @@ _ANEW = "Make a new optimizer and give it to `compile`."
 class DPOptimizer(validate.ReadOnly, keras.optimizers.Optimizer):
     """Updates weights with a clipped and noised sum of per-record gradients.
 
-    It wraps a Keras optimizer, which applies what the mechanism has made. The
-    one way to the weights is `apply_clipped_sum`; `apply` and `apply_gradients`
-    raise, since nobody can tell whether the gradients they get were privatized.
+    It wraps a Keras optimizer, which applies the mechanism's result. Only
+    `apply_clipped_sum` can change the weights. `apply` and `apply_gradients` raise an
+    error, because they cannot know whether their gradients were privatized.
 
     The noise has standard deviation `noise_multiplier * l2_norm_clip` on the sum
     and is keyed by the operating system. Source: Abadi et al. 2016, "Deep
@@ -44,16 +44,15 @@ class DPOptimizer(validate.ReadOnly, keras.optimizers.Optimizer):
         dp_sum_query: Instead of the two numbers, a `GaussianSumQuery` or a
             `QuantileAdaptiveClipSumQuery` of TensorFlow Privacy (or the latter's
             arguments as a dict, which is how it is saved).
-        num_microbatches: Only `None`: each record is clipped by itself.
-        noise_source: `"default"`, or `"secure"` for noise that an observer of
-            every bit cannot undo, from a cryptographic generator; see
-            `keras_dpgan.mechanisms.secure_noise`. That adds at most 1% to the
-            noise, and works on one replica and without XLA.
-        insecure_noise_seed: Int, to repeat the noise, and with it the fakes that
-            records meet, while looking for a bug.
-            Statement and history then say that the noise is insecure. It is
-            never saved: an optimizer that is loaded draws fresh noise. Defaults
-            to `None`: noise is out of reach of any seed.
+        num_microbatches: Must be `None`, because each record is clipped by itself.
+        noise_source: `"default"`, or `"secure"` for noise from a cryptographic
+            generator that someone who sees every bit of the result cannot remove; see
+            `keras_dpgan.mechanisms.secure_noise`. `"secure"` adds at most 1% to the
+            noise, and works on one replica without XLA.
+        insecure_noise_seed: Int, to repeat the noise, and with it the fakes with which
+            records are compared, when you look for a bug. Statement and history then
+            say that the noise is insecure. The seed is never saved: a loaded optimizer
+            draws fresh noise. Defaults to `None`: no seed can repeat the noise.
         name: Optional string.
     """
 
@@ -131,15 +130,14 @@ class DPOptimizer(validate.ReadOnly, keras.optimizers.Optimizer):
     ) -> None:
         """Adds noise to a sum of clipped gradients and applies it.
 
-        Under a distribution strategy it is called in each replica with that
-        replica's own sum; the sums are added over the replicas and noise enters
-        once.
+        Under a distribution strategy it is called in each replica with that replica's
+        own sum. The sums of the replicas are added up, and noise is added once.
 
         Args:
             clipped_sum: The `ClippedSum` of an engine.
             variables: List of `keras.Variable`, in the order of the sums.
-            expected_batch_size: Positive number that does not depend on the
-                records: what the noised sum is divided by.
+            expected_batch_size: Positive number by which the noised sum is divided. It
+                must not depend on the records.
 
         Raises:
             TypeError: If `clipped_sum` is not a `ClippedSum`.
@@ -162,7 +160,7 @@ class DPOptimizer(validate.ReadOnly, keras.optimizers.Optimizer):
     def _add_noise(self, clipped_sum, state):
         """The clipped sum with noise, and a normal number for its count.
 
-        Noise enters on the first replica alone: the others' is zero.
+        Only the first replica adds noise; on the others it is zero.
         """
         if self.noise_source == "secure":
             return self._add_secure_noise(clipped_sum), tf.constant(0.0)
@@ -183,8 +181,8 @@ class DPOptimizer(validate.ReadOnly, keras.optimizers.Optimizer):
         replicas = tf.distribute.get_replica_context().num_replicas_in_sync
         if replicas > 1:
             raise ValueError(
-                '`noise_source` must be "default" on several replicas, whose sums '
-                "are added up in floating point after the noise. Received: "
+                '`noise_source` must be "default" on several replicas, because their '
+                "sums are added up in floating point after the noise. Received: "
                 f'noise_source="secure" with {replicas} replicas'
             )
         clip = self.mechanism.initial_l2_norm_clip
@@ -192,7 +190,7 @@ class DPOptimizer(validate.ReadOnly, keras.optimizers.Optimizer):
         return clipped_sum._replace(sums=sums)
 
     def _apply_to_inner(self, sums, variables, expected_batch_size):
-        # Keras adds gradients up over the replicas once more.
+        # Keras adds the gradients of all replicas up once more.
         replicas = tf.distribute.get_replica_context().num_replicas_in_sync
         if replicas > 1:
             _refuse_inner_clipping(self.inner_optimizer)
@@ -211,7 +209,7 @@ class DPOptimizer(validate.ReadOnly, keras.optimizers.Optimizer):
     def apply(
         self, grads: typing.Any, trainable_variables: typing.Any = None
     ) -> typing.NoReturn:
-        """Always raises: nobody can tell whether `grads` were privatized."""
+        """Always raises, because it cannot know whether `grads` were privatized."""
         raise RuntimeError(
             f"{type(self).__name__} changes weights only through "
             "`apply_clipped_sum`, which takes the clipped per-record sum of an "
@@ -251,9 +249,9 @@ class DPOptimizer(validate.ReadOnly, keras.optimizers.Optimizer):
         self.inner_optimizer.finalize_variable_values(var_list)
 
     def load_own_variables(self, store: typing.Any) -> None:
-        """Refuses a file whose variables are not this optimizer's.
+        """Refuses a file whose variables are not those of this optimizer.
 
-        Keras only warns, and leaves the counters at zero.
+        Keras would only warn and leave the counters at zero.
         """
         if len(store.keys()) != len(self.variables):
             raise ValueError(
@@ -292,7 +290,7 @@ class DPOptimizer(validate.ReadOnly, keras.optimizers.Optimizer):
 
 
 def _mechanism(l2_norm_clip, noise_multiplier, dp_sum_query):
-    """The mechanism of an optimizer's arguments."""
+    """The mechanism that an optimizer's arguments describe."""
     if dp_sum_query is None:
         validate.check_positive("l2_norm_clip", l2_norm_clip)
         validate.check_non_negative("noise_multiplier", noise_multiplier)
@@ -369,9 +367,9 @@ def _refuse_inner_clipping(optimizer):
 def _check_microbatches(num_microbatches):
     if num_microbatches is not None:
         raise ValueError(
-            "`num_microbatches` must be None: each record is clipped by itself. "
-            "Microbatches double the sensitivity, and with batches of random size "
-            "they break it. For a batch larger than memory use "
+            "`num_microbatches` must be None, because each record is clipped by "
+            "itself. Microbatches double the sensitivity, and with batches of random "
+            "size they leave it without a bound. For a batch larger than memory use "
             "`physical_batch_size` of `DPGAN.compile`. Received: "
             f"num_microbatches={num_microbatches}"
         )
@@ -382,8 +380,8 @@ def _sum_over_replicas(clipped_sum, count_noise):
     context = tf.distribute.get_replica_context()
     if context.num_replicas_in_sync == 1:
         return clipped_sum, count_noise
-    # Counts travel as floats: TensorFlow keeps int32 on the host and refuses to
-    # reduce tensors of both places together.
+    # Counts are converted to floats, because TensorFlow keeps int32 on the host and
+    # cannot reduce tensors of host and device together.
     counts = [tf.cast(c, tf.float32) for c in clipped_sum[1:]]
     sums, counts, count_noise = context.all_reduce(
         tf.distribute.ReduceOp.SUM, (clipped_sum.sums, counts, count_noise)

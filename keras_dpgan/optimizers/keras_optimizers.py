@@ -22,7 +22,7 @@ _REST_OF_DOC = """
             gradient over all variables together.
         noise_multiplier: Non-negative float: the noise's standard deviation on
             the sum is `noise_multiplier * l2_norm_clip`.
-        num_microbatches: Only `None`: each record is clipped by itself.
+        num_microbatches: Must be `None`, because each record is clipped by itself.
         dp_sum_query: Instead of the two numbers; see `DPOptimizer`.
         noise_source: `"default"` or `"secure"`; see `DPOptimizer`.
         insecure_noise_seed: Int or `None`; see `DPOptimizer`.
@@ -31,7 +31,7 @@ _REST_OF_DOC = """
 
 
 class _FlatDPOptimizer(DPOptimizer):
-    """A `DPOptimizer` whose inner optimizer's arguments are its own."""
+    """A `DPOptimizer` that also takes the arguments of its inner optimizer."""
 
     inner_class: typing.Any = None
 

@@ -1,4 +1,4 @@
-"""The updates made with private data, what they cost, and how to state it."""
+"""Counts the updates made with private data, and computes and states their cost."""
 
 from keras_dpgan.privacy import audit as audit
 from keras_dpgan.privacy import validation as validation

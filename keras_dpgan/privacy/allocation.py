@@ -19,6 +19,7 @@ that way, and the sum is made by doubling.
 import dataclasses
 import functools
 import math
+import typing
 
 import numpy as np
 
@@ -121,7 +122,8 @@ def renyi_divergence(num_batches, noise_multiplier, orders):
 @functools.lru_cache(maxsize=16)
 def _ratio(num_batches, noise_multiplier):
     """The distribution of S, in the convex order above the exact one."""
-    base, total, left = _log_normal(noise_multiplier), None, num_batches
+    total: typing.Any = None
+    base, left = _log_normal(noise_multiplier), num_batches
     while True:
         if left % 2:
             total = base if total is None else _sum(total, base, noise_multiplier)

@@ -1,13 +1,14 @@
 """A lower bound on epsilon from one run: an audit of the implementation.
 
 Source: Steinke, Nasr and Jagielski 2023, "Privacy Auditing with One (1) Training
-Run", theorem 5.2. Canaries go into the data or stay out by fair coins; whoever
-sees the result guesses the coins. Differential privacy bounds how many guesses
-can be right, so that more right ones refute it. `gaussian_audit` has the same for the
-whole curve of errors, by its mu.
+Run", theorem 5.2. A fair coin decides for each canary whether it goes into the data.
+The audit guesses the coins from the result. Differential privacy bounds how many
+guesses can be right, so that more right guesses refute the claim. `gaussian_audit` does
+the same for the whole curve of errors, by its mu.
 
-An audit is a separate run with canaries that are not private, never the real run:
-the coins are what it would give away. It can refute a claim, never prove one.
+An audit is a separate run with canaries that are not private. Never use the real run:
+its result would be audited with coins that someone knows. An audit can refute a claim
+and never prove one.
 """
 
 import dataclasses
@@ -26,7 +27,7 @@ _LARGEST = 100.0
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Audit:
-    """What an audit has shown; made by `audit`.
+    """The result of an audit, returned by `audit`.
 
     Examples:
         >>> included = dpgan.privacy.audit.flip_coins(100)
@@ -37,18 +38,18 @@ class Audit:
         (50, 50, True)
 
     Attributes:
-        claimed_epsilon: Float, what it was to test.
+        claimed_epsilon: Float, the claim that was tested.
         delta: Float.
-        epsilon_lower_bound: Float: with `confidence`, the true epsilon at `delta`
-            is at least this.
-        largest_bound: Float: what it would be, had every guess been right. A
-            claim above cannot be tested by so few canaries.
+        epsilon_lower_bound: Float: with `confidence`, the true epsilon at `delta` is
+            at least this.
+        largest_bound: Float, the lower bound if every guess had been right. So few
+            canaries cannot test a claim above it.
         mu_lower_bound: Float: with `confidence`, the mu of Gaussian differential
             privacy that covers the mechanism is at least this.
         confidence: Float.
         num_canaries: Int.
         num_guesses: Int.
-        num_correct: Int, the right ones.
+        num_correct: Int, the number of right guesses.
     """
 
     claimed_epsilon: float
@@ -70,9 +71,10 @@ class Audit:
     def gaussian_epsilon_lower_bound(self) -> float:
         """Epsilon at `delta` of a Gaussian mechanism with `mu_lower_bound`.
 
-        It holds with `confidence` where the curve of errors is a Gaussian's, as of
-        noised sums over all records, and is far above `epsilon_lower_bound` then. Of
-        sums over samples of the records it says nothing: compare mu there.
+        It holds with `confidence` if the curve of errors is that of a Gaussian
+        mechanism, as for noised sums over all records; then it is far above
+        `epsilon_lower_bound`. It does not hold for sums over samples of the records;
+        compare mu in that case.
         """
         return gaussian_audit.epsilon_of(self.mu_lower_bound, self.delta)
 
@@ -91,7 +93,7 @@ class Audit:
 
 
 def flip_coins(num_canaries: int) -> np.ndarray:
-    """Draws which canaries go in, by fair coins of the operating system.
+    """Decides which canaries go into the data, by fair coins of the operating system.
 
     Examples:
         >>> dpgan.privacy.audit.flip_coins(100).shape
@@ -116,10 +118,10 @@ def audit(
     num_guesses: int | None = None,
     confidence: float = 0.999,
 ) -> Audit:
-    """Guesses from scores which canaries went in, and says what that shows.
+    """Guesses from scores which canaries went into the data, and evaluates the guesses.
 
-    The `num_guesses / 2` highest scores are guessed to be in, and as many of the
-    lowest to be out.
+    It guesses that the canaries with the `num_guesses / 2` highest scores are in the
+    data, and that equally many with the lowest scores are not.
 
     Source: Steinke, Nasr and Jagielski 2023, "Privacy Auditing with One (1) Training
     Run".
@@ -134,13 +136,13 @@ def audit(
         1.9
 
     Args:
-        scores: Floats of shape `(num_canaries,)`, made from what is published
-            alone: high where the canary seems to have gone in.
-        included: The coins, of `flip_coins`.
-        claimed_epsilon: Non-negative float; infinite where nothing is claimed.
+        scores: Floats of shape `(num_canaries,)`, computed only from what is published.
+            A high score means that the canary seems to be in the data.
+        included: The coins, from `flip_coins`.
+        claimed_epsilon: Non-negative float; infinite if nothing is claimed.
         delta: Float in (0, 1).
-        num_guesses: Positive even int, chosen before the scores were seen.
-            Defaults to `None`: half the canaries.
+        num_guesses: Positive even int, chosen before the scores are known. Defaults to
+            `None`: half the number of canaries.
         confidence: Float in (0, 1). Defaults to 0.999.
 
     Returns:
@@ -166,7 +168,7 @@ def audit(
     num_guesses = validate.check_int(
         "num_guesses", 2 * half, minimum=2, maximum=len(scores)
     )
-    # Ties are broken at random: the order of the canaries could give them away.
+    # Ties are broken at random, because the order of the canaries could reveal them.
     order = np.random.default_rng().permutation(len(scores))
     order = order[np.argsort(scores[order], kind="stable")]
     num_correct = int(np.sum(~included[order[:half]]) + np.sum(included[order[-half:]]))
@@ -196,7 +198,7 @@ def epsilon_lower_bound(
     delta: float,
     confidence: float,
 ) -> float:
-    """The largest epsilon that so many right guesses refute.
+    """The largest epsilon that this number of right guesses refutes.
 
     Source: Steinke, Nasr and Jagielski 2023, "Privacy Auditing with One (1) Training
     Run", theorem 5.2.
@@ -242,11 +244,11 @@ def epsilon_lower_bound(
 
 
 def _probability_of_as_many(num_canaries, num_guesses, num_correct, epsilon, delta):
-    """How likely so many right guesses are under (epsilon, delta), at most.
+    """Bound on the probability of so many right guesses under (epsilon, delta).
 
-    Pure epsilon makes each guess right with probability at most
-    `1 / (1 + exp(-epsilon))`; delta adds, for the worst i, `2 m delta / i` times
-    the probability of falling short by at most i.
+    Under pure epsilon each guess is right with probability at most
+    `1 / (1 + exp(-epsilon))`. Delta adds, for the worst i, `2 m delta / i` times the
+    probability of at most i right guesses too few.
     """
     from scipy import stats
 

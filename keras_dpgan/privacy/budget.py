@@ -1,4 +1,4 @@
-"""How many updates a budget allows."""
+"""Computes how many updates a budget allows."""
 
 import typing
 
@@ -41,17 +41,17 @@ def max_updates(
     Args:
         history: `PrivacyHistory` of what was spent so far, without the count of
             `entry`.
-        entry: `HistoryEntry` of the updates to make. Its count is the number of
-            them already made, which matters where `max_participations` is
-            declared: those use it up.
+        entry: `HistoryEntry` of the updates to make. Its count is the number of them
+            that were made already. This matters if `max_participations` is declared,
+            because these updates have used part of it.
         delta: Float in (0, 1).
         target_epsilon: Positive float, the budget.
         accountant: `"pld"` or `"rdp"`; see `epsilon`. Defaults to `"pld"`, which
             takes a few seconds.
 
     Returns:
-        Int, the largest number for which `epsilon` of the history with them is
-        at most `target_epsilon`; 0 if not one fits, `None` if any number does.
+        Int, the largest number for which `epsilon` of the history with these updates is
+        at most `target_epsilon`; 0 if not one fits, and `None` if any number fits.
 
     Raises:
         ValueError: If an argument is wrong.

@@ -1,4 +1,4 @@
-"""How much noise a budget asks for."""
+"""Computes how much noise a budget needs."""
 
 import math
 
@@ -9,7 +9,7 @@ from keras_dpgan.privacy.history import compose
 
 SMALLEST, LARGEST = 2.0**-6, 2.0**20
 
-# How much of a budget may be left.
+# The share of a budget that may remain unused.
 _TOLERANCE = 1e-3
 
 
@@ -39,7 +39,7 @@ def least_noise(history_of, epsilon, delta) -> float:
     found = least_noise_of(exact, about, epsilon, epsilon)
     if found is None:
         raise ValueError(
-            "`epsilon` is too small for any noise: raise it, or release less. "
+            "`epsilon` is too small for any noise. Raise it, or release less. "
             f"Received: epsilon={epsilon}, delta={delta}"
         )
     return found[0]
@@ -49,13 +49,14 @@ def least_noise_of(exact, about, target, start):
     """The least noise multiplier at which a cost is within a target.
 
     Args:
-        exact: Callable of a noise multiplier: falling, smooth, slow.
-        about: Callable of a noise multiplier: a fast cost that falls as `exact` does.
+        exact: Callable of a noise multiplier: the cost, which falls smoothly, slowly
+            computed.
+        about: Callable of a noise multiplier: a similar cost that is computed fast.
         target: Positive float.
-        start: Positive float: where `about` is at first taken to meet the target.
+        start: Positive float: the value of `about` that is first taken for the target.
 
     Returns:
-        `(noise_multiplier, cost)`, or `None` where no noise is enough.
+        `(noise_multiplier, cost)`, or `None` if no noise is enough.
     """
 
     def guide(cost):
@@ -76,7 +77,7 @@ def least_noise_of(exact, about, target, start):
 
 
 def _between(exact, settle, target, found):
-    """Halves an interval, where a cost falls to zero too steeply for a secant."""
+    """Bisects an interval, for costs that fall to zero too steeply for a secant."""
     low, (high, cost) = SMALLEST, found
     while cost < (1 - _TOLERANCE) * target and settle(math.sqrt(low * high)) < high:
         middle = settle(math.sqrt(low * high))
@@ -89,13 +90,13 @@ def _between(exact, settle, target, found):
 
 
 def fast_epsilon(history, delta):
-    """An epsilon that rises and falls as the exact one does, by RDP of few orders."""
+    """An approximation of epsilon that is fast to compute, by RDP of few orders."""
     divergence = rdp.composition_rdp(compose(history), rdp.FEW_ORDERS)
     return rdp.to_epsilon(divergence, delta, rdp.FEW_ORDERS)
 
 
 def _where_falls_to(function, target, low, high):
-    """Where a falling function meets a target in [low, high], or the nearer end."""
+    """The place in [low, high] where a falling function meets a target, or an end."""
     from scipy import optimize
 
     if function(low) <= target:
@@ -106,6 +107,6 @@ def _where_falls_to(function, target, low, high):
 
 
 def _round_up(number):
-    """Rounds up to five significant digits: a figure that can be typed."""
+    """Rounds up to five significant digits, so that the figure is easy to type."""
     unit = 10.0 ** (math.floor(math.log10(number)) - 4)
     return float(f"{math.ceil(number / unit - 1e-9) * unit:.5g}")

@@ -1,4 +1,4 @@
-"""Finds the layer that caused what the row probe has found."""
+"""Finds the layer that caused a finding of the row probe."""
 
 import re
 
@@ -23,7 +23,7 @@ def layers_with_losses(model):
 
 
 def layers_whose_state_differs(model, state, other_state):
-    """The innermost layers that own a variable of another value."""
+    """The innermost layers that own a variable whose value differs."""
     differing = {
         id(variable)
         for variable, a, b in zip(variables_of(model), state, other_state, strict=True)
@@ -42,10 +42,10 @@ def first_mixing_layer(model, outputs, other_outputs, rows, other_rows, toleranc
 
     Args:
         model: A `keras.Model`.
-        outputs: What `layer_outputs` gave for one batch.
+        outputs: The result of `layer_outputs` for one batch.
         other_outputs: The same for another batch.
-        rows: List of ints, the rows of the first batch that the other has, too.
-        other_rows: List of ints, where the other batch has them.
+        rows: List of ints, the rows of the first batch that are in the other, too.
+        other_rows: List of ints, the places of these rows in the other batch.
         tolerance: Float, see `agree`.
     """
     for (layer, first), (_, other) in zip(outputs, other_outputs, strict=False):
@@ -60,16 +60,16 @@ def first_mixing_layer(model, outputs, other_outputs, rows, other_rows, toleranc
 
 
 def layer_of_operation(model, name):
-    """The innermost layer inside whose call an operation was made, or the model.
+    """The innermost layer whose call has made an operation, or the model.
 
     Args:
         model: A `keras.Model`.
-        name: String, the operation's name: scopes, with slashes between them.
+        name: String, the operation's name, which consists of scopes and slashes.
     """
     scopes = name.split("/")
     found = model
     for layer in keras_internals.all_layers(model):
-        # A scope that was entered before has a number at its end.
+        # If a scope is entered again, its name gets a number at the end.
         if any(re.fullmatch(re.escape(layer.name) + r"(_\d+)?", s) for s in scopes):
             found = layer
     return found

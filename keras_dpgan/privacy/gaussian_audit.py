@@ -1,9 +1,9 @@
-"""What right guesses show about a mechanism whose trade-off curve is a Gaussian's.
+"""A bound from right guesses on the mu of Gaussian differential privacy.
 
 Source: Mahloujifar, Melis and Chaudhuri 2024, "Auditing f-Differential Privacy in One
-Run" (arXiv 2410.22235), the numerical auditor. It looks at the whole curve of errors
-that an attacker has to make, where the bound for epsilon and delta looks at one line
-below it.
+Run" (arXiv 2410.22235), the numerical auditor. It uses the whole curve of errors that
+an attacker must make, while the bound for epsilon and delta uses only one line below
+it.
 """
 
 import math
@@ -13,7 +13,7 @@ _BISECTIONS = 40
 
 
 def mu_lower_bound(num_canaries, num_guesses, num_correct, confidence):
-    """The largest mu that so many right guesses refute.
+    """The largest mu that this number of right guesses refutes.
 
     Args:
         num_canaries: Positive int.
@@ -22,9 +22,8 @@ def mu_lower_bound(num_canaries, num_guesses, num_correct, confidence):
         confidence: Float in (0, 1).
 
     Returns:
-        Float, at least 0: a mechanism of a smaller mu (of Gaussian differential
-        privacy) lets so many guesses be right with a probability below
-        `1 - confidence`.
+        Float, at least 0. With a mechanism of a smaller mu (of Gaussian differential
+        privacy), the probability of so many right guesses is below `1 - confidence`.
     """
 
     def is_refuted(mu):
@@ -37,8 +36,8 @@ def epsilon_of(mu, delta):
     """Epsilon of one Gaussian mechanism.
 
     Args:
-        mu: Non-negative float: what one record moves, in standard deviations of the
-            noise.
+        mu: Non-negative float: by how much one record moves the sum, in standard
+            deviations of the noise.
         delta: Float in (0, 1).
 
     Returns:
@@ -54,8 +53,8 @@ def epsilon_of(mu, delta):
         lost = special.ndtr(-epsilon / mu + mu / 2) - math.exp(epsilon + tail)
         return lost > delta
 
-    # The privacy loss is normal, of mean mu**2 / 2 and standard deviation mu: beyond
-    # forty of them lies less than any float.
+    # The privacy loss is normal, with mean mu**2 / 2 and standard deviation mu. The
+    # probability beyond forty standard deviations is below every float.
     return _largest(is_exceeded, mu * mu / 2 + 40 * mu)
 
 
@@ -96,7 +95,7 @@ def _is_refuted(num_canaries, num_guesses, num_correct, mu, probability):
 
 
 def _largest(holds, high=_LARGEST):
-    """The largest number for which something holds that holds for all below."""
+    """The largest number at which a condition holds, if it holds for smaller ones."""
     low = 0.0
     for _ in range(_BISECTIONS):
         middle = (low + high) / 2

@@ -15,7 +15,7 @@ def converted_epsilon(composition: Composition, delta, group_size):
     Complexity of Differential Privacy", lemma 2.2.
 
     Returns:
-        Float, infinite where the conversion has no finite result.
+        Float, infinite if the conversion has no finite result.
     """
     divergence = rdp.composition_rdp(composition)
 

@@ -1,10 +1,10 @@
-"""Does a record's loss, or its gradient, depend on the other records of a batch?
+"""Tests whether a record's loss, or its gradient, depends on other records of a batch.
 
-A loss is traced as training traces it, and a record's gradient is compared with that of
-the record alone: with other records beside it, with one removed, moved to another
-place, repeated, and in a large batch. What layers draw is the same for each record
-meanwhile. What a loss does on some data alone, or from a larger number of records on,
-stays unseen.
+A loss is traced as in training. The gradient of a record in a batch is compared with
+the gradient of the record alone: with other records in the batch, with one removed,
+with the record in another place or repeated, and in a large batch. Meanwhile layers
+draw the same random numbers for each record. The test cannot see what a loss does only
+on certain data, or only for larger numbers of records.
 """
 
 import dataclasses
@@ -16,22 +16,22 @@ from keras_dpgan._utils import tensorflow_internals
 from keras_dpgan._utils.keras_internals import seeds_from
 from keras_dpgan._utils.tensorflow_internals import find_effect
 
-# The numbers of a large batch's rows, and the bounds of how many rows these make.
+# The numbers of the rows that form a large batch, and bounds on their count.
 _LARGE_NUMBERS = 300_000
 _FEWEST, _MOST = 129, 1000
 
 # Numbers of rows in between, in case the loss has a threshold there.
 _MIDDLE = (17,)
 
-# How far two gradients may differ that rounding alone sets apart, as a part of either.
+# How far two gradients may differ by rounding, as a share of either gradient.
 _TOLERANCE = 2e-4
 _ROUNDINGS = 32
 _EPSILON = {"float16": 2.0**-10, "bfloat16": 2.0**-7}
 
-# The seed of what layers draw here, so that each run draws the same.
+# The seed of the layers' draws here, so that each run draws the same numbers.
 NO_SEED = np.zeros((2,), np.int64)
 
-# Operations whose outputs depend on their shape and seed alone.
+# Operations whose outputs depend only on their shape and seed.
 _DRAWING = frozenset(
     f"Stateless{name}{version}"
     for name in (
@@ -50,9 +50,9 @@ class Context:
     """A batch that holds a record, made of some rows.
 
     Attributes:
-        name: What it tries.
+        name: What it tests.
         rows: List of ints, which rows.
-        place: Int, where among them the record is.
+        place: Int, the place of the record among them.
     """
 
     name: str
@@ -71,13 +71,13 @@ class IsolationProbe:
     Args:
         loss_fn: A function of records, which returns a loss for each, of shape `(n,)`.
         variables: List of variables, whose gradients are compared.
-        rows: Structure of tensors of shape `(n, ...)` with four rows or more: what
-            batches are made of. Different scales see more.
+        rows: Structure of tensors of shape `(n, ...)` with at least four rows, from
+            which batches are made. Rows of different scales reveal more.
         dtype: String, the precision of the computation.
 
     Attributes:
-        effect: A `tf.Operation` that draws random numbers of its own or changes
-            something outside, in which case nothing is compared; or `None`.
+        effect: `None`, or a `tf.Operation` that draws its own random numbers or changes
+            something outside. In that case nothing is compared.
         draws: Whether layers draw random numbers.
     """
 
@@ -114,8 +114,8 @@ class IsolationProbe:
         """The gradient of one record's loss in a batch, as a flat array.
 
         Args:
-            rows: List of ints, which rows the batch is made of.
-            place: Int, where among them the record is. Defaults to 0.
+            rows: List of ints, the rows of the batch.
+            place: Int, the place of the record among them. Defaults to 0.
         """
         batch = tf.nest.map_structure(
             lambda t: tf.gather(t, np.array(rows)), self._rows
@@ -126,18 +126,18 @@ class IsolationProbe:
         ).numpy()
 
     def difference(self, of_equal_sizes=False):
-        """A `Context` in which a record has another gradient, or `None`.
+        """A `Context` in which a record's gradient differs, or `None`.
 
         Args:
-            of_equal_sizes: Whether to compare batches of one size alone, with the
-                record in one place: for a network, where another draw for another place
-                is no fault. Defaults to `False`.
+            of_equal_sizes: Whether to compare only batches of the same size, with the
+                record in the same place. This is for networks, which may draw other
+                random numbers for another place. Defaults to `False`.
         """
         rng = np.random.default_rng(0)
         number = len(tf.nest.flatten(self._rows)[0])
         for record in range(min(2, number)):
-            # The kink of an activation may lie between two roundings of a number: what
-            # differs for one record alone is asked for another.
+            # The kink of an activation may lie between two roundings of a number. If
+            # only one record differs, another one is tried.
             others = [i for i in range(number) if i != record]
             large = list(rng.choice([record, *others], self._large_size()))
             found = self._first_difference(
@@ -194,7 +194,7 @@ def _contexts(record, others, large):
 
 
 def _contexts_of_equal_sizes(record, others, large):
-    """Lists of such `Context`s, with the record in the same place."""
+    """Lists of `Context`s of the same size, with the record in the same place."""
     a, b, c = others[:3]
     return [
         [
@@ -213,8 +213,8 @@ def same_draws(seed):
     """A scope in which traced layers draw the same numbers for each record.
 
     Args:
-        seed: Tensor of the graph that is traced. What is drawn by a seed that is not
-            computed from it stays as it is.
+        seed: Tensor of the graph that is traced. Draws whose seed is not computed from
+            it are not changed.
     """
 
     def first_row_for_all(kind, inputs, outputs):

@@ -4,24 +4,23 @@ import math
 
 import numpy as np
 
-# Log of the probability that is left out at each end and counts as a full breach:
-# as in dp_accounting.
+# The log of the probability that is cut off at each end and counts as a full breach, as
+# in dp_accounting.
 _LOG_TAIL = -50.0
 
 
 def loss_distribution(sampling_probability, noise_multiplier, group_size, interval):
     """The privacy loss of one update when a group of rows is added or removed.
 
-    Each row of the group enters the batch by its own coin, so the sum moves by
-    at most j clips with the binomial probability of j. The pair that dominates
-    is one Gaussian against a mixture of shifted ones. Source: Ganesh 2024,
-    "Tight Group-Level DP Guarantees for DP-SGD with Sampling via Mixture of
-    Gaussians Mechanisms"; for one row it is the pair of Mironov, Talwar and
-    Zhang 2019.
+    A separate coin decides for each row of the group whether it enters the batch, so
+    the sum moves by at most j clips with the binomial probability of j. The dominating
+    pair consists of one Gaussian and a mixture of shifted Gaussians. Source: Ganesh
+    2024, "Tight Group-Level DP Guarantees for DP-SGD with Sampling via Mixture of
+    Gaussians Mechanisms"; for one row it is the pair of Mironov, Talwar and Zhang 2019.
 
-    dp_accounting computes the same, for one row or (from 0.5 on, which TensorFlow
-    Privacy does not take) for several; it asks one loss at a time in Python,
-    which takes up to ten seconds. Here the grid is asked at once.
+    dp_accounting computes the same for one row and, from version 0.5 on, which
+    TensorFlow Privacy does not support, for several. It computes the losses one by one
+    in Python, which takes up to ten seconds. Here the whole grid is computed at once.
 
     Args:
         sampling_probability: Float in (0, 1).
@@ -126,7 +125,7 @@ def _grid(bottom, top, interval):
 
 
 def _divergences(log_upper, log_lower, losses):
-    """The hockey-stick divergences, without cancellation where they are tiny."""
+    """The hockey-stick divergences, without loss of precision if they are tiny."""
     ratio = np.minimum(losses + log_lower - log_upper, 0.0)
     return -np.exp(log_upper) * np.expm1(ratio)
 
@@ -135,18 +134,18 @@ def _connect(deltas, beyond, interval, lower):
     """Makes a distribution of the divergences on a grid.
 
     Args:
-        deltas: The divergences at all points of the grid but the last.
-        beyond: That at the last: the probability that lies beyond the grid.
+        deltas: The divergences at all points of the grid except the last.
+        beyond: The divergence at the last point: the probability beyond the grid.
         interval: The step of the grid.
         lower: The first point, in steps.
     """
     from dp_accounting.pld import pld_pmf
 
     deltas = np.concatenate([deltas, beyond]).clip(0.0, 1.0)
-    # Round-off must not make them rise.
+    # Rounding errors must not make them increase.
     deltas = np.maximum.accumulate(deltas[::-1])[::-1]
     pmf = pld_pmf.create_pmf_pessimistic_connect_dots_fixed_gap(
         interval, lower, lower + len(deltas) - 1, deltas
     )
-    # In its sparse form a composition of many may never end.
+    # In the sparse form, composing many distributions might never end.
     return pmf.to_dense_pmf()

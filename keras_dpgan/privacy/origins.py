@@ -1,9 +1,9 @@
-"""Where numbers come from that were made from private data in this process.
+"""Recognizes numbers that were made from private data in this process.
 
-A history belongs to the weights as well as to the model that has trained them. Weights
-that are copied, shared, saved or loaded are known again by what they are: each array by
-a hash of its values, whatever holds it. What was changed in between, or comes from
-another process in a bare file of a network, is not known.
+A history belongs to the weights as well as to the model that trained them. If weights
+are copied, shared, saved or loaded, each array is recognized by a hash of its values,
+in whatever object it is. Arrays that were changed in between are not recognized, and
+neither are those that come from another process in the file of a network alone.
 """
 
 import dataclasses
@@ -22,13 +22,13 @@ _records: weakref.WeakSet = weakref.WeakSet()
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Origin:
-    """What was spent on some numbers.
+    """What was spent to make some numbers.
 
     Attributes:
-        clock: Dict of ids to ints: how much of what each model (or release) has
-            counted is in `entries`. So two origins can be told to overlap.
+        clock: Dict from the id of a model or release to an int: how much of what it has
+            counted is in `entries`. By the clocks one can see whether origins overlap.
         entries: Tuple of `HistoryEntry`.
-        ledger_head: The head of the `privacy.Ledger` that has them, or `None`.
+        ledger_head: The head of the `privacy.Ledger` that has entered them, or `None`.
         is_release: Whether they are a release, such as of a histogram.
     """
 
@@ -39,7 +39,7 @@ class Origin:
 
 
 def release(entry, arrays=(), ledger=None):
-    """Makes known what was released, so that models made from it count it.
+    """Registers a release, so that models made from it count its cost.
 
     Args:
         entry: The `HistoryEntry` of the release, which the user gets, too.
@@ -70,12 +70,12 @@ def releases():
 
 
 def watch(record):
-    """Asks a model's `PrivacyRecord` for its weights before others are looked up."""
+    """Registers a `PrivacyRecord`, to note its weights before others are looked up."""
     _records.add(record)
 
 
 def remember(hashes, origin):
-    """Makes the numbers of some hashes known to be from `origin`, too."""
+    """Registers that the numbers with some hashes come from `origin`, too."""
     with _lock:
         for name in hashes:
             others = _known.get(name, [])
@@ -95,15 +95,15 @@ def find(hashes):
 
 
 def digests(arrays):
-    """A hash for each array of numbers that is like no other by chance.
+    """A hash for each array of numbers that cannot equal another one by chance.
 
     Args:
         arrays: Iterable of arrays. Their shape does not matter, nor their precision
             if it is at least float32.
 
     Returns:
-        A set. Ints, and arrays of one size of number only, such as zeros or what a
-        weight clip leaves of a few, have no part in it.
+        A set. It leaves out ints, and arrays whose numbers all have the same size, such
+        as zeros or the few numbers that a weight clip has limited.
     """
     found = set()
     for array in arrays:
@@ -118,7 +118,7 @@ def digests(arrays):
 
 
 def prior_digest(prior):
-    """The hash of a label prior; a few numbers, so one of its own kind."""
+    """The hash of a label prior, marked as one, because a prior has few numbers."""
     array = np.ascontiguousarray(np.asarray(prior, np.float64), np.float32)
     return "prior", _digest(array)
 
@@ -136,12 +136,12 @@ def forget():
 
 
 def covers(clock, other):
-    """Whether all that `other` counts is counted in `clock`, too."""
+    """Whether `clock` counts everything that `other` counts."""
     return all(clock.get(name, 0) >= count for name, count in other.items())
 
 
 def merged(clock, other):
-    """The clock of both together."""
+    """The clock of both counts together."""
     return {
         name: max(clock.get(name, 0), other.get(name, 0)) for name in {**clock, **other}
     }

@@ -14,13 +14,13 @@ from keras_dpgan.privacy.history import compose
 if typing.TYPE_CHECKING:
     from keras_dpgan.privacy.history import PrivacyHistory
 
-# By how much a trial's divergence may exceed what was declared, for rounding.
+# By how much a trial's divergence may exceed the declared one, because of rounding.
 _TOLERANCE = 1e-9
 
 
 @dataclasses.dataclass(frozen=True)
 class SearchResult:
-    """The best trial of a `search`: all of it that may be published.
+    """The best trial of a `search`. Nothing else of the search may be published.
 
     Examples:
         >>> entry = dpgan.privacy.HistoryEntry(
@@ -56,15 +56,15 @@ def search(
     mean_trials: float,
     delta: float,
 ) -> SearchResult:
-    """Makes a secret, random number of trials and gives the best one alone.
+    """Runs a secret, random number of trials and returns only the best one.
 
-    That costs little more than two or three trials, whatever the number: who
-    sees the winner does not learn how many losers there were. Everything that
-    the trials make, the number of them and the time that they take must be kept
-    secret; nothing of it goes into a ledger. For further runs on the same data
-    add up epsilons and deltas. Source: Papernot and Steinke 2022,
-    "Hyperparameter Tuning with Renyi Differential Privacy", theorem 2 for a
-    geometric number of trials.
+    This costs little more than two or three trials, whatever their number, because
+    someone who sees the best trial does not learn how many others there were. Keep
+    everything else secret: the results of the other trials, their number and the time
+    that they take. Nothing of the search goes into a ledger. For further runs on the
+    same data, add up epsilons and deltas. Source: Papernot and Steinke 2022,
+    "Hyperparameter Tuning with Renyi Differential Privacy", theorem 2 for a geometric
+    number of trials.
 
     Examples:
         >>> entry = dpgan.privacy.HistoryEntry(
@@ -84,11 +84,11 @@ def search(
 
     Args:
         trial: Callable of a `numpy.random.Generator`, from which it draws its
-            hyper-parameters, by odds that do not depend on the data. Returns
-            `(score, result)`: the higher score wins, and it must be computed from
-            what is private already, or be paid for within `history`.
-        history: `PrivacyHistory`, the most that one trial costs. A result with a
-            `privacy_history` of its own (a `DPGAN`) is held against it.
+            hyper-parameters, with probabilities that do not depend on the data. It
+            returns `(score, result)`, and the highest score wins. The score must be
+            computed from the private result, or its cost must be part of `history`.
+        history: `PrivacyHistory`, the largest cost of one trial. If a result has a
+            `privacy_history` of its own (a `DPGAN`), it is compared with this.
         mean_trials: Float, at least one.
         delta: Float in (0, 1).
 
@@ -96,8 +96,8 @@ def search(
         A `SearchResult`.
 
     Raises:
-        ValueError: If an argument is wrong, a trial has cost more than `history`
-            says, or a score is no number.
+        ValueError: If an argument is wrong, if a trial has cost more than `history`
+            says, or if a score is not a number.
     """
     spent = search_epsilon(history, mean_trials=mean_trials, delta=delta)
     rng = np.random.default_rng()
@@ -107,9 +107,8 @@ def search(
         score = float(score)
         if math.isnan(score):
             raise ValueError(
-                "A trial's score must be a number: return -inf for a trial that "
-                "failed. "
-                f"Received: score={score}"
+                "The score of a trial must be a number. Return -inf for a failed "
+                f"trial. Received: score={score}"
             )
         _check_cost(result, history)
         if best is None or score > best[0]:
@@ -120,7 +119,7 @@ def search(
 def search_epsilon(
     history: "PrivacyHistory", *, mean_trials: float, delta: float
 ) -> float:
-    """The privacy loss of a `search`, before it is made.
+    """The privacy loss of a `search`, computed before it is run.
 
     Source: Papernot and Steinke 2022, "Hyperparameter Tuning with Renyi Differential
     Privacy", theorem 2.

@@ -1,4 +1,4 @@
-"""Plans a privacy budget before training: computes one figure from the others."""
+"""Plans a privacy budget before training, by computing one figure from the others."""
 
 import dataclasses
 
@@ -27,11 +27,11 @@ class Plan:
         100 epochs = 23,400 discriminator updates, ...
 
     Attributes:
-        num_examples: Int, the rows of the private data.
+        num_examples: Int, the number of rows of the private data.
         expected_batch_size: Int, the mean size of a Poisson batch.
         epochs: The number of epochs, of `num_updates_per_epoch` updates each.
         noise_multiplier: Float, for the optimizer.
-        epsilon: Float, what these figures attain: at most what was asked.
+        epsilon: Float, the epsilon of these figures, which is within the budget.
         delta: Float.
         accountant: `"pld"` or `"rdp"`.
         max_records_per_person: Int, the rows that `epsilon` protects together.
@@ -59,10 +59,10 @@ class Plan:
         return num_updates(self.epochs, self.sampling_probability)
 
     def alternatives(self) -> "Alternatives":
-        """What else could be traded for the same data and delta.
+        """Plans with other figures for the same data and delta.
 
-        The noise that twice the batch, half or twice the epochs, or twice the
-        epsilon would need. Takes some ten seconds by PLD.
+        These show the noise for twice the batch size, half or twice the epochs, and
+        twice the epsilon. Computing them takes about ten seconds by PLD.
 
         Returns:
             An `Alternatives`: a tuple of plans, this one first, that prints as a
@@ -141,17 +141,17 @@ def plan(
     attack_fpr: float | None = None,
     sampling: str = "poisson",
 ) -> Plan:
-    """Works out one figure of a private training run from the others.
+    """Computes one figure of a private training run from the others.
 
     Give all but one of `expected_batch_size`, `epochs`, `epsilon` and
-    `noise_multiplier`. What is left out comes out as the least noise, the most
-    whole epochs or the largest batch within the budget, or as the epsilon that
-    is spent. Takes about two seconds.
+    `noise_multiplier`. The missing figure is then computed: the least noise, the
+    largest number of whole epochs or the largest batch within the budget, or the
+    epsilon that is spent. This takes about two seconds.
 
-    Instead of `epsilon`, the budget can be given as a risk. For example,
+    Instead of `epsilon`, you can give the budget as a risk. For example,
     `attack_tpr=0.05, attack_fpr=0.01` asks that an attacker who wrongly accuses at
     most one in a hundred outsiders recognizes at most five in a hundred members. The
-    plan says which epsilon that is.
+    plan says which epsilon this corresponds to.
 
     Examples:
         >>> budget = dpgan.privacy.plan(
@@ -164,9 +164,9 @@ def plan(
         ... )
 
     Args:
-        num_examples: Positive int, the rows of the private data.
+        num_examples: Positive int, the number of rows of the private data.
         expected_batch_size: Int in [1, num_examples], the mean size of a Poisson
-            batch: each row is drawn with probability
+            batch. Each row is drawn with probability
             q = expected_batch_size / num_examples.
         epochs: Positive number. An epoch is 1/q discriminator updates.
         epsilon: Positive float, the budget.
@@ -174,23 +174,22 @@ def plan(
         noise_multiplier: Positive float, the standard deviation of the noise
             divided by the clip.
         accountant: `"pld"` or `"rdp"`; see `epsilon`. Defaults to `"pld"`.
-        max_records_per_person: Positive int: epsilon is to hold for a person
-            with up to so many rows. Defaults to 1.
-        attack_tpr: Float in (0, 1), the largest share of members that an attacker
-            may recognize (true positives); in the place of `epsilon`. Defaults to
-            `None`.
+        max_records_per_person: Positive int: epsilon is computed for a person with up
+            to this number of rows. Defaults to 1.
+        attack_tpr: Float in (0, 1), the largest share of members that an attacker may
+            recognize (true positives). It replaces `epsilon`. Defaults to `None`.
         attack_fpr: Float in (0, 1), below `attack_tpr`: the share of outsiders whom
             that attacker may accuse wrongly (false positives). Defaults to `None`.
         sampling: `"poisson"`, for arrays and a `data.PoissonDataset`, or
             `"allocation"`, for a `data.AllocationDataset`. Defaults to `"poisson"`.
 
     Returns:
-        A `Plan`. Its epsilon is never above the budget; where noise is asked for
-        it is below by some 0.1%.
+        A `Plan`. Its epsilon is never above the budget. If the noise was computed, it
+        is at most about 0.1% below the budget.
 
     Raises:
-        ValueError: If an argument is wrong, not exactly one figure is left out,
-            or nothing fits the budget: the error says what would.
+        ValueError: If an argument is wrong, if not exactly one figure is left out, or
+            if nothing fits the budget. In the last case the error says what would fit.
     """
     figures = {
         "expected_batch_size": expected_batch_size,
@@ -237,7 +236,7 @@ def plan(
             f"attack_fpr={attack_fpr}, delta={delta}."
         )
     solved = solver.solve(missing[0], epsilon=budget, **given)
-    del solved["epsilon"]  # The search's own scale.
+    del solved["epsilon"]  # It is on the scale of the search.
     given |= solved
     return Plan(**setting, **given, epsilon=solver.epsilon(**given))
 

@@ -1,4 +1,4 @@
-"""Solves for one figure of a `Plan`."""
+"""Computes one figure of a `Plan` from the others."""
 
 import math
 
@@ -12,7 +12,7 @@ from keras_dpgan.privacy.trade_off import trade_off
 
 
 def num_updates(epochs, sampling_probability):
-    """Discriminator updates in a number of epochs, as the data sets have them.
+    """The number of discriminator updates that a data set makes in some epochs.
 
     Args:
         epochs: Positive number.
@@ -25,7 +25,7 @@ def num_updates(epochs, sampling_probability):
 
 
 class PlanSolver:
-    """One method per unknown; each returns the unknown and epsilon, as a dict.
+    """Has one method per unknown, which returns the unknown and epsilon as a dict.
 
     Arguments are those of `plan`, checked. With an `attack`, a pair of `attack_tpr` and
     `attack_fpr`, the budget is `attack_budget`.
@@ -53,11 +53,11 @@ class PlanSolver:
 
     @property
     def attack_budget(self):
-        """The risk that is taken, on the scale of epsilon."""
+        """The accepted risk, on the scale of epsilon."""
         return self._on_scale_of_epsilon(self._attack[0])
 
     def _on_scale_of_epsilon(self, attack_tpr):
-        """Epsilon of the one Gaussian mechanism that lets as much be recognized."""
+        """Epsilon of the Gaussian mechanism that bounds an attacker by these rates."""
         from scipy import special
 
         mu = special.ndtri(attack_tpr) - special.ndtri(self._attack[1])
@@ -155,7 +155,7 @@ class PlanSolver:
         return curve.true_positive_rate(self._attack[1])
 
     def _attained(self, *figures):
-        """What the figures attain, for messages."""
+        """The budget that the figures attain, for messages."""
         if self._attack is None:
             return f"`epsilon` attainable is {self.epsilon(*figures):.4g}"
         return f"`attack_tpr` attainable is {self._attack_tpr(*figures):.4g}"

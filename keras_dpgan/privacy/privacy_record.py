@@ -1,4 +1,4 @@
-"""What a model has spent, kept with its weights."""
+"""Keeps what a model has spent together with its weights."""
 
 import dataclasses
 import hashlib
@@ -32,24 +32,24 @@ _ORIGIN_KEYS = {field.name for field in dataclasses.fields(origins.Origin)}
 
 @keras.saving.register_keras_serializable(package="keras_dpgan")
 class PrivacyRecord(keras.layers.Layer):
-    """The privacy history of a model, as weights and as what they stand for.
+    """The privacy history of a model, as counters among its weights and as entries.
 
-    The entry in use is counted inside the graph, by an integer weight; entries
-    that are closed are a run-length list of any length, which `.keras` and
-    weight files carry beside the weights. `set_weights` carries the integers
-    alone: they tell that a history is missing, and every reader raises.
+    The entry in use is counted inside the graph, by an integer weight. Closed entries
+    are a list of any length, which `.keras` and weight files contain in addition to the
+    weights. `set_weights` copies only the integers. They show that a history is
+    missing, and whatever reads the record then raises an error.
 
     Attributes:
-        num_discriminator_updates: int64 weight, updates of the entry in use.
+        num_discriminator_updates: int64 weight, the updates of the entry in use.
         ledger_head: The head of the `privacy.Ledger` that has counted all of this
-            history; `None` where there is none.
-        num_added: Int, the updates in the history that have no part in the weights.
-        num_resumed: Int, how often training went on from weights out of a file.
-        num_released: Int, the releases in the history that the weights began at.
+            history; `None` if there is none.
+        num_added: Int, the updates in the history that did not change the weights.
+        num_resumed: Int, how often training continued from the weights of a file.
+        num_released: Int, the releases in the history from which training started.
         num_inherited: Int, the updates in the history that another model has made,
             whose weights the networks have or had.
-        num_examples: Int, the rows of the data of the last `fit`, public; `None`
-            where that is not known.
+        num_examples: Int, the number of rows of the last `fit`, which is public; `None`
+            if it is not known.
     """
 
     def __init__(self, **kwargs):
@@ -90,17 +90,18 @@ class PrivacyRecord(keras.layers.Layer):
         )
 
     def open(self, entry):
-        """Makes `entry` the one that further updates are counted in.
+        """Makes `entry` the entry in which further updates are counted.
 
-        The one in use goes on if it is equal; a declaration of
-        `max_participations` and an allocation hold for one `fit`, and always start
-        anew.
+        If the entry in use is equal, it continues. A declaration of
+        `max_participations` and an allocation hold for one `fit`, so they always begin
+        a new entry.
 
         Args:
             entry: A `HistoryEntry` with a count of zero.
 
         Raises:
-            ValueError: If the record does not add up, or with what `entry` protects.
+            ValueError: If the counters do not fit the history, or if `entry` protects
+                another unit.
         """
         self.check()
         self.inherit()
@@ -118,19 +119,19 @@ class PrivacyRecord(keras.layers.Layer):
         self._entry = entry
 
     def watch(self, networks):
-        """Counts from now on what was spent on the weights of these networks.
+        """From now on counts what was spent on the weights of these networks.
 
         Args:
             networks: List of built `keras.Model`.
         """
-        # No list, whose models Keras would save a second time.
+        # This is not a list, because Keras would save the models in it a second time.
         self._read_weights = lambda: [v.numpy() for n in networks for v in n.weights]
         self._initial = origins.digests(self._read_weights())
         origins.watch(self)
         self.inherit()
 
     def inherit(self):
-        """Counts what others have spent on the weights that the networks have."""
+        """Counts what other models have spent on the weights of the networks."""
         if self._read_weights is None:
             return
         hashes = origins.digests(self._read_weights())
@@ -185,10 +186,10 @@ class PrivacyRecord(keras.layers.Layer):
             self._received.append(dataclasses.replace(origin, entries=tuple(entries)))
 
     def settle_with(self, ledger):
-        """Parts what came from elsewhere by whether a ledger has entered it.
+        """Divides what others have spent by whether a ledger has entered it.
 
         Args:
-            ledger: The `privacy.Ledger` that from now on has all of it.
+            ledger: The `privacy.Ledger` that will have entered all of it.
 
         Returns:
             `(known, unknown)`: two lists of `HistoryEntry`, all in this history.
@@ -202,7 +203,7 @@ class PrivacyRecord(keras.layers.Layer):
         return known, unknown
 
     def know_releases_of(self, ledger):
-        """Tells that the releases a ledger has entered are in the history by now."""
+        """Notes that the history has all releases that a ledger has entered."""
         for release in origins.releases():
             if ledger.has_grown_from(release.ledger_head):
                 self._clock = origins.merged(self._clock, release.clock)
@@ -211,6 +212,18 @@ class PrivacyRecord(keras.layers.Layer):
         entries = self._all_updates().entries
         return origins.Origin(self._clock_now(), entries, self.ledger_head)
 
+    def parts(self):
+        """What others have to count who build on this, a tuple of `origins.Origin`.
+
+        Releases come one by one, so that who has one of them already counts it once.
+        """
+        self.check()
+        self.inherit()
+        received = sum(e.count for o in self._received for e in o.entries)
+        if received == self._total_updates():
+            return tuple(self._received)
+        return (self._origin(),)
+
     def _clock_now(self):
         ticks = self._ticks()
         # A forked child goes on by itself.
@@ -218,7 +231,7 @@ class PrivacyRecord(keras.layers.Layer):
         return {**self._clock, **own}
 
     def _ticks(self):
-        """The number that this record has counted itself, which never falls."""
+        """How much this record itself has counted, a number that never decreases."""
         return self._earlier_ticks + self._total_updates() - self._num_foreign
 
     def _total_updates(self):
@@ -226,13 +239,13 @@ class PrivacyRecord(keras.layers.Layer):
         return self._closed.total_updates + count
 
     def follow_chief(self):
-        """Says that the next file to be read belongs to the run that continues."""
+        """Announces that the next file to be read belongs to the run that continues."""
         self._replaces = True
 
     def add(self, entry):
-        """Counts updates that have no part in these weights.
+        """Counts updates that did not change these weights.
 
-        They were made with the same data, and some of what they gave may be known.
+        They used the same data, and some of their results may be known.
 
         Args:
             entry: A `HistoryEntry` with its count.
@@ -241,7 +254,7 @@ class PrivacyRecord(keras.layers.Layer):
         self._close(entry)
 
     def add_release(self, entry):
-        """Counts releases of the same data that these weights began at.
+        """Counts releases of the same data from which these weights were started.
 
         Args:
             entry: A `HistoryEntry` with its count.
@@ -260,7 +273,7 @@ class PrivacyRecord(keras.layers.Layer):
             A `PrivacyHistory`.
 
         Raises:
-            ValueError: If the record does not add up.
+            ValueError: If the counters do not fit the history.
         """
         self.check()
         self.inherit()
@@ -276,12 +289,12 @@ class PrivacyRecord(keras.layers.Layer):
 
     @property
     def closed_history(self):
-        """The `PrivacyHistory` of the entries that are closed."""
+        """The `PrivacyHistory` of the closed entries."""
         return self._closed.copy()
 
     @property
     def entry(self):
-        """The `HistoryEntry` in use, its count zero; `None` before a `fit`."""
+        """The `HistoryEntry` in use, with a count of zero; `None` before a `fit`."""
         return self._entry
 
     def check(self):
@@ -323,7 +336,7 @@ class PrivacyRecord(keras.layers.Layer):
     def load_own_variables(self, store):
         values = {key: store[key] for key in store.keys()}
         if "history" not in values:
-            # Keras looks for a layer in several places and shows the last error.
+            # Keras looks for a layer in several places and reports only the last error.
             refusal, self._refusal = self._refusal, None
             raise ValueError(
                 refusal
@@ -339,7 +352,7 @@ class PrivacyRecord(keras.layers.Layer):
         clock = content.pop("clock")
         before, ticks = self._origin(), self._ticks()
         if not self._replaces and origins.covers(before.clock, clock) and clock:
-            # An earlier state of this model: updates made since then still count.
+            # The file is an earlier state of this model, so later updates still count.
             return
         super().load_own_variables(values)
         for name, value in content.items():
@@ -348,7 +361,7 @@ class PrivacyRecord(keras.layers.Layer):
         self._is_from_file = not self._replaces
         self._clock, self._earlier_ticks = clock, 0
         self._num_foreign = self._total_updates()
-        # Which of them training has made is not known: all, if there was any.
+        # It is not known which of them training has made, so all count if any did.
         self._initial = set()
         if before.entries and not self._replaces:
             self.absorb(before)
@@ -357,7 +370,7 @@ class PrivacyRecord(keras.layers.Layer):
 
 
 def _read_content(stored):
-    """What `save_own_variables` stored, checked before anything is changed."""
+    """The content that `save_own_variables` stored, checked before any change."""
     try:
         values = json.loads(np.asarray(stored).tobytes().decode())
         content = _FORMAT.read(values)
@@ -387,7 +400,7 @@ def _read_content(stored):
 
 
 def _clock_of(content):
-    """The clock of a file of 0.1, which has none: such files are known by content."""
+    """A clock for a file of 0.1, which has none, made from the file's content."""
     text = json.dumps(content, sort_keys=True, default=str)
     return {hashlib.sha256(text.encode()).hexdigest(): 1}
 

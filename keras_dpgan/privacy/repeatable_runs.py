@@ -1,4 +1,4 @@
-"""Runs of a model that can be repeated, and that leave nothing behind."""
+"""Runs of a model that can be repeated and that do not change the model."""
 
 import contextlib
 import functools
@@ -12,7 +12,7 @@ from keras_dpgan._utils.keras_internals import replaced_seeds
 
 @contextlib.contextmanager
 def repeatable(model):
-    """A scope that fixes what layers draw, and restores the variables afterwards."""
+    """A scope that fixes the layers' random numbers and restores variables."""
     with _fixed_seeds(), restored(model):
         yield
 
@@ -27,11 +27,11 @@ def variables_of(model):
 
 
 def layer_outputs(model, inputs, training):
-    """Runs a model once and keeps what each layer inside it makes.
+    """Runs a model once and keeps the output of each layer inside it.
 
     Args:
         model: A `keras.Model`.
-        inputs: What the model is called on.
+        inputs: The inputs of the model.
         training: Bool.
 
     Returns:
@@ -48,7 +48,7 @@ def layer_outputs(model, inputs, training):
 
 @contextlib.contextmanager
 def _recorded(layer, made):
-    """Appends what a layer's calls return to `made`."""
+    """Appends the results of a layer's calls to `made`."""
     call = layer.call
 
     @functools.wraps(call)
@@ -68,7 +68,7 @@ def _recorded(layer, made):
 
 @contextlib.contextmanager
 def restored(model):
-    """Gives a model's variables back the values that they had."""
+    """Restores the values of a model's variables at the end of the scope."""
     variables = variables_of(model)
     values = [v.numpy() for v in variables]
     try:

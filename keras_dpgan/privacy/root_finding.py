@@ -1,8 +1,8 @@
-"""Searches that call a slow, monotone function as rarely as possible."""
+"""Searches that call a slow, monotone function as few times as possible."""
 
 import math
 
-# Secants need five steps for a smooth function. Longer means it is not smooth.
+# For a smooth function secants need five steps. If they need more, it is not smooth.
 _MAX_SECANTS = 10
 
 
@@ -10,13 +10,13 @@ def largest_within(function, target, guide):
     """The largest whole number at which a slow function is within a target.
 
     Args:
-        function: Callable of a non-negative int: non-decreasing, and finally
-            above `target`.
+        function: Callable of a non-negative int, which never decreases and is above
+            `target` for large numbers.
         target: Positive float.
-        guide: Callable of a target: about where `function` meets it.
+        guide: Callable of a target that returns about where `function` meets it.
 
     Returns:
-        An int n with `function(n) <= target < function(n + 1)`, or `None` where
+        An int n with `function(n) <= target < function(n + 1)`, or `None` if
         `function(0) > target`.
     """
     low, high = -1, math.inf
@@ -45,7 +45,7 @@ def _proposal(points, low, high, target, guide):
 
 
 def _secant(first, second, target):
-    """Where the line through two points meets the target; not much beyond them."""
+    """Where the line through two points meets the target, but not far beyond them."""
     (n0, value0), (n1, value1) = first, second
     slope = (value1 - value0) / (n1 - n0)
     if not slope > 0:
@@ -57,17 +57,17 @@ def solve(exact, guide, settle, target, start, tolerance=1e-3, max_steps=12):
     """Where a slow function of a positive number meets a target.
 
     Args:
-        exact: Callable of a positive number: monotone, smooth, slow.
-        guide: Callable of a target: about where `exact` meets it.
-        settle: Callable that rounds a positive number to one that is allowed.
+        exact: Callable of a positive number, which is monotone and smooth but slow.
+        guide: Callable of a target that returns about where `exact` meets it.
+        settle: Callable that rounds a positive number to an allowed one.
         target: Positive float.
         start: Positive float: the first target for `guide`.
-        tolerance: Float: how far below the target is good enough, as a share.
-        max_steps: Int, the number of times `exact` may be asked.
+        tolerance: Float: how far below the target the result may be, as a share.
+        max_steps: Int, how often `exact` may be called.
 
     Returns:
-        `(x, exact(x))` with `exact(x) <= target`, as close to it as was found;
-        `None` if none was.
+        `(x, exact(x))` with `exact(x) <= target`, the closest pair that was found;
+        `None` if there was none.
     """
     goal = target * (1 - tolerance / 2)
     best, found = None, dict[float, float]()

@@ -1,8 +1,8 @@
-"""A numeric probe of a model: does one row reach another, or stay behind?
+"""A numeric probe of a model, which tests whether rows mix or are kept in variables.
 
-It finds what no list of layers knows, such as a layer of one's own that
-subtracts the batch's mean. What a model does on some data alone (a branch that
-random rows never take), or in batches of more than a thousand rows, stays unseen.
+It finds layers that are on no list, such as a user's own layer that subtracts the mean
+of the batch. It cannot see what a model does only on certain data (a branch that random
+rows never take), or only in batches of more than a thousand rows.
 """
 
 import dataclasses
@@ -34,10 +34,10 @@ _PRECISION = {"float16": 2**-10, "bfloat16": 2**-7, "float64": 2**-52}
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """What the probe found.
+    """A finding of the probe.
 
     Attributes:
-        layer: The name of the layer that does it, the innermost known.
+        layer: The name of the innermost layer that is known to cause it.
         kind: `"mixes_rows"`, `"keeps_state"`, `"adds_loss"`, `"draws"` or
             `"has_effect"`.
     """
@@ -51,7 +51,7 @@ def random_rows(row_shape, num_classes=None, seed=0):
 
     Args:
         row_shape: Tuple of ints.
-        num_classes: Int, for `[rows, labels]`. Defaults to `None`: rows alone.
+        num_classes: Int, for `[rows, labels]`. Defaults to `None`: only rows.
         seed: Int. Defaults to 0.
 
     Returns:
@@ -65,17 +65,17 @@ def random_rows(row_shape, num_classes=None, seed=0):
 
 
 def probe(model, inputs=None):
-    """Changes one of four random rows and looks at what happens to the others.
+    """Changes one of four random rows and tests whether the others change.
 
-    Done in inference and in training mode. Then rows are removed, moved, repeated and
-    put into a large batch. The random numbers of layers (dropout) are held fixed, so
-    that they make no difference. The model's variables are left as they were, and
-    global seeds untouched.
+    This is done in inference mode and in training mode. Then rows are removed, moved,
+    repeated and put into a large batch. The random numbers of layers (dropout) are
+    fixed, so that they cause no differences. The model's variables and global seeds
+    are not changed.
 
     Args:
         model: A built `keras.Model`.
-        inputs: What `random_rows` makes. Defaults to `None`: random rows that
-            fit `model.inputs`; needed for a subclassed model.
+        inputs: The result of `random_rows`. Defaults to `None`: random rows that fit
+            `model.inputs`. A subclassed model needs them.
 
     Returns:
         List of `Finding`, empty for a model that treats each row by itself.
@@ -93,7 +93,7 @@ def probe(model, inputs=None):
 
 
 def probe_few_rows(model, inputs):
-    """The part of `probe` that keeps to four rows, which takes no time.
+    """The part of `probe` that uses only four rows, which is fast.
 
     Args:
         model: A built `keras.Model`.
@@ -102,6 +102,7 @@ def probe_few_rows(model, inputs):
     Returns:
         List of `Finding`.
     """
+    inputs = tf.nest.map_structure(tf.convert_to_tensor, inputs)
     return without_strategy(model, lambda model: _probe_few(model, inputs), inputs)
 
 
@@ -114,7 +115,7 @@ def _probe_few(model, before):
 
 
 def _probe_as_trained(model, rows):
-    """What shows in a traced gradient, and in batches of other sizes."""
+    """The findings in a traced gradient and in batches of other sizes."""
 
     def losses(rows):
         outputs = tf.nest.flatten(model(rows, training=True))
@@ -158,10 +159,10 @@ def without_strategy(model, function, inputs):
     Args:
         model: A built `keras.Model`.
         function: A function of a model.
-        inputs: What a copy is built by, if need be.
+        inputs: Inputs to build a copy with, if it needs to be built.
 
     Returns:
-        What `function` returns.
+        The result of `function`.
 
     Raises:
         ValueError: If a model of a distribution strategy cannot be copied.
@@ -185,9 +186,9 @@ def _on_a_copy(model, function, inputs):
             copy = keras.models.clone_model(model)
         except (NotImplementedError, TypeError) as error:
             raise ValueError(
-                "Under a distribution strategy a copy of the model is probed for "
-                f"mixed rows, and {model.name!r} cannot be copied. Give its class a "
-                "`get_config` and a `from_config` that make an equal one. "
+                "Under a distribution strategy a copy of the model is tested for "
+                f"mixed rows, but {model.name!r} cannot be copied. Give its class a "
+                "`get_config` and a `from_config` that make an equal model. "
                 f"Received: model of type {type(model).__name__}"
             ) from error
         if not copy.built:
@@ -195,7 +196,7 @@ def _on_a_copy(model, function, inputs):
         copy.set_weights(weights)
         return function(copy)
 
-    # A strategy's scope is that of a thread.
+    # The scope of a strategy holds for one thread.
     with futures.ThreadPoolExecutor(max_workers=1) as pool:
         return pool.submit(call_on_copy).result()
 
@@ -209,7 +210,7 @@ def _probe_mode(model, before, after, training):
     )
     for layer in first.with_losses:
         yield Finding(layer.name, ADDS_LOSS)
-    # What differs without a change is drawn afresh, and tells nothing.
+    # If results differ without any change, they are random and show nothing.
     if culprits.agree(first.state, again.state, 0.0):
         for layer in culprits.layers_whose_state_differs(
             model, first.state, other.state
@@ -271,7 +272,7 @@ def _observe(model, inputs, training):
 
 
 def _coefficients(outputs):
-    """Unequal numbers, so that what is added to one row is not taken off another."""
+    """Unequal numbers, so that changes of two rows cannot cancel each other."""
     size = outputs.shape.num_elements()
     return tf.reshape(tf.cos(tf.range(size, dtype=outputs.dtype)), outputs.shape)
 
@@ -301,12 +302,12 @@ def _random_inputs(model):
 
 
 def _changed(rows):
-    """Other rows: ten times the opposite, or another integer."""
+    """Changed rows: numbers times minus ten, or other integers."""
     return -10 * rows if rows.dtype.is_floating else tf.cast(rows == 0, rows.dtype)
 
 
 def _with_a_changed_row(rows):
-    """The same rows but for one."""
+    """The same rows, except for one."""
     index = tf.reshape(tf.range(_ROWS), [_ROWS] + [1] * (rows.shape.rank - 1))
     return tf.where(tf.equal(index, _CHANGED), _changed(rows), rows)
 

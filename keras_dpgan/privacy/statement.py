@@ -1,4 +1,4 @@
-"""What is promised about private data, in words and as JSON."""
+"""The privacy guarantee of a training, in words and as JSON."""
 
 import collections.abc
 import dataclasses
@@ -14,8 +14,7 @@ from keras_dpgan.privacy.history import PrivacyHistory
 from keras_dpgan.privacy.trade_off import TradeOff
 from keras_dpgan.privacy.trade_off import trade_off as trade_off_of
 
-# The shares of outsiders who may be accused, for which statements say what an attacker
-# can do.
+# The false positive rates for which statements bound what an attacker can do.
 FALSE_POSITIVE_RATES = (0.001, 0.01, 0.1)
 
 RELEASED = (
@@ -48,9 +47,9 @@ NOT_COVERED = (
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PrivacyStatement:
-    """A privacy guarantee and what it rests on; made by `privacy_statement`.
+    """A privacy guarantee and its assumptions, returned by `privacy_statement`.
 
-    `str()` gives it in words, what weakens it first; `to_dict()` as JSON values.
+    `str()` gives it in words and begins with what weakens it; `to_dict()` gives JSON.
 
     Examples:
         >>> entry = dpgan.privacy.HistoryEntry(
@@ -71,18 +70,19 @@ class PrivacyStatement:
         delta: Float.
         accountant: `"pld"` or `"rdp"`.
         history: `PrivacyHistory`.
-        epsilon_once_per_epoch: Float: epsilon if each row had been in one batch
-            per epoch, in an order fixed beforehand, instead of in Poisson
-            samples or by random allocation. `None` where neither was (secretly) so.
+        epsilon_once_per_epoch: Float: what epsilon would be if each row had been in one
+            batch per epoch, in a fixed order, instead of in Poisson samples or a random
+            allocation. `None` if there was no such secret sampling.
         max_records_per_person: Int.
-        group_epsilon: Float: epsilon for a person with so many rows.
-        trade_off: `TradeOff`, what an attacker can do at most; `None` where there is
+        group_epsilon: Float: epsilon for a person with this number of rows.
+        trade_off: `TradeOff`, the bound on what an attacker can do; `None` if there is
             no guarantee.
-        num_examples: Int, or `None` where it is not known.
-        l2_norm_clip: Float, or `None` where it is not stated.
-        caveats: Tuple of strings: what to know before anything else.
-        released: Tuple of strings: what the guarantee allows to publish.
-        withheld: Tuple of strings: what it does not.
+        num_examples: Int, or `None` if it is not known.
+        num_examples_is_public: Whether the number of rows counts as known to anyone.
+        l2_norm_clip: Float, or `None` if it is not stated.
+        caveats: Tuple of strings that must be read before anything else.
+        released: Tuple of strings: what may be published under the guarantee.
+        withheld: Tuple of strings: what must not be published.
         assumptions: Tuple of strings.
         not_covered: Tuple of strings.
     """
@@ -99,6 +99,7 @@ class PrivacyStatement:
     l2_norm_clip: float | None
     caveats: tuple
     released: tuple
+    num_examples_is_public: bool = True
     withheld: tuple = WITHHELD
     assumptions: tuple = ASSUMPTIONS
     not_covered: tuple = NOT_COVERED
@@ -125,7 +126,7 @@ class PrivacyStatement:
             "unit_of_privacy": self.history.unit,
             "neighbouring_relation": self.history.relation,
             "num_examples": self.num_examples,
-            "num_examples_is_public": True,
+            "num_examples_is_public": self.num_examples_is_public,
             "l2_norm_clip": self.l2_norm_clip,
             "updates": [entry.to_dict() for entry in self.history.entries],
             "epsilon_once_per_epoch": _finite(self.epsilon_once_per_epoch),
@@ -139,7 +140,7 @@ class PrivacyStatement:
         }
 
     def _attack(self, trade_off):
-        """What an attacker can do at most, as JSON values."""
+        """The bounds on what an attacker can do, as JSON values."""
         return {
             "rates": [
                 {
@@ -167,6 +168,7 @@ def privacy_statement(
     delta: float,
     *,
     num_examples: int | None = None,
+    num_examples_is_public: bool = True,
     l2_norm_clip: float | None = None,
     accountant: str = "pld",
     max_records_per_person: int = 1,
@@ -194,19 +196,22 @@ def privacy_statement(
     Args:
         history: `PrivacyHistory` of all updates made with the private data.
         delta: Float in (0, 1).
-        num_examples: Int, the rows of the private data, which count as public.
-            Defaults to `None`: not known.
-        l2_norm_clip: Float, the clip of each row's gradient. Defaults to `None`:
+        num_examples: Int, the number of rows of the private data. Defaults to `None`:
+            it is not known.
+        num_examples_is_public: Whether anyone may know the number of rows. Give `False`
+            only if nothing that is released was computed from it; then `num_examples`
+            must be `None`. Defaults to `True`.
+        l2_norm_clip: Float, the clip of each row's gradient. Defaults to `None`: it is
             not stated.
         accountant: `"pld"` or `"rdp"`; see `epsilon`. Defaults to `"pld"`.
-        max_records_per_person: Positive int: states epsilon also for a person
-            with up to so many rows. Defaults to 1.
+        max_records_per_person: Positive int: also states epsilon for a person with up
+            to this number of rows. Defaults to 1.
         private: Whether every update went through a privacy mechanism. Defaults
             to `True`.
-        released: Strings: what is published. Defaults to the generator and its
-            data, the discriminator, and the logs.
-        assumptions: Strings: what is assumed besides.
-        notes: Strings: what else to say first, as of a resumed run.
+        released: Strings: what is published. Defaults to the generator and its data,
+            the discriminator, and the logs.
+        assumptions: Strings: further assumptions.
+        notes: Strings: further sentences for the beginning, as for a resumed run.
 
     Returns:
         A `PrivacyStatement`.
@@ -217,6 +222,7 @@ def privacy_statement(
     delta = validate.check_delta(delta)
     if num_examples is not None:
         num_examples = validate.check_int("num_examples", num_examples, minimum=1)
+    _check_public(history, num_examples, num_examples_is_public)
     if l2_norm_clip is not None:
         l2_norm_clip = validate.check_positive("l2_norm_clip", l2_norm_clip)
     validate.check_bool("private", private)
@@ -245,6 +251,7 @@ def privacy_statement(
         group_epsilon=person,
         trade_off=trade_off,
         num_examples=num_examples,
+        num_examples_is_public=num_examples_is_public,
         # The model's own clip is of rows.
         l2_norm_clip=None if history.unit == "client" else l2_norm_clip,
         caveats=(*caveats, *notes),
@@ -254,8 +261,20 @@ def privacy_statement(
     )
 
 
+def _check_public(history, num_examples, num_examples_is_public):
+    """Refuses a number of rows that is not public and shows all the same."""
+    validate.check_bool("num_examples_is_public", num_examples_is_public)
+    sampled = any(e.sampling_probability not in (None, 1) for e in history.entries)
+    if not num_examples_is_public and (sampled or num_examples is not None):
+        raise ValueError(
+            "`num_examples_is_public` must be True if `num_examples` is stated, or if "
+            "rows were sampled with a probability that was computed from it. Received: "
+            f"num_examples_is_public=False, num_examples={num_examples}."
+        )
+
+
 def _of_batches(history):
-    """What is assumed of batches that were not drawn here."""
+    """The assumptions about batches that were not drawn here."""
     if any(e.unit == "row" and not _is_drawn_here(e) for e in history.entries):
         yield _ONCE_IN_A_BATCH
 
@@ -265,7 +284,7 @@ def _is_drawn_here(entry):
 
 
 def _once_per_epoch(history):
-    """The same updates, had they gone through the rows in an order fixed before."""
+    """The same updates, as if they had used the rows in a fixed order."""
     entries = []
     for entry in history.entries:
         if entry.is_amplified:

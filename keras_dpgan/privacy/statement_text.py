@@ -1,4 +1,4 @@
-"""The words of a privacy statement."""
+"""Writes a privacy statement in words."""
 
 import math
 import textwrap
@@ -43,7 +43,7 @@ ACCOUNTANT_NAMES = {
 
 
 def caveats(history, delta, num_examples, private):
-    """What has to be said first.
+    """The sentences with which a statement must begin.
 
     Args:
         history: A `PrivacyHistory`.
@@ -86,8 +86,8 @@ def _of_entry(entry):
     if entry.excess_divergence is not None:
         yield (
             "NOISE OF THE CLIENTS: it is in the sums before the server sees them. The "
-            "guarantee holds against the server, too, as long as it and the key "
-            "holder, where there is one, follow the protocol, and no more clients tell "
+            "guarantee holds against the server and the key holder, where there is "
+            "one, too, whatever they do, as long as no more clients tell "
             "it their noise than the noise was made for."
         )
     if entry.excess_divergence is not None and entry.unit == "row":
@@ -177,7 +177,7 @@ def _attack(statement):
 
 
 def attack_line(trade_off):
-    """What an attacker can do at most, in one sentence.
+    """The bound on what an attacker can do, in one sentence.
 
     Args:
         trade_off: A `TradeOff`.
@@ -196,7 +196,7 @@ def _recognized(trade_off, false_positive_rate):
 
 
 def rounded_up(rate):
-    """A rate in hundredths, to one digit after the point: never less than it is."""
+    """A rate in hundredths with one decimal, never rounded down."""
     return f"{math.ceil(1000 * rate - 1e-9) / 10:g}"
 
 
@@ -215,6 +215,11 @@ def _unit(statement):
 def _public(statement):
     if statement.history.unit == "client":
         return "who takes part; the model, its hyper-parameters and its labels."
+    if not statement.num_examples_is_public:
+        return (
+            "the model, its hyper-parameters and the labels it generates. The number "
+            "of rows is not: what is published depends on it through noise alone."
+        )
     n = statement.num_examples
     rows = "the number of rows" + ("" if n is None else f", n = {n:,}")
     return (
@@ -304,7 +309,7 @@ def _without_random_batches(statement):
 
 
 def shown(epsilon):
-    """An epsilon to four digits, rounded up: never less than it is."""
+    """An epsilon with four digits, never rounded down."""
     if math.isinf(epsilon):
         return "infinite"
     if epsilon == 0:

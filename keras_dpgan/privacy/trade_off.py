@@ -1,4 +1,4 @@
-"""What an attacker can tell at most, beside epsilon and delta."""
+"""Bounds on what an attacker on membership can find out."""
 
 import math
 import typing
@@ -15,28 +15,28 @@ from keras_dpgan.privacy.history import compose
 if typing.TYPE_CHECKING:
     from keras_dpgan.privacy.history import PrivacyHistory
 
-# Of the search for mu: rates so close, as normal quantiles, that rounding the curve
-# up from each to the next adds 0.002 at most.
+# The search for mu uses rates that are so close, as normal quantiles, that rounding the
+# curve up from each to the next adds at most 0.002.
 _STEP = 1e-3
 
-# Where privacy loss distributions are not known: the deltas that Renyi differential
-# privacy gives epsilons for.
+# If privacy loss distributions are not known, Renyi differential privacy gives epsilons
+# for these deltas.
 _DELTAS = np.geomspace(1e-12, 0.99, 120)
 
-# One above it bounds no rate that a float can tell from one.
+# A larger epsilon bounds no rate that a float can distinguish from one.
 _LARGEST_EPSILON = 100.0
 
 
 class TradeOff:
-    """The errors that an attacker on membership has to make.
+    """The errors that an attacker on membership must make, returned by `trade_off`.
 
-    Someone who sees all that is published decides of a row whether it was in the
-    data. Of rows that were not, a share is accused wrongly (false positives); of
-    those that were, a share is recognized (true positives). Differential privacy
-    bounds the second by the first. Made by `trade_off`.
+    An attacker sees everything that is published and decides whether a row was in the
+    data. Of rows that were not in the data, a share is accused wrongly (false
+    positives). Of rows that were, a share is recognized (true positives). Differential
+    privacy bounds the second share by the first.
 
-    All figures are upper bounds: no attack does better. They hold for a client
-    where that is the unit. Source: Dong, Roth and Su 2022, "Gaussian Differential
+    All figures are upper bounds, which no attack can exceed. If the unit is a client,
+    they hold for a client. Source: Dong, Roth and Su 2022, "Gaussian Differential
     Privacy", proposition 2.5.
 
     Examples:
@@ -55,8 +55,9 @@ class TradeOff:
         epsilons: Float64 array of shape `(n,)`, not negative.
         deltas: Float64 array of shape `(n,)`: the history is
             `(epsilons[i], deltas[i])`-private for each i.
-        mu: Non-negative float where the history is exactly one Gaussian mechanism.
-            Defaults to `None`.
+        mu: Non-negative float if the history is exactly one Gaussian mechanism.
+        Defaults
+            to `None`.
     """
 
     def __init__(
@@ -70,8 +71,8 @@ class TradeOff:
         """The largest share of members that can be recognized.
 
         Args:
-            false_positive_rate: Float in [0, 1], or an array of them: the share of
-                others who are accused wrongly.
+            false_positive_rate: Float in [0, 1], or an array of such floats: the share
+                of others who are accused wrongly.
 
         Returns:
             Float, or float64 array of the same shape: upper bounds.
@@ -107,23 +108,23 @@ class TradeOff:
 
         if self._mu is not None:
             return float(2 * special.ndtr(self._mu / 2) - 1)
-        # Of each pair: where its two kinds of errors are equal.
+        # For each pair, the rate at which both kinds of errors are equal.
         tanh = np.tanh(self._epsilons / 2)
         return float(min(1.0, np.min(self._deltas * (1 - tanh) + tanh)))
 
     def gdp_mu(self, smallest_rate: float) -> float:
         """The mu of Gaussian differential privacy that covers the curve.
 
-        An attacker does no better than one who has to tell a normal number of mean
-        mu from one of mean zero, wherever both errors are at least `smallest_rate`.
-        (Below any bound the figure says nothing: rarer and rarer events of a sampled
-        mechanism have a larger and larger mu.)
+        As long as the rates of both errors are at least `smallest_rate`, an attacker
+        does no better than one who must distinguish a normal number with mean mu from
+        one with mean zero. (Without such a limit there is no finite mu: rarer events of
+        a sampled mechanism have a larger mu.)
 
         Args:
             smallest_rate: Float in (0, 0.5), such as delta.
 
         Returns:
-            Float, an upper bound; infinite where there is no such mu.
+            Float, an upper bound; infinite if there is no such mu.
         """
         from scipy import special
 
@@ -134,7 +135,7 @@ class TradeOff:
                 "`smallest_rate` must be in (0, 0.5). Received: "
                 f"smallest_rate={smallest_rate}"
             )
-        # The curve is symmetric: where the false positives are above one half, the
+        # The curve is symmetric. If the false positives are above one half, the two
         # errors have changed places.
         start = special.ndtri(smallest_rate)
         quantiles = np.append(np.arange(start, _STEP, _STEP), _STEP)
@@ -146,7 +147,7 @@ class TradeOff:
 def trade_off(
     history: "PrivacyHistory", accountant: str = "pld", group_size: int = 1
 ) -> TradeOff:
-    """What an attacker can tell at most of a history.
+    """Bounds what an attacker can find out from everything in a history.
 
     Source: Dong, Roth and Su 2022, "Gaussian Differential Privacy", proposition 2.5.
 
@@ -164,11 +165,11 @@ def trade_off(
     Args:
         history: A `PrivacyHistory`.
         accountant: `"pld"` or `"rdp"`, as in `epsilon`. Defaults to `"pld"`.
-        group_size: Positive int, the rows that the attacker asks about together, as
-            those of one person. Defaults to 1.
+        group_size: Positive int, the number of rows about which the attacker asks
+            together, such as those of one person. Defaults to 1.
 
     Returns:
-        A `TradeOff`. Without noise the attacker can tell everything.
+        A `TradeOff`. Without noise the attacker can find out everything.
 
     Raises:
         ValueError: If an argument is wrong.
@@ -189,5 +190,5 @@ def trade_off(
 def _rdp_curve(history, group_size):
     epsilons = [group_epsilon(history, d, group_size, "rdp") for d in _DELTAS]
     known = np.array(epsilons) < _LARGEST_EPSILON
-    # That delta = 1 holds is always known.
+    # Delta = 1 always holds.
     return np.append(np.array(epsilons)[known], 0.0), np.append(_DELTAS[known], 1.0)

@@ -1,4 +1,4 @@
-"""Which layers of a discriminator would break the guarantee, and why."""
+"""Finds layers of a discriminator that would break the guarantee, and says why."""
 
 import dataclasses
 import typing
@@ -37,12 +37,12 @@ class Violation:
 
 
 def validate(model: keras.Model, inputs: typing.Any = None) -> list["Violation"]:
-    """Lists what in a discriminator would break the guarantee.
+    """Lists the layers of a discriminator that would break the guarantee.
 
-    Layers known to break it are listed first; then a numeric probe looks for
-    what no list knows (see `keras_dpgan.privacy.row_probe`). What it cannot know
-    is where constants came from: a scaling that was fitted to the private data
-    and written down as numbers is for the user to avoid.
+    First it looks for layers that are known to break it. Then a numeric probe looks for
+    others (see `keras_dpgan.privacy.row_probe`). It cannot know where constants come
+    from: the user must avoid constants that were computed from the private data, such
+    as a scaling.
 
     Examples:
         >>> discriminator = dpgan.models.vector_discriminator(4, hidden=(8,))
@@ -51,15 +51,15 @@ def validate(model: keras.Model, inputs: typing.Any = None) -> list["Violation"]
 
     Args:
         model: A built `keras.Model`.
-        inputs: Four rows for the probe, or a list of rows and labels. Defaults
-            to `None`: random ones that fit `model.inputs`.
+        inputs: Four rows for the probe, or a list of rows and labels. Defaults to
+            `None`: random rows that fit `model.inputs`.
 
     Returns:
         List of `Violation`, empty if there is none.
 
     Raises:
-        ValueError: If `model` has no declared inputs and `inputs` is `None`, or if
-            it is one of a distribution strategy and cannot be copied.
+        ValueError: If `model` has no declared inputs and `inputs` is `None`, or if it
+            belongs to a distribution strategy and cannot be copied.
     """
     return _violations(model, row_probe.probe(model, inputs))
 
@@ -71,14 +71,14 @@ def _violations(model, findings):
     found = [
         Violation(finding.layer, *_FOUND[finding.kind])
         for finding in findings
-        # Where a known layer mixes rows, those above it do so by it.
+        # If a known layer mixes rows, the layers above it only pass that on.
         if finding.layer not in judged and not (judged and finding.layer == model.name)
     ]
     return known + found
 
 
 def check(model: keras.Model, inputs: typing.Any = None) -> None:
-    """Raises a `ValueError` that lists each violation, if there is any.
+    """Raises a `ValueError` that lists all violations, if there are any.
 
     Examples:
         >>> discriminator = dpgan.models.vector_discriminator(4, hidden=(8,))
@@ -91,9 +91,9 @@ def check_few_rows(model: keras.Model, inputs: typing.Any) -> None:
     """As `check`, without batches of other sizes than four.
 
     Examples:
-        >>> import tensorflow as tf
+        >>> import numpy as np
         >>> discriminator = dpgan.models.vector_discriminator(4, hidden=(8,))
-        >>> rows = tf.random.normal((4, 4))
+        >>> rows = np.random.normal(size=(4, 4)).astype("float32")
         >>> dpgan.privacy.validation.check_few_rows(discriminator, rows)
     """
     _refuse(_violations(model, row_probe.probe_few_rows(model, inputs)))
@@ -110,10 +110,10 @@ def _refuse(violations):
 
 
 def fix(model: keras.Model) -> keras.Model:
-    """A copy of a model in which private layers stand for the others.
+    """A copy of a model in which other layers replace those that break the guarantee.
 
-    BatchNormalization becomes GroupNormalization. The other layers keep their
-    weights; the new ones start afresh.
+    BatchNormalization becomes GroupNormalization. The other layers keep their weights;
+    the new layers start with initial weights.
 
     Source: Opacus, `ModuleValidator.fix`, for the idea.
 
@@ -137,9 +137,9 @@ def fix(model: keras.Model) -> keras.Model:
         A `keras.Model` that passes `check`.
 
     Raises:
-        ValueError: If a layer is left that has no private stand-in.
+        ValueError: If there is a layer without a private replacement.
     """
-    # Keras refuses a `call_function` for a list of layers.
+    # Keras does not accept a `call_function` for a list of layers.
     call = None if isinstance(model, keras.Sequential) else _call_without_mask
     clone = keras.models.clone_model(
         model, clone_function=_private_version, call_function=call
@@ -166,7 +166,7 @@ def _private_version(layer):
 
 
 def _call_without_mask(layer, *args, **kwargs):
-    """Calls a layer; BatchNormalization takes a mask, and its stand-in none."""
+    """Calls a layer without the mask that only BatchNormalization accepts."""
     if isinstance(layer, keras.layers.GroupNormalization):
         kwargs.pop("mask", None)
     return layer(*args, **kwargs)

@@ -3,12 +3,17 @@
 import dataclasses
 import typing
 
+import keras
+
 from keras_dpgan import privacy
 from keras_dpgan.gan.dpgan import DPGAN
 from keras_dpgan.privacy import calibration
 
 if typing.TYPE_CHECKING:
+    from keras_dpgan.critics.released_critic import ReleasedCritic
     from keras_dpgan.data.records import IndexedRows
+
+_CRITIC_LEARNING_RATE = 1e-3
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -32,6 +37,9 @@ class Recipe:
         batch_size: Int, the expected size of a Poisson batch.
         updates: Int, discriminator updates in all.
         noise_multiplier: Float, what the budget asks for.
+        critic: A `critics.ReleasedCritic` that the generator learns from first, or
+            `None`.
+        critic_steps: Int, generator steps against it. They cost nothing.
     """
 
     gan: DPGAN
@@ -39,6 +47,8 @@ class Recipe:
     batch_size: int
     updates: int
     noise_multiplier: float
+    critic: "ReleasedCritic | None" = None
+    critic_steps: int = 0
 
     def fit(
         self,
@@ -47,18 +57,20 @@ class Recipe:
         epochs: int = 1,
         **kwargs: typing.Any,
     ) -> DPGAN:
-        """Compiles the model and makes all updates.
+        """Compiles the model and makes all generator steps and updates.
 
         Args:
             x: Array of shape `(n, ...)` in the generator's range, the rows that
                 the recipe's noise was planned for.
             y: Int labels of shape `(n,)`.
-            epochs: Int, the parts that the updates are made in. Defaults to 1.
+            epochs: Int, the parts that steps and updates are made in. Defaults to 1.
             **kwargs: Those of `DPGAN.fit`.
 
         Returns:
             The trained `DPGAN`.
         """
+        if self.critic_steps:
+            self._learn_from_critic(epochs, kwargs)
         self.gan.compile(**self.compile_arguments)
         # Whatever the number of epochs: the noise is for so many and no more.
         self.gan.max_discriminator_updates = self.updates
@@ -72,6 +84,20 @@ class Recipe:
                 **kwargs,
             )
         return self.gan
+
+    def _learn_from_critic(self, epochs, of_fit):
+        """Trains the generator against what was released, at falling steps."""
+        steps = -(-self.critic_steps // epochs)
+        rate = keras.optimizers.schedules.CosineDecay(
+            _CRITIC_LEARNING_RATE, steps * epochs
+        )
+        self.gan.compile(
+            critic=self.critic,
+            g_optimizer=keras.optimizers.Adam(rate, beta_1=0.5, beta_2=0.99),
+        )
+        # Its steps read no record, so that there are none for a ledger.
+        of_fit = {name: v for name, v in of_fit.items() if name != "ledger"}
+        self.gan.fit(steps_per_epoch=steps, epochs=epochs, **of_fit)
 
 
 def planned_noise(num_examples, batch_size, updates, epsilon, delta, released=()):

@@ -1,6 +1,5 @@
 """From a private table to a private generator of its rows."""
 
-import collections.abc
 import typing
 
 from keras_dpgan._utils import validate
@@ -9,19 +8,19 @@ from keras_dpgan.tables import calibration
 from keras_dpgan.tables import fitting
 from keras_dpgan.tables import reading
 from keras_dpgan.tables.counts import TableCounts
+from keras_dpgan.tables.counts import num_counts
 from keras_dpgan.tables.generator import TableGenerator
 from keras_dpgan.tables.schema import TableSchema
 
 if typing.TYPE_CHECKING:
     from keras_dpgan.privacy import Ledger
 
-# The tables of all pairs of cells, by the target's, have to fit into memory, and are
-# multiplied in each training step.
-_MOST_CELLS = 3000
-_MOST_COUNTS = 40_000_000
+# The counts of all pairs of cells, by the target's, have to fit into memory.
+_MOST_COUNTS = 60_000_000
 # Of components, unless their products with themselves take too long.
 _MOST_COMPONENTS = 2000
 _FEWEST_COMPONENTS = 200
+_COMPONENTS_OF_WIDE = 500
 _MOST_PRODUCTS = 600_000_000
 
 
@@ -37,14 +36,16 @@ def table(
     components: int | None = None,
     released: list | tuple = (),
     ledger: "Ledger | None" = None,
-    progress: collections.abc.Callable[[str], typing.Any] | None = None,
+    verbose: int = 1,
 ) -> TableGenerator:
     """Learns a generator of a private table's rows.
 
     Counts of single columns, of pairs and of pairs with the target are released from
     the budget, those from which most is to be had, and a mixture is trained on them
-    (`tables.TableGenerator`). What is private is the table; the schema is published.
-    Each row is a record, unless persons have several: then `id_column` names who a row
+    (`tables.TableGenerator`). Above 25 columns only as many pairs as columns are
+    measured in each of two rounds, and none together with the target.
+
+    What is private is the table; the schema is published. Each row is a record, unless persons have several: then `id_column` names who a row
     is of, and of each person the first `max_records_per_person` rows are used, and
     protected together.
 
@@ -58,7 +59,7 @@ def table(
         ... )
         >>> private = pd.DataFrame({"smoker": [True, False] * 20, "age": [31, 64] * 20})
         >>> generator = dpgan.recipes.table(
-        ...     private, schema, target="smoker", epsilon=1.0, delta=1e-3, components=20
+        ...     private, schema, target="smoker", epsilon=1.0, delta=1e-3, verbose=0
         ... )
         >>> generator.sample(10).shape
         (10, 2)
@@ -78,13 +79,13 @@ def table(
         max_records_per_person: Positive int: the rows that are used of each person.
             Defaults to 1.
         components: Int, of the mixture. Defaults to `None`: 2000, and fewer, down to
-            200, where the schema has many cells or the target many values.
+            200, where the schema has many cells or the target many values; 500 above
+            25 columns.
         released: The `privacy.HistoryEntry`s of what was bought for the schema, by
             `tables.private_bounds`: epsilon is for all together. Defaults to none.
         ledger: A `privacy.Ledger` of the data, where the release is entered before it
             is made. Defaults to `None`.
-        progress: Function that is called with lines of text as the fit goes on.
-            Defaults to `None`.
+        verbose: 1 for a progress bar of the fit, 0 for none. Defaults to 1.
 
     Returns:
         A `tables.TableGenerator`.
@@ -97,17 +98,19 @@ def table(
     )
     if components is not None:
         validate.check_int("components", components, minimum=1)
+    validate.check_int("verbose", verbose, minimum=0, maximum=1)
     counts = _counts(table, schema, target, id_column, max_records_per_person)
     entry = calibration.entry(noise_multiplier)
     if ledger is not None:
         ledger.spend(entry, "counts of a table")
     generator = TableGenerator(
         schema,
-        components or _components(counts),
+        components or _components(schema, target),
         delta=float(delta),
         max_records_per_person=max_records_per_person,
     )
-    total = fitting.fit(counts, generator.mixture, noise_multiplier, progress)
+    place = None if target is None else schema.index(target)
+    total = fitting.fit(counts, generator.mixture, noise_multiplier, place, verbose)
     for spent in (*released, entry):
         generator.history.add(spent)
     generator.num_rows = max(round(total), 1)
@@ -123,30 +126,31 @@ def _counts(table, schema, target, id_column, max_records_per_person):
             f"private rows. Received: schema={schema!r:.80}."
         )
     place = None if target is None else schema.index(target)
-    _check_size(schema, place)
-    counts = TableCounts(schema.num_cells, place)
-    for frame in reading.bounded_frames(
-        table, schema, id_column, max_records_per_person
-    ):
+    group_by = None if fitting.is_wide(len(schema.names)) else place
+    _check_size(schema, group_by)
+    frames = reading.bounded_frames(table, schema, id_column, max_records_per_person)
+    counts = TableCounts(schema.num_cells, group_by)
+    for frame in frames:
         counts.add(schema.encode(frame))
     return counts
 
 
-def _components(counts):
+def _components(schema, target):
     """How many components a table gets, by its size alone."""
-    groups = 0 if counts.target is None else counts.num_cells[counts.target]
-    affordable = _MOST_PRODUCTS // ((1 + groups) * sum(counts.num_cells) ** 2)
-    return int(min(max(affordable, _FEWEST_COMPONENTS), _MOST_COMPONENTS))
+    if fitting.is_wide(len(schema.names)):
+        return _COMPONENTS_OF_WIDE
+    groups = 0 if target is None else schema.num_cells[schema.index(target)]
+    affordable = _MOST_PRODUCTS // ((1 + groups) * sum(schema.num_cells) ** 2)
+    return min(max(affordable, _FEWEST_COMPONENTS), _MOST_COMPONENTS)
 
 
-def _check_size(schema, target):
-    cells = sum(schema.num_cells)
-    groups = 1 if target is None else schema.num_cells[target] + 1
-    if cells > _MOST_CELLS or groups * cells**2 > _MOST_COUNTS:
+def _check_size(schema, group_by):
+    found = num_counts(schema.num_cells, group_by)
+    if found > _MOST_COUNTS:
         raise ValueError(
-            f"`schema` must have {_MOST_CELLS} cells at most in all columns, and "
-            f"{_MOST_COUNTS} in all pairs of cells and cells of the target. Use fewer "
-            "bins or categories, join rare ones to `other`, or leave out columns. "
-            f"Received: {cells} cells in {len(schema.names)} columns, and "
-            f"{groups * cells**2} of pairs."
+            f"`schema` must have {_MOST_COUNTS:,} pairs of cells at most, in all pairs "
+            "of columns, each for each cell of the target. Use fewer bins or "
+            "categories, join rare ones to `other`, or leave out columns. Received: "
+            f"{found:,} of {sum(schema.num_cells):,} cells in {len(schema.names)} "
+            "columns. Nothing was spent."
         )

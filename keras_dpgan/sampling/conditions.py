@@ -1,9 +1,11 @@
-"""What a row is generated for, besides its latents: a label, or a vector."""
+"""The condition for which a row is generated: a label, or a vector."""
 
 import typing
 
 import numpy as np
 import tensorflow as tf
+
+from keras_dpgan._utils.labels import check_labels
 
 
 class LabelCondition:
@@ -35,18 +37,18 @@ class LabelCondition:
         return tf.constant(rng.integers(0, self.num_classes, n), tf.int32)
 
     def is_in_range(self, labels):
-        """Which labels of a batch there are, a bool tensor of shape `(n,)`."""
+        """Which labels of a batch are in range, a bool tensor of shape `(n,)`."""
         labels = tf.cast(tf.reshape(labels, [-1]), tf.int64)
         return (labels >= 0) & (labels < self.num_classes)
 
     def of_batch(self, labels):
-        """A batch's labels in range, int32 of shape `(n,)`."""
-        # A label out of range would index another class' fakes.
+        """A batch's labels, clipped to the range, int32 of shape `(n,)`."""
+        # A label out of range would select the fakes of another class.
         labels = tf.clip_by_value(tf.cast(labels, tf.int32), 0, self.num_classes - 1)
         return tf.reshape(labels, [-1])
 
     def check(self, labels, n):
-        """The labels of `n` rows that are asked for, as an int32 array.
+        """The labels asked for, one for each of `n` rows, as an int32 array.
 
         Args:
             labels: Int array of shape `(n,)`, or one int for all.
@@ -55,18 +57,11 @@ class LabelCondition:
         Raises:
             ValueError: If `labels` are anything else.
         """
-        labels = np.asarray(labels)
-        if labels.shape not in ((), (n,)) or labels.dtype.kind not in "iu":
-            raise ValueError(
-                f"`labels` must be ints of shape ({n},), or one int. Received: "
-                f"labels of shape {labels.shape} and dtype {labels.dtype}"
-            )
-        if n and (labels.min() < 0 or labels.max() >= self.num_classes):
-            raise ValueError(
-                f"`labels` must be in [0, {self.num_classes}). Received: labels from "
-                f"{labels.min()} to {labels.max()}"
-            )
-        return np.broadcast_to(labels.astype(np.int32), (n,))
+        if np.ndim(labels) == 0 and labels is not None:
+            # No array of `n` is made: a sampler draws more rows than memory holds.
+            one = check_labels("labels", np.reshape(labels, 1), 1, self.num_classes)
+            return np.broadcast_to(one, (n,))
+        return check_labels("labels", labels, n, self.num_classes)
 
 
 class VectorCondition:
@@ -75,8 +70,8 @@ class VectorCondition:
     Args:
         shape: Tuple of one int, the numbers per row.
         dtype: `"float32"`, or `"int32"` for categories.
-        prior: Array of shape `(m, *shape)`: public conditions, of which each draw
-            takes one. Defaults to `None`: nothing can be drawn.
+        prior: Array of shape `(m, *shape)`: public conditions, one of which is chosen
+            for each draw. Defaults to `None`: nothing can be drawn.
 
     Raises:
         ValueError: If `prior` does not fit.
@@ -114,23 +109,23 @@ class VectorCondition:
         if self.prior is None:
             raise ValueError(
                 "The model's rows depend on conditions of shape "
-                f"{self.shape}, and no public prior is known to draw them from. Give "
-                "`sample` the conditions, as its second argument, or `compile` a "
-                "`condition_prior`."
+                f"{self.shape}, and there is no public prior to draw them from. Give "
+                "the conditions to `sample` as its second argument, or give `compile` "
+                "a `condition_prior`."
             )
         return tf.gather(self.prior, draws.integers((n,), len(self.prior)))
 
     def random(self, n, rng):
         """Conditions to probe a network with."""
         if self.dtype == "int32":
-            # Which categories there are, the prior alone says.
+            # Only the prior tells which categories exist.
             return tf.constant(self.prior[rng.integers(0, len(self.prior), n)])
         return tf.constant(rng.uniform(-1, 1, (n, *self.shape)), tf.float32)
 
     def is_in_range(self, conditions):
-        """Which of a batch's conditions there can be, a bool tensor of shape `(n,)`.
+        """Which of a batch's conditions are in range, a bool tensor of shape `(n,)`.
 
-        Numbers may be any; categories lie between those of the public prior.
+        Any number is; a category is if it lies between those of the public prior.
         """
         conditions = tf.reshape(conditions, (-1, *self.shape))
         if self.dtype != "int32":
@@ -140,10 +135,10 @@ class VectorCondition:
         return tf.reduce_all((low <= conditions) & (conditions <= high), axis=1)
 
     def of_batch(self, conditions):
-        """A batch's conditions in the condition's dtype and shape, and in range."""
+        """A batch's conditions in the right dtype and shape, clipped to the range."""
         conditions = tf.reshape(conditions, (-1, *self.shape))
         if self.dtype == "int32":
-            # A table of categories has no row for others.
+            # An embedding has no row for other categories.
             low, high = self._category_range()
             conditions = tf.clip_by_value(tf.cast(conditions, tf.int64), low, high)
         return tf.cast(conditions, self.dtype)
@@ -154,7 +149,7 @@ class VectorCondition:
         return prior.min(axis=0), prior.max(axis=0)
 
     def check(self, conditions, n):
-        """The conditions of `n` rows that are asked for, as an array.
+        """The conditions asked for, one for each of `n` rows, as an array.
 
         Args:
             conditions: Array of shape `(n, *shape)`, or of `shape`: one for all.
@@ -167,25 +162,26 @@ class VectorCondition:
         fits = values.shape in (self.shape, (n, *self.shape))
         if not fits or not self._holds(values):
             raise ValueError(
-                f"`labels` must be the rows' conditions, {self._described(n)}, or one "
-                f"of shape {self.shape} for all. Received: labels of shape "
-                f"{values.shape} and dtype {values.dtype}"
+                f"`labels` must be the conditions of the rows, {self._described(n)}, "
+                f"or one condition of shape {self.shape} for all rows. Received: "
+                f"labels of shape {values.shape} and dtype {values.dtype}"
             )
         return np.broadcast_to(values.astype(self.dtype), (n, *self.shape))
 
     def check_public(self, y):
-        """Raises where the prior is the records' own conditions, array `y`."""
+        """Raises if the prior equals the records' own conditions, array `y`."""
         y = np.asarray(y)
         if self.prior is not None and np.array_equal(self.prior, y.astype(self.dtype)):
             raise ValueError(
-                "`condition_prior` must be public, and is the records' own `y`, which "
-                "files of the model and exports would publish. Take conditions that "
-                "everyone may know, or ones made from a release that is paid for. "
+                "`condition_prior` must be public, but it equals the records' own `y`, "
+                "which files of the model and exports would then publish. Use "
+                "conditions that everyone may know, or draw them from a private "
+                "release whose cost is counted. "
                 f"Received: condition_prior of shape {self.prior.shape}, equal to y"
             )
 
     def check_values(self, y, start):
-        """Raises unless categories of records are among those there can be.
+        """Raises unless the categories of records are within the prior's range.
 
         Args:
             y: Array of shape `(n, *shape)`.
@@ -198,11 +194,11 @@ class VectorCondition:
         if bad.any():
             record, position = (int(i) for i in np.argwhere(bad)[0])
             raise ValueError(
-                f"`y` must hold categories from {low.tolist()} to {high.tolist()}, "
-                "which are those in `condition_prior`: fakes are made for no others. "
-                "Add rows with the other categories to the prior, or leave out the "
-                f"records. Received: {y[record, position]} at position {position} of "
-                f"record {start + record}"
+                f"`y` must hold categories from {low.tolist()} to {high.tolist()}, the "
+                "range of those in `condition_prior`, because no fakes are made for "
+                "others. Add rows with the other categories to the prior, or leave "
+                f"these records out. Received: {y[record, position]} at position "
+                f"{position} of record {start + record}"
             )
 
     def check_records(self, shape, dtype):
@@ -220,8 +216,8 @@ class VectorCondition:
         else:
             received = f"y of shape {('n', *shape)} and dtype {dtype}"
         raise ValueError(
-            f"`y` must hold each record's condition, {self._described('n')}. Received: "
-            f"{received}"
+            "`y` must hold one condition for each record: "
+            f"{self._described('n')}. Received: {received}"
         )
 
 
@@ -234,7 +230,7 @@ def with_prior(condition, label_prior, condition_prior):
         condition_prior: As given to `compile`, or `None`.
 
     Returns:
-        A condition as the one given.
+        A condition of the same kind.
 
     Raises:
         ValueError: If a prior does not fit, or if one is missing.
@@ -246,8 +242,8 @@ def with_prior(condition, label_prior, condition_prior):
     ):
         if value is not None and kind != wanted:
             raise ValueError(
-                f"`{name}` must be None: the generator takes "
-                f"{kind or 'latents alone'}. Received: {name}={value!r:.80}"
+                f"`{name}` must be None, because the generator takes "
+                f"{kind or 'only latents'}. Received: {name}={value!r:.80}"
             )
     if kind is None:
         return None
@@ -256,9 +252,9 @@ def with_prior(condition, label_prior, condition_prior):
     if condition_prior is None:
         raise ValueError(
             "`condition_prior` must be an array of public conditions, of shape (m, "
-            f"{condition.shape[0]}): fakes are made for conditions drawn from it, "
-            "never for those of records. Take conditions that everyone may know, or "
-            "ones made from a release that is paid for. Received: "
+            f"{condition.shape[0]}). Fakes are made for conditions drawn from it, and "
+            "never for those of records. Use conditions that everyone may know, or "
+            "draw them from a private release whose cost is counted. Received: "
             "condition_prior=None"
         )
     return VectorCondition(condition.shape, condition.dtype, condition_prior)

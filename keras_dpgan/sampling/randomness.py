@@ -1,4 +1,4 @@
-"""Randomness of the training step, but for the noise and the sampling."""
+"""Randomness of the training step, except the noise and the sampling."""
 
 import abc
 
@@ -12,7 +12,7 @@ _DRAWS_PER_REPLICA = 2**16
 
 
 class Draws(abc.ABC):
-    """Random numbers, each from a seed that is used for one draw alone."""
+    """Random numbers, each from a seed that is used for only one draw."""
 
     @abc.abstractmethod
     def seed(self):
@@ -34,18 +34,18 @@ class Draws(abc.ABC):
 
     def categories(self, probabilities, n):
         """`n` indices of `probabilities`, int32."""
-        # By hand: XLA has no `stateless_categorical`.
+        # This is computed by hand, because XLA has no `stateless_categorical`.
         cumulated = np.cumsum(probabilities)
         is_past = self.uniform((n, 1), tf.float64) >= cumulated / cumulated[-1]
         return tf.reduce_sum(tf.cast(is_past, tf.int32), axis=1)
 
 
 class PublicDraws(Draws):
-    """What may be known to everyone: latents, labels, pools of fakes.
+    """Draws that everyone may know: latents, labels, pools of fakes.
 
-    They are a function of a seed and of the step's number. So a run that goes on
-    from a checkpoint makes the fakes of a run that never stopped, with no state
-    of a generator in the checkpoint.
+    They are a function of a seed and of the step's number. So a run that continues
+    from a checkpoint makes the same fakes as a run that never stopped, and the
+    checkpoint needs no state of a random generator.
 
     Args:
         seed: Non-negative int below 2**31.
@@ -66,7 +66,7 @@ class PublicDraws(Draws):
 
 
 class SecretDraws(Draws):
-    """What belongs to a record: which fake it meets, how it is mixed, dropout.
+    """Draws for a record: which fake it is compared with, how it is mixed, dropout.
 
     A record receives its draws by its place in the batch, and that place depends on
     the other records. If an attacker could reproduce these draws, adding one record

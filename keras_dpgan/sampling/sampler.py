@@ -1,7 +1,7 @@
-"""Which latents and conditions a seed draws, in a model, its export and the command.
+"""The latents and conditions of a seed: equal in a model, its export and the command.
 
-They are pinned by `tests/fixtures/sample_draws.json`: whoever has published a seed
-expects the rows of it for ever.
+`tests/fixtures/sample_draws.json` pins them, because whoever publishes a seed expects
+it to give the same rows in every later version.
 """
 
 import numpy as np
@@ -16,7 +16,7 @@ _LATENTS, _CONDITIONS, _STREAMS = range(3)
 
 
 class _StreamDraws(Draws):
-    """The one draw of a stream of a chunk."""
+    """The only draw from one stream of a chunk."""
 
     def __init__(self, seed, chunk, stream):
         self._seed = tf.stack([seed, _STREAMS * chunk + stream])
@@ -26,11 +26,11 @@ class _StreamDraws(Draws):
 
 
 class Sampler:
-    """Draws what a generator makes rows from.
+    """Draws the latents and conditions from which a generator makes rows.
 
-    Rows are drawn in chunks of 1,024, each from the seed and its own number. So a
-    large draw needs no more memory than a chunk, and the first rows of it are those
-    of a small one.
+    They are drawn in chunks of 1,024, each from the seed and the number of the chunk.
+    So a large draw needs no more memory than a chunk, and begins with the rows of a
+    smaller draw.
 
     Args:
         latent_shape: Tuple of ints, the shape of one row's latents.
@@ -60,7 +60,7 @@ class Sampler:
         return self._condition.draw(CHUNK, draws)
 
     def in_graph(self, draw, n, seed):
-        """The first `n` of what `latents` or `conditions` draws for all chunks.
+        """The first `n` latents or conditions of all chunks together.
 
         Args:
             draw: `sampler.latents` or `sampler.conditions`.
@@ -84,9 +84,10 @@ class Sampler:
         """Draws chunk by chunk, eagerly.
 
         Args:
-            n: Non-negative int. For 0 there is one empty chunk, so that no rows have
-                the shape and dtype of some.
-            conditions: Array of `n` conditions, or `None`: drawn, if there are any.
+            n: Non-negative int. For 0 there is one empty chunk, so that the empty
+                result has the right shape and dtype.
+            conditions: Array of `n` conditions, or `None`: they are drawn, if the
+                generator takes any.
             seed: Int in [0, 2**63).
 
         Yields:
@@ -106,7 +107,7 @@ class Sampler:
                 yield latents, tf.constant(conditions[start : start + count])
 
     def check_conditions(self, conditions, n):
-        """The conditions asked for, as an array; `None` where none are.
+        """The conditions asked for, as an array; `None` if none are asked for.
 
         Raises:
             ValueError: If they do not fit the generator.
@@ -115,8 +116,8 @@ class Sampler:
             return None
         if self._condition is None:
             raise ValueError(
-                "`labels` must be None: the generator is not conditional. Received: "
-                f"labels={conditions!r:.80}"
+                "`labels` must be None, because the generator is not conditional. "
+                f"Received: labels={conditions!r:.80}"
             )
         return self._condition.check(conditions, n)
 

@@ -64,3 +64,27 @@ def table_noise(
 def entry(noise_multiplier) -> privacy.HistoryEntry:
     """What one release of a table's counts costs, a `privacy.HistoryEntry`."""
     return one_gaussian(noise_multiplier)
+
+
+def exponential_epsilon(noise_multiplier) -> float:
+    """The epsilon at which an exponential mechanism tells no more than a Gaussian one.
+
+    Between neighbours the probabilities of all answers change by factors whose
+    logarithms lie in a range of length epsilon. Of such pairs those of two answers are
+    told apart best, best of all where the range is symmetric: randomized response of
+    epsilon / 2, whose errors are both 1 / (1 + exp(epsilon / 2)). A Gaussian mechanism
+    that has these errors at this point has no larger ones elsewhere, as its curve of
+    errors is convex (Dong, Roth and Su 2022, "Gaussian Differential Privacy"; Dong,
+    Durfee and Rogers 2020, "Optimal Differential Privacy Composition for Exponential
+    Mechanisms").
+
+    Args:
+        noise_multiplier: Positive float, of the Gaussian mechanism.
+
+    Returns:
+        Float.
+    """
+    from scipy import special
+
+    half = 0.5 / noise_multiplier
+    return 2.0 * float(special.log_ndtr(half) - special.log_ndtr(-half))

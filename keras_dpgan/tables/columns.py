@@ -29,6 +29,7 @@ _NANOSECONDS = {
     "min": 60_000_000_000,
     "s": 1_000_000_000,
 }
+_ISO_UNITS = {"D": "D", "h": "h", "min": "m", "s": "s"}
 # The largest whole number up to which float64 holds every one.
 _EXACT = 2**53
 
@@ -61,6 +62,13 @@ class _Nullable:
     def num_cells(self) -> int:
         """The number of different cells, an int; a null is the last of them."""
         return self._num_value_cells + self.nullable
+
+    def cell_names(self) -> list[str]:
+        """What each cell stands for, in words, the null last."""
+        return [*self._value_names(), *(["null"] if self.nullable else [])]
+
+    def _value_names(self):
+        raise NotImplementedError
 
     def is_null(self, cells: typing.Any) -> typing.Any:
         """Which cells stand for a null, a boolean tensor or array."""
@@ -173,6 +181,9 @@ class Categorical(_Nullable):
         """The categories in the order of their cells, `other` among them."""
         return self.categories if self.other is None else (*self.categories, self.other)
 
+    def _value_names(self):
+        return [str(value) for value in self.values]
+
     def encode(self, series: "pd.Series") -> np.ndarray:
         """The cell of each value, an int64 array."""
         values = series.astype(object)
@@ -242,6 +253,9 @@ class Boolean(_Nullable):
     @property
     def _num_value_cells(self):
         return 2
+
+    def _value_names(self):
+        return ["False", "True"]
 
     def encode(self, series: "pd.Series") -> np.ndarray:
         """The cell of each value, an int64 array: 0 for False, 1 for True."""
@@ -348,6 +362,20 @@ class _Binned(_Nullable):
     def _num_value_cells(self):
         return len(self._cells_of_bins[1]) + len(self._masses)
 
+    def _value_names(self):
+        _, lows, highs = self._cells_of_bins
+        ends = zip(lows, highs, strict=True)
+        names = [self._name(low, high) for low, high in ends]
+        return [*names, *(self._name(mass, mass) for mass in self._masses)]
+
+    def _name(self, low, high):
+        """A cell by its lowest and highest value."""
+        first, last = self._value_name(low), self._value_name(high)
+        return first if first == last else f"{first} to {last}"
+
+    def _value_name(self, value):
+        return f"{value:.10g}"
+
     def _encode_numbers(self, numbers):
         """The cells of float64 numbers; those that are NaN are null."""
         is_null = np.isnan(numbers)
@@ -358,6 +386,19 @@ class _Binned(_Nullable):
         for number, mass in enumerate(self._masses):
             cells[clipped == mass] = len(lows) + number
         return self._with_nulls(cells, is_null)
+
+    def _to_numbers(self, series):
+        """The values as float64 numbers, NaN for a gap."""
+        raise NotImplementedError
+
+    def encode(self, series: "pd.Series") -> np.ndarray:
+        """The cell of each value, an int64 array."""
+        return self._encode_numbers(self._to_numbers(series))
+
+    def to_places(self, series: "pd.Series") -> np.ndarray:
+        """Where in the range each value lies, float64 in [0, 1]; NaN for a gap."""
+        low, high = self._range
+        return (np.clip(self._to_numbers(series), low, high) - low) / (high - low)
 
     def decode(self, cells: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
         """A value inside each cell, a float64 tensor, or an int64 tensor.
@@ -461,9 +502,8 @@ class Numeric(_Binned):
         )
         self._set_bins(low, high, bins, edges, integer, masses)
 
-    def encode(self, series: "pd.Series") -> np.ndarray:
-        """The cell of each value, an int64 array."""
-        return self._encode_numbers(self.to_numbers(series))
+    def _to_numbers(self, series):
+        return self.to_numbers(series)
 
     def to_numbers(self, series: "pd.Series") -> np.ndarray:
         """The values as a float64 array, NaN for a gap."""
@@ -551,6 +591,10 @@ class Datetime(_Binned):
         first, last = np.floor(self._numbers(ends))
         self._set_bins(first, last, bins, None, True, ())
 
+    def _value_name(self, value):
+        time = np.datetime64(int(value) * _NANOSECONDS[self.unit], "ns")
+        return str(np.datetime_as_string(time, unit=_ISO_UNITS[self.unit]))
+
     def _numbers(self, series):
         """Times as float64 numbers of the unit since 1970; NaN for a null."""
         if series.dt.tz is not None:
@@ -560,8 +604,7 @@ class Datetime(_Binned):
         units = numbers.astype(np.int64) // _NANOSECONDS[self.unit]
         return np.where(missing, np.nan, units.astype(np.float64))
 
-    def encode(self, series: "pd.Series") -> np.ndarray:
-        """The cell of each value, an int64 array."""
+    def _to_numbers(self, series):
         types = pandas().api.types
         try:
             if not types.is_datetime64_any_dtype(series):
@@ -580,7 +623,7 @@ class Datetime(_Binned):
                 "such as '2024-12-31'. Convert it by `pandas.to_datetime`. Received: "
                 f"dtype={series.dtype}."
             ) from error
-        return self._encode_numbers(np.floor(self._numbers(series)))
+        return np.floor(self._numbers(series))
 
     def to_series(self, values: np.ndarray, is_null: np.ndarray) -> "pd.Series":
         """Decoded values, ints of the unit since 1970, as a pandas series."""

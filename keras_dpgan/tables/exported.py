@@ -19,7 +19,9 @@ class ExportedTable(TableGenerator):
         >>> import pandas as pd
         >>> schema = dpgan.tables.TableSchema({"smoker": dpgan.tables.Boolean()})
         >>> rows = pd.DataFrame({"smoker": [True, False, False] * 10})
-        >>> generator = dpgan.recipes.table(rows, schema, epsilon=1.0, delta=1e-3)
+        >>> generator = dpgan.recipes.table(
+        ...     rows, schema, epsilon=1.0, delta=1e-3, verbose=0
+        ... )
         >>> generator.export("smokers")
         >>> dpgan.export.load("smokers").sample(4).shape
         (4, 1)

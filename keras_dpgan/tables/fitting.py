@@ -2,11 +2,13 @@
 
 import dataclasses
 
+import keras
 import numpy as np
 
 from keras_dpgan.tables import release
 from keras_dpgan.tables import selection
 from keras_dpgan.tables.measurements import Measurements
+from keras_dpgan.tables.mixture import table_shares
 from keras_dpgan.tables.training import MixtureTraining
 
 
@@ -19,85 +21,102 @@ class Round:
             Gaussian mechanisms add up) that the scores have.
         measurements: Float, the share that the measurements have.
         triples: Whether the target with two columns may be measured, besides pairs.
+        tree: Whether pairs that make a circle are left out; of wide tables alone.
         steps: Int, training steps afterwards.
     """
 
     scores: float
     measurements: float
-    triples: bool
     steps: int
+    triples: bool = False
+    tree: bool = False
 
 
-# The share of single columns, and the rounds after it: together one.
-SINGLES = 0.08
-ROUNDS = (
-    Round(scores=0.01, measurements=0.34, triples=False, steps=300),
-    Round(scores=0.02, measurements=0.55, triples=True, steps=400),
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How the budget is spent: shares that are one together.
+
+    Attributes:
+        singles: Float, the share of single columns.
+        rounds: Tuple of `Round`s, which follow.
+    """
+
+    singles: float
+    rounds: tuple
+
+
+NARROW = Plan(
+    singles=0.08,
+    rounds=(
+        Round(scores=0.01, measurements=0.34, steps=300),
+        Round(scores=0.02, measurements=0.55, steps=400, triples=True),
+    ),
 )
+# Of many columns few pairs can be measured at all. Those that hang the columns together
+# come first, then what is most wrong after these.
+WIDE = Plan(
+    singles=0.2,
+    rounds=(
+        Round(scores=0.12, measurements=0.3, steps=200, tree=True),
+        Round(scores=0.1, measurements=0.28, steps=200),
+    ),
+)
+# Above this, a score for each pair would have more noise than a pick from all.
+MOST_SCORED_PAIRS = 300
 # How much an error in the target with two columns matters, where one in a pair is one.
 _GAIN_OF_TRIPLES = 4.0
-# Of the noise of a measurement, what the fit leaves.
+# The same of a pair with the target, where there are no triples.
+_GAIN_OF_TARGET = 2.0
+# Of the noise of a measurement, what the fit leaves: less where there is much of it.
 _DENOISED = 0.8
+_DENOISED_WIDE = 0.2
 _FEWEST_ROWS = 1.0
 
 
-def fit(counts, mixture, noise_multiplier, progress=None):
+def is_wide(num_columns) -> bool:
+    """Whether so many columns have too many pairs to score each."""
+    return num_columns * (num_columns - 1) // 2 > MOST_SCORED_PAIRS
+
+
+def fit(counts, mixture, noise_multiplier, target=None, verbose=0):
     """Fits a mixture to a table by one Gaussian mechanism in all.
 
     First single columns are measured. Then, in rounds, it is released how wrong the
     mixture of now is on each pair of columns (and pair with the target), and those are
     measured from which most is to be had; each measurement is chosen from what was
-    released before. All releases compose to one Gaussian mechanism at
-    `noise_multiplier`, also where each depends on those before (Dong, Roth and Su
-    2022, "Gaussian Differential Privacy", corollary 3.3).
+    released before. Of a wide table pairs are picked instead (`selection.pick`). All
+    releases compose to one Gaussian mechanism at `noise_multiplier`, also where each
+    depends on those before (Dong, Roth and Su 2022, "Gaussian Differential Privacy",
+    corollary 3.3).
 
     Args:
         counts: `TableCounts`, private.
         mixture: `ProductMixture`.
         noise_multiplier: Positive float.
-        progress: Function that is called with a line of text. Defaults to `None`.
+        target: Int, the place of the target's column. Defaults to `None`: none.
+        verbose: 1 for a progress bar of the training steps. Defaults to 0.
 
     Returns:
         Float, the estimated number of rows.
     """
-    target = counts.target
-    groups = 0 if target is None else counts.num_cells[target]
-    measured = Measurements(counts.offsets, groups)
+    columns = len(counts.num_cells)
+    plan = WIDE if is_wide(columns) else NARROW
+    rounds = plan.rounds if columns > 1 else plan.rounds[:1]
+    steps = sum(round_.steps for round_ in rounds)
+    bar = keras.utils.Progbar(steps, verbose=verbose, unit_name="training step")
+    measured = Measurements()
     total = _measure_singles(
-        counts, measured, mixture, _noise(noise_multiplier, SINGLES)
+        counts, measured, mixture, _noise(noise_multiplier, plan.singles)
     )
     training = MixtureTraining(mixture, target)
-    if len(counts.num_cells) == 1:
-        training.fit(measured, total, ROUNDS[0].steps)
-        return total
-    for number, round_ in enumerate(ROUNDS):
-        expected = _independent(mixture, measured, total) if number == 0 else None
-        pairs, triples = training.shares() if expected is None else expected
-        candidates = _candidates(counts, target if round_.triples else None)
-        errors = [
-            np.abs(
-                total * _expected(counts, c, pairs, triples) - _table(counts, c)
-            ).sum()
-            for c in candidates
-        ]
-        sizes = np.array([_table(counts, c).size for c in candidates], np.float64)
-        errors = release.noisy_scores(errors, _noise(noise_multiplier, round_.scores))
-        gains = np.array([_GAIN_OF_TRIPLES if c[0] else 1.0 for c in candidates])
-        of_tables = _noise(noise_multiplier, round_.measurements)
-        chosen, weights = selection.choose(errors, sizes, gains, of_tables, _DENOISED)
-        tables = [_table(counts, candidates[i]) for i in chosen]
-        for i, noisy in zip(
-            chosen, release.noisy_tables(tables, weights, of_tables), strict=True
-        ):
-            with_target, a, b = candidates[i]
-            add = measured.add_triple if with_target else measured.add_pair
-            add(a, b, *noisy)
-        if progress is not None:
-            progress(
-                f"Round {number + 1} of {len(ROUNDS)}: measured {len(chosen)} of "
-                f"{len(candidates)} tables of counts; {round_.steps} training steps."
+    probabilities = measured.independent()
+    for round_ in rounds:
+        if columns > 1:
+            _measure(
+                counts, measured, probabilities, total, target, round_, noise_multiplier
             )
-        training.fit(measured, total, round_.steps)
+        training.fit(measured, total, round_.steps, bar.add)
+        probabilities = mixture().numpy()
     return total
 
 
@@ -108,8 +127,7 @@ def _noise(noise_multiplier, share):
 
 def _measure_singles(counts, measured, mixture, noise_multiplier):
     """Measures each column by itself, starts the mixture, and estimates the rows."""
-    weights = np.cbrt(counts.num_cells)
-    weights = weights / np.linalg.norm(weights)
+    weights = selection.weights_of(np.array(counts.num_cells))
     columns = range(len(counts.num_cells))
     singles = release.noisy_tables(
         [counts.single(column) for column in columns], weights, noise_multiplier
@@ -122,31 +140,48 @@ def _measure_singles(counts, measured, mixture, noise_multiplier):
     return max(float(np.average(totals, weights=precisions)), _FEWEST_ROWS)
 
 
-def _independent(mixture, measured, total):
-    """The shares of independent columns, as far as they were measured."""
-    singles = np.maximum(np.diag(measured.pairs), 0.0)
-    for column in range(len(mixture.num_cells)):
-        place = mixture.slice(column)
-        singles[place] /= max(singles[place].sum(), _FEWEST_ROWS)
-    return np.outer(singles, singles), None
+def _measure(counts, measured, probabilities, total, target, round_, noise_multiplier):
+    """Chooses what to measure, by what the mixture gets wrong, and measures it."""
+    candidates = _candidates(counts, target if round_.triples else None)
+    errors = _errors(counts, candidates, probabilities, total, target)
+    sizes = np.array([counts.size(candidate) for candidate in candidates], np.float64)
+    of_scores = _noise(noise_multiplier, round_.scores)
+    of_tables = _noise(noise_multiplier, round_.measurements)
+    if is_wide(len(counts.num_cells)):
+        pairs = np.array([(a, b) for _, a, b in candidates])
+        gains = np.where((pairs == target).any(axis=1), _GAIN_OF_TARGET, 1.0)
+        chosen, weights = selection.pick(
+            *(errors, sizes, gains, (of_scores, of_tables)),
+            picks=len(counts.num_cells) - 1,
+            denoised=_DENOISED_WIDE,
+            pairs=pairs if round_.tree else None,
+        )
+    else:
+        gains = np.array([_GAIN_OF_TRIPLES if c[0] else 1.0 for c in candidates])
+        errors = release.noisy_scores(errors, of_scores)
+        chosen, weights = selection.choose(errors, sizes, gains, of_tables, _DENOISED)
+    if not len(chosen):
+        return
+    tables = [counts.table(candidates[i]) for i in chosen]
+    noisy = release.noisy_tables(tables, weights, of_tables)
+    for i, (table, deviation) in zip(chosen, noisy, strict=True):
+        measured.add_table(candidates[i], table, deviation)
 
 
 def _candidates(counts, target):
-    """What may be measured: `(with target, a, b)`."""
+    """What may be measured: `(with_target, a, b)`."""
     found = [(False, a, b) for a, b in counts.pairs]
     if target is not None:
         found += [(True, a, b) for a, b in counts.pairs if target not in (a, b)]
     return found
 
 
-def _table(counts, candidate):
-    with_target, a, b = candidate
-    return counts.triple(a, b) if with_target else counts.pair(a, b)
-
-
-def _expected(counts, candidate, pairs, triples):
-    """The share of each cell of a candidate in the mixture."""
-    with_target, a, b = candidate
-    rows = slice(counts.offsets[a], counts.offsets[a + 1])
-    columns = slice(counts.offsets[b], counts.offsets[b + 1])
-    return triples[:, rows, columns] if with_target else pairs[rows, columns]
+def _errors(counts, candidates, probabilities, total, target):
+    """By how many rows a mixture is wrong on each candidate; private."""
+    shares = table_shares(probabilities, counts.offsets, candidates, target)
+    return np.array(
+        [
+            np.abs(total * share - counts.table(candidate)).sum()
+            for candidate, share in zip(candidates, shares, strict=True)
+        ]
+    )

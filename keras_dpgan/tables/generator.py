@@ -56,7 +56,9 @@ class TableGenerator(keras.Model):
         >>> import pandas as pd
         >>> schema = dpgan.tables.TableSchema({"smoker": dpgan.tables.Boolean()})
         >>> rows = pd.DataFrame({"smoker": [True, False, False] * 10})
-        >>> generator = dpgan.recipes.table(rows, schema, epsilon=1.0, delta=1e-3)
+        >>> generator = dpgan.recipes.table(
+        ...     rows, schema, epsilon=1.0, delta=1e-3, verbose=0
+        ... )
         >>> generator.sample(5).shape
         (5, 1)
         >>> generator.save("smokers.keras")
@@ -290,6 +292,8 @@ class TableGenerator(keras.Model):
         return privacy.privacy_statement(
             self.history,
             1e-5 if delta is None else delta,
+            # `num_rows` is an estimate from the noisy counts.
+            num_examples_is_public=False,
             max_records_per_person=self.max_records_per_person,
             released=_RELEASED,
             assumptions=_ASSUMPTIONS,

@@ -1,55 +1,58 @@
 """What was measured so far: estimates of counts, and how exact each is."""
 
+import typing
+
 import numpy as np
+
+
+class Measured(typing.NamedTuple):
+    """Noisy counts of some columns.
+
+    Attributes:
+        counts: Float64 array.
+        precision: Float, one over the variance of the noise on each.
+    """
+
+    counts: np.ndarray
+    precision: float
 
 
 class Measurements:
     """Noisy counts, joined where one was measured several times.
 
-    Each entry is the mean of its measurements, weighted by their precision (one over
-    the variance of the noise), and the sum of these.
+    Joined are means, weighted by precision; their precisions add up.
 
-    Args:
-        offsets: Int array, as in `TableCounts`.
-        num_groups: Int, the cells of the target; 0 without one.
+    Attributes:
+        singles: Dict from columns to `Measured`.
+        tables: Dict from candidates, `(with_target, a, b)`, to `Measured`.
     """
 
-    def __init__(self, offsets, num_groups):
-        size = offsets[-1]
-        self._offsets = offsets
-        self.pairs = np.zeros((size, size))
-        self.pair_precision = np.zeros((size, size))
-        self.triples = np.zeros((num_groups, size, size))
-        self.triple_precision = np.zeros((num_groups, size, size))
+    def __init__(self):
+        self.singles: dict[int, Measured] = {}
+        self.tables: dict[tuple, Measured] = {}
 
-    def add_single(self, column, table, deviation):
-        """Joins a column's own counts: they stand on the diagonal."""
-        place = np.arange(self._offsets[column], self._offsets[column + 1])
-        self._join(self.pairs, self.pair_precision, (place, place), table, deviation)
+    def add_single(self, column, counts, deviation):
+        """Adds a column's own counts, with noise of this standard deviation."""
+        self._join(self.singles, column, counts, deviation)
 
-    def add_pair(self, a, b, table, deviation):
-        """Joins the counts of two columns, `a < b`."""
-        place = (self._slice(a), self._slice(b))
-        self._join(self.pairs, self.pair_precision, place, table, deviation)
-
-    def add_triple(self, a, b, table, deviation):
-        """Joins the counts of the target and two columns, `a < b`."""
-        place = (slice(None), self._slice(a), self._slice(b))
-        self._join(self.triples, self.triple_precision, place, table, deviation)
-
-    def _slice(self, column):
-        return slice(self._offsets[column], self._offsets[column + 1])
+    def add_table(self, candidate, counts, deviation):
+        """Adds counts of several columns; see `TableCounts.table`."""
+        self._join(self.tables, candidate, counts, deviation)
 
     @staticmethod
-    def _join(means, precisions, place, table, deviation):
+    def _join(known, name, counts, deviation):
         precision = deviation**-2.0
-        before = precisions[place]
-        means[place] = (before * means[place] + precision * table) / (
-            before + precision
-        )
-        precisions[place] = before + precision
+        if name in known:
+            before = known[name]
+            joined = before.precision + precision
+            counts = (before.precision * before.counts + precision * counts) / joined
+            precision = joined
+        known[name] = Measured(counts, precision)
 
-    @property
-    def has_triples(self) -> bool:
-        """Whether any triple was measured."""
-        return bool(self.triple_precision.any())
+    def independent(self) -> np.ndarray:
+        """The shares of each column's cells, one row: of columns as if independent."""
+        shares = []
+        for column in sorted(self.singles):
+            counts = np.maximum(self.singles[column].counts, 0.0)
+            shares.append(counts / max(counts.sum(), 1.0))
+        return np.concatenate(shares)[None]

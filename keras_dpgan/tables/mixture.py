@@ -1,5 +1,7 @@
 """A table's distribution as a mixture: in each component, columns are independent."""
 
+import itertools
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -55,13 +57,13 @@ class ProductMixture(keras.layers.Layer):
     def call(self, inputs=None):
         """The probability of each cell in each component, `(components, cells)`."""
         del inputs
-        return tf.concat(
-            [
-                tf.nn.softmax(self.logits[:, self.slice(column)])
-                for column in range(len(self.num_cells))
-            ],
-            axis=1,
-        )
+        return tf.concat(self.by_column(), axis=1)
+
+    def by_column(self) -> list:
+        """The same for each column, tensors of shape `(components, its cells)`."""
+        # Not by slices: the gradient of each would be as large as all together.
+        parts = tf.split(self.logits, self.num_cells, axis=1)
+        return [tf.nn.softmax(part) for part in parts]
 
     def get_config(self):
         return {
@@ -71,30 +73,33 @@ class ProductMixture(keras.layers.Layer):
         }
 
 
-def pair_shares(probabilities):
-    """The mixture's pairs of cells, and single ones on the diagonal.
+def table_shares(probabilities, offsets, candidates, target=None):
+    """What share of rows a mixture has in each cell of some columns.
 
     Args:
-        probabilities: What `ProductMixture` gives, `(components, cells)`.
+        probabilities: Array of shape `(components, cells)`: what `ProductMixture`
+            gives.
+        offsets: Where each column begins; see `TableCounts`.
+        candidates: List of `(with_target, a, b)`, those of the same first two together.
+        target: Int, the target's column. Defaults to `None`: it is in none of them.
 
-    Returns:
-        A tensor `(cells, cells)`. Between two cells of one column it means nothing.
+    Yields:
+        Arrays of the shape of `TableCounts.table`.
     """
-    scale = 1.0 / probabilities.shape[0]
-    pairs = scale * tf.matmul(probabilities, probabilities, transpose_a=True)
-    return tf.linalg.set_diag(pairs, tf.reduce_mean(probabilities, axis=0))
+    probabilities = np.asarray(probabilities)
+    scale = 1.0 / len(probabilities)
 
+    def of(column):
+        return probabilities[:, offsets[column] : offsets[column + 1]]
 
-def triple_shares(probabilities, of_target):
-    """The mixture's pairs of cells together with each cell of the target.
-
-    Args:
-        probabilities: `(components, cells)`.
-        of_target: Those of the target's cells, `(components, groups)`.
-
-    Returns:
-        A tensor `(groups, cells, cells)`.
-    """
-    weighted = tf.transpose(of_target)[:, :, None] * probabilities
-    scale = 1.0 / probabilities.shape[0]
-    return scale * tf.einsum("gka,kb->gab", weighted, probabilities)
+    for (with_target, a), group in itertools.groupby(candidates, lambda c: c[:2]):
+        left = of(a)
+        if with_target:
+            left = of(target)[:, :, None] * left[:, None, :]
+        shape = left.shape[1:]
+        left = left.reshape(len(left), -1).T
+        # One product for all: many small ones take longer.
+        found = scale * (left @ probabilities[:, offsets[a + 1] :])
+        for _, _, b in group:
+            start, end = np.array(offsets[b : b + 2]) - offsets[a + 1]
+            yield found[:, start:end].reshape(*shape, -1)

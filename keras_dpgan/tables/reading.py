@@ -54,6 +54,19 @@ def frames(table, schema, extra=()):
     )
 
 
+def read_all(path, schema):
+    """All rows of a file in the columns of a schema, a `pandas.DataFrame`.
+
+    Raises:
+        OSError: If there is no such file.
+        ValueError: If it is no CSV or Parquet file, or a column is missing.
+    """
+    parts = list(frames(path, schema))
+    if not parts:
+        return pandas().DataFrame(columns=list(schema.names))
+    return pandas().concat(parts, ignore_index=True)
+
+
 def _check(schema, names, extra):
     schema.check_names(names)
     for name in extra:

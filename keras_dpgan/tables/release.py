@@ -73,3 +73,23 @@ def noisy_scores(scores, noise_multiplier):
     """
     deviation = noise_multiplier * np.sqrt(len(scores))
     return noisy(np.asarray(scores, np.float64), np.full(len(scores), deviation))
+
+
+def picked(scores, sensitivity, epsilon):
+    """Picks a high score by the exponential mechanism.
+
+    Args:
+        scores: Float64 array, of which one row moves each by `sensitivity` at most.
+        sensitivity: Positive float.
+        epsilon: Positive float; see `calibration.exponential_epsilon`.
+
+    Returns:
+        Int, the place of a score.
+    """
+    from scipy import special
+
+    (normals,) = noise.process_stream().normal([np.shape(scores)], tf.float64)
+    # Of evenly distributed numbers in (0, 1) the logarithm, exact at both ends. With
+    # Gumbel noise the largest is a draw of the exponential mechanism.
+    gumbel = -np.log(-special.log_ndtr(normals.numpy()))
+    return int(np.argmax(epsilon / (2 * sensitivity) * np.asarray(scores) + gumbel))

@@ -1,12 +1,15 @@
 """Trains a mixture on what was measured, which costs nothing."""
 
-import keras
-import tensorflow as tf
+import itertools
 
-from keras_dpgan.tables import mixture as shares
+import keras
+import numpy as np
+import tensorflow as tf
 
 _LEARNING_RATE = 0.03
 _WARM_UP = 10
+# Between two of them the progress bar stands still.
+_STEPS_AT_A_TIME = 20
 
 
 class MixtureTraining:
@@ -23,15 +26,17 @@ class MixtureTraining:
 
     def __init__(self, mixture, target):
         self._mixture = mixture
-        self._target = None if target is None else mixture.slice(target)
+        self._target = target
 
-    def fit(self, measured, total, steps):
+    def fit(self, measured, total, steps, made):
         """Makes so many steps.
 
         Args:
             measured: `Measurements`.
             total: Float, the estimated number of rows.
             steps: Int.
+            made: Function that is called with the number of steps that were made
+                since its last call.
         """
         optimizer = keras.optimizers.Adam(
             keras.optimizers.schedules.CosineDecay(
@@ -41,43 +46,81 @@ class MixtureTraining:
             epsilon=1e-12,
         )
         optimizer.build([self._mixture.logits])
-        scale = total**2
-        tables = [(measured.pairs / total, scale * measured.pair_precision)]
-        if measured.has_triples:
-            tables.append((measured.triples / total, scale * measured.triple_precision))
-        tables = [
-            tuple(tf.constant(part, tf.float32) for part in table) for table in tables
+        singles = _singles(measured, total)
+        terms = [
+            self._term(key, list(group), measured, total)
+            for key, group in itertools.groupby(sorted(measured.tables), _left)
         ]
 
         @tf.function
-        def run():
-            for _ in tf.range(steps):
+        def run(number):
+            for _ in tf.range(number):
                 with tf.GradientTape() as tape:
-                    loss = self._loss(tables)
+                    loss = self._loss(singles, terms)
                 gradient = tape.gradient(loss, self._mixture.logits.value)
                 optimizer.apply([gradient], [self._mixture.logits])
 
         # Its concrete function: another one of each fit would count as retracing.
-        run.get_concrete_function()()
+        run = run.get_concrete_function(tf.TensorSpec((), tf.int32))
+        for done in range(0, steps, _STEPS_AT_A_TIME):
+            number = min(_STEPS_AT_A_TIME, steps - done)
+            run(tf.constant(number, tf.int32))
+            made(number)
 
-    def _loss(self, tables):
-        probabilities = self._mixture()
-        (pairs, precision), *rest = tables
-        loss = _weighted(shares.pair_shares(probabilities) - pairs, precision)
-        for triples, precision in rest:
-            found = shares.triple_shares(probabilities, probabilities[:, self._target])
-            loss += _weighted(found - triples, precision)
+    def _term(self, key, candidates, measured, total):
+        """All that was measured with one first column: one product of matrices."""
+        with_target, a = key
+        cells = [np.arange(*_ends(self._mixture.slice(b))) for _, _, b in candidates]
+        tables = [measured.tables[candidate] for candidate in candidates]
+        widths = [len(part) for part in cells]
+        shares = [t.counts.reshape(-1, w) for t, w in zip(tables, widths, strict=True)]
+        precision = np.repeat([table.precision for table in tables], widths)
+        return (
+            with_target,
+            a,
+            tf.constant(np.concatenate(cells), tf.int32),
+            tf.constant(np.concatenate(shares, axis=1) / total, tf.float32),
+            tf.constant(total**2 * precision, tf.float32),
+        )
+
+    def _loss(self, singles, terms):
+        columns = [tf.transpose(part) for part in self._mixture.by_column()]
+        probabilities = tf.concat(columns, axis=0)
+        shares, precision = singles
+        found = tf.reduce_mean(probabilities, axis=1)
+        loss = tf.reduce_sum(precision * tf.square(found - shares))
+        scale = 1.0 / self._mixture.components
+        for with_target, a, others, shares, precision in terms:
+            left = columns[a]
+            if with_target:
+                left = _each_with_each(columns[self._target], left)
+            right = tf.gather(probabilities, others)
+            found = scale * tf.matmul(left, right, transpose_b=True)
+            loss += tf.reduce_sum(precision * tf.square(found - shares))
         return loss
 
-    def shares(self):
-        """The shares of pairs and triples as they are now, float64 arrays."""
-        probabilities = self._mixture()
-        pairs = shares.pair_shares(probabilities).numpy().astype("float64")
-        if self._target is None:
-            return pairs, None
-        triples = shares.triple_shares(probabilities, probabilities[:, self._target])
-        return pairs, triples.numpy().astype("float64")
+
+def _left(candidate):
+    """Whether a candidate is with the target, and its first column."""
+    return candidate[:2]
 
 
-def _weighted(differences, precision):
-    return tf.reduce_sum(precision * tf.square(differences))
+def _ends(place):
+    return place.start, place.stop
+
+
+def _singles(measured, total):
+    """Shares of all single cells, and how exact they are."""
+    found = [measured.singles[column] for column in sorted(measured.singles)]
+    precision = [np.full(len(one.counts), one.precision) for one in found]
+    shares = np.concatenate([one.counts for one in found]) / total
+    return (
+        tf.constant(shares, tf.float32),
+        tf.constant(total**2 * np.concatenate(precision), tf.float32),
+    )
+
+
+def _each_with_each(first, second):
+    """Products of all rows of two tensors: `(rows of both, components)`."""
+    products = first[:, None, :] * second[None, :, :]
+    return tf.reshape(products, (-1, tf.shape(first)[1]))

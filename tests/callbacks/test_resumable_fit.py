@@ -382,7 +382,7 @@ def test_the_learning_rate_is_restored_not_compared(interrupted, ledger):
 
 def test_a_checkpoint_of_another_ledger_is_refused(interrupted, tmp_path):
     with privacy.Ledger(tmp_path / "other", "toys", BLOCK) as other:
-        with pytest.raises(ValueError, match="under another ledger|lines, but had"):
+        with pytest.raises(ValueError, match="under another ledger|lines, but it had"):
             fit(helpers.make_gan(), other, ResumableFit(interrupted))
         assert other.total_updates == 0
 
@@ -394,7 +394,7 @@ def test_a_ledger_shorter_than_the_checkpoint_says_is_refused(interrupted, ledge
     with open(ledger.path, "wb") as file:
         file.write(b"".join(lines[:-2]))
     with privacy.Ledger(ledger.path, "toys", BLOCK) as shorter:
-        with pytest.raises(ValueError, match="lines, but had"):
+        with pytest.raises(ValueError, match="lines, but it had"):
             fit(helpers.make_gan(), shorter, ResumableFit(interrupted))
 
 
@@ -483,7 +483,7 @@ def test_backup_and_restore_refuses_another_ledger(tmp_path, ledger):
             KillAfter(17),
         )
     with privacy.Ledger(tmp_path / "other", "toys", BLOCK) as other:
-        with pytest.raises(ValueError, match="lines, but had|under another ledger"):
+        with pytest.raises(ValueError, match="lines, but it had|under another ledger"):
             fit(
                 helpers.make_gan(),
                 other,

@@ -59,7 +59,7 @@ FAULTS = {
     "negative labels": ((X, Y - 1), r"`y` must lie in \[0, 3\).*from -1 to 1"),
     "float labels": ((X, Y + 0.5), r'`y` must hold one int.*y.astype\("int32"\)'),
     "one-hot labels": ((X, np.eye(3)[Y]), "one-hot: `y = np.argmax"),
-    "string labels": ((X, Y.astype(str)), "Number the classes"),
+    "string labels": ((X, Y.astype(str)), "number the classes"),
     "a column of labels": ((X, Y[:, None]), r"y = y\[:, 0\]"),
     "no labels": ((X,), "`y` must give a label.*the model is conditional"),
     "pixels": ((np.abs(X) * 255, Y), r"scale_to_range\(x, \(-1.0, 1.0\), source_range"),
@@ -99,7 +99,7 @@ def test_nothing_is_entered_in_a_ledger_for_a_data_set_that_does_not_fit(tmp_pat
 @pytest.mark.parametrize("kind", KINDS)
 def test_labels_for_a_model_without_are_refused(kind):
     gan = helpers.make_gan(num_classes=None)
-    with pytest.raises(ValueError, match="`y` must be None: the model takes no labels"):
+    with pytest.raises(ValueError, match="`y` must be None, because the model takes"):
         gan.fit(kind(X, Y), expected_batch_size=BATCH, verbose=0)
     gan.fit(kind(X), expected_batch_size=BATCH, steps_per_epoch=10, verbose=0)
     assert gan.num_discriminator_updates == 10
@@ -118,11 +118,11 @@ def ragged(values):
     ("dataset", "message"),
     [
         (weighted(), "`sample_weight` must be left out"),
-        (as_dataset(X, Y).unbatch(), r"gives single records.*dataset\.batch\(256"),
-        (tf.data.Dataset.range(5), "gives single records"),
+        (as_dataset(X, Y).unbatch(), r"yields single records.*dataset\.batch\(256"),
+        (tf.data.Dataset.range(5), "yields single records"),
         (as_dataset({"image": X, "label": Y}), r"such as `x\['image'\]`"),
         (as_dataset(X, {"label": Y}), r"such as `y\['label'\]`"),
-        (as_dataset((X, X), Y), "rows and labels apart"),
+        (as_dataset((X, X), Y), "rows and labels separately"),
         (as_dataset(ragged(X[:, 0]), Y), r"Pad it to one shape: `x\.to_tensor"),
         (as_dataset(tf.sparse.from_dense(X), Y), r"dense: `tf\.sparse\.to_dense"),
         (as_dataset(X, Y).take(0), "at least one batch. Received: an empty"),

@@ -116,7 +116,7 @@ def test_pixels_out_of_range_are_refused_with_a_remedy():
         (labels()[:, None], r"y = y\[:, 0\]"),
         (np.eye(3)[labels()], r"one-hot: `y = np\.argmax\(y, axis=-1\)`"),
         (labels("float32"), r'y\.astype\("int32"\)'),
-        (labels("str"), "Number the classes"),
+        (labels("str"), "number the classes"),
         (labels("object"), r'y\.astype\("int32"\)'),
         (labels() - 1, "Received: labels from -1 to 1"),
         (labels() + 1, "start at 1: `y = y - 1`.*Received: labels from 1 to 3"),

@@ -67,8 +67,8 @@ RAGGED = tf.ragged.constant([[0.1, 0.2], [0.3]])
     [
         ({"image": X}, Y, r"such as `x\['image'\]`"),
         ({}, Y, "Give one of its values"),
-        ((X, Y), None, r"rows and labels apart: `fit\(x, y\)`"),
-        ([X, Y], None, r"give rows and labels separately, `fit\(x, y\)`"),
+        ((X, Y), None, r"rows and labels separately: `fit\(x, y\)`"),
+        ([X, Y], None, r"Give rows and labels separately: `fit\(x, y\)`"),
         ([X], Y, r"len\(x\)=1, len\(y\)=120"),
         (X, {"label": Y}, r"such as `y\['label'\]`"),
         (sparse.csr_matrix(X), Y, r"Make it dense: `x\.toarray\(\)`"),
@@ -84,10 +84,10 @@ RAGGED = tf.ragged.constant([[0.1, 0.2], [0.3]])
         (objects([None] * 120), Y, "Fill in missing values"),
         (X.astype("complex64"), Y, "real and imaginary parts"),
         (X, Y.astype(object), r'y\.astype\("int32"\)'),
-        (X, objects(list("abc" * 40)), "Number the classes in a public order"),
+        (X, objects(list("abc" * 40)), "number the classes in a public order"),
         (None, Y, "`x` must be one array of records.*NoneType"),
-        ("digits.npz", None, "Load what it names first"),
-        (pathlib.Path("digits.npz"), None, "Load what it names first"),
+        ("digits.npz", None, "Load the file that it names first"),
+        (pathlib.Path("digits.npz"), None, "Load the file that it names first"),
         (7, Y, "along the first axis"),
         (range(5), Y, "along the first axis"),
         (lambda: X, Y, "along the first axis"),
@@ -127,7 +127,7 @@ def test_data_frames(gan):
         with pytest.raises(ValueError, match=r"x\.astype\('float32'\)"):
             gan.fit(x, Y, verbose=0)
     labels = pandas.Series(Y).map({0: "a", 1: "b", 2: "c"}).astype("category")
-    with pytest.raises(ValueError, match="Number the classes"):
+    with pytest.raises(ValueError, match="number the classes"):
         gan.fit(frame, labels, verbose=0)
 
 

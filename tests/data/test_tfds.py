@@ -198,7 +198,10 @@ def test_generated_vectors_are_stored_exactly(tmp_path):
     [
         ({"n": 0}, "`n` must be an integer of at least 1. Received: n=0"),
         ({"n": -1}, "`n` must be an integer of at least 1. Received: n=-1"),
-        ({"name": "My Data"}, "`name` must be lower-case.*Received: name='My Data'"),
+        (
+            {"name": "My Data"},
+            "must consist of lower-case.*Received: name='My Data'",
+        ),
     ],
 )
 def test_bad_arguments_are_named_and_nothing_is_stored(tmp_path, arguments, message):

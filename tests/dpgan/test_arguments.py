@@ -157,3 +157,25 @@ def test_an_optimizer_of_another_model_is_named():
     arguments |= {"d_optimizer": first.d_optimizer, "g_optimizer": first.g_optimizer}
     first.compile(**arguments)
     first.fit(*helpers.make_data(), batch_size=12, verbose=0)
+
+
+def test_a_call_on_rows_says_how_rows_are_drawn():
+    x, y = helpers.make_data(6)
+    gan = helpers.make_gan()
+    for rows in (x, [x, y]):
+        with pytest.raises(ValueError, match=r"draw some by `gan.sample\(number\)`"):
+            gan(rows)
+    latents = np.zeros((2, *gan.generation.latent_shape), np.float32)
+    assert gan([latents, np.array([0, 1])]).shape == (2, *x.shape[1:])
+    rows = gan.predict([latents, np.array([[0], [1]])], verbose=0)
+    assert rows.shape == (2, *x.shape[1:])
+
+
+def test_errors_name_the_argument_that_was_given():
+    with pytest.raises(ValueError, match="`batch_size` must be at most"):
+        helpers.make_gan().fit(*helpers.make_data(), batch_size=1000)
+    for weight in (-1.0, "strong", True):
+        with pytest.raises(ValueError, match="`gradient_penalty` must be a weight"):
+            helpers.make_gan(gradient_penalty=weight)
+    with pytest.raises(ValueError, match="cross-entropy on scores is 'non_saturating'"):
+        helpers.make_gan(loss="binary_crossentropy")

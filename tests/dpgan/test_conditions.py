@@ -238,10 +238,10 @@ def test_the_conditions_of_records_are_no_public_prior():
 
 def test_without_a_prior_conditions_have_to_be_given():
     gan = DPGAN(*make_networks())
-    with pytest.raises(ValueError, match="no public prior is known to draw them from"):
+    with pytest.raises(ValueError, match="there is no public prior to draw them from"):
         gan.sample(3)
     assert gan.sample(3, make_prior()[:3])[0].shape == (3, *helpers.SHAPE)
-    with pytest.raises(ValueError, match="`labels` must be the rows' conditions"):
+    with pytest.raises(ValueError, match="`labels` must be the conditions of the rows"):
         gan.sample(3, make_prior()[:2])
 
 

@@ -43,7 +43,7 @@ def test_a_keras_model_is_a_classifier_too(blobs):
 
 
 def test_label_accuracy_needs_labels(digits, judge):
-    with pytest.raises(ValueError, match="`labels` must give a label for each row"):
+    with pytest.raises(ValueError, match="`labels` must hold one int for each row"):
         evaluation.label_accuracy(judge, digits[1][0], None)
 
 
@@ -85,7 +85,7 @@ def test_diversity_of_shuffled_labels_is_too_large(blobs):
 
 def test_diversity_says_what_is_wrong(blobs):
     (x, y), _ = blobs
-    with pytest.raises(ValueError, match="`labels` must give a label"):
+    with pytest.raises(ValueError, match="`labels` must hold one int"):
         evaluation.within_class_diversity(x, y, x, None)
     with pytest.raises(ValueError, match="must share a class"):
         evaluation.within_class_diversity(x, y, x, y + 10)

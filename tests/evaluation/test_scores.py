@@ -162,7 +162,7 @@ def test_says_what_is_wrong_with_samples(halves):
         scores(halves, (broken, labels))
     with pytest.raises(ValueError, match=r"labels \[17\], which no real row has"):
         scores(halves, (fresh, np.where(labels == 3, 17, labels)))
-    with pytest.raises(ValueError, match="must be rows, or the pair"):
+    with pytest.raises(ValueError, match="must be rows, or a pair"):
         scores(halves, (fresh, labels, labels))
     with pytest.raises(ValueError, match="must both have labels"):
         evaluation.evaluate(fresh, (x, y), test[0])

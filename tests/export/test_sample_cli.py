@@ -113,9 +113,9 @@ def test_draws_differ_without_a_seed(exports, tmp_path):
         ({"n": 0}, "`n` must be an integer of at least 1. Received: n=0"),
         ({"n": -3}, "`n` must be an integer of at least 1. Received: n=-3"),
         ({"out": "data.csv"}, r"must end in .npz, .tfrecord, .png. Received"),
-        ({"label": 1}, "`labels` must be None: the generator is not conditional"),
+        ({"label": 1}, "`labels` must be None, because the generator is not"),
         ({"seed": -1}, "`seed` must be an integer of at least 0"),
-        ({"out": "grid.png"}, "A picture needs rows that are images"),
+        ({"out": "grid.png"}, "A `.png` picture needs rows that are images"),
     ],
 )
 def test_bad_arguments_are_named_and_leave_no_file(

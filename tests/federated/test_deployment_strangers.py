@@ -1,10 +1,16 @@
 """Who may not take part in a deployment does not."""
 
+import importlib.util
+
 import deployment_here
 import pytest
 
-keys = pytest.importorskip("keras_dpgan.federated.keys")
 pytest.importorskip("flwr")
+pytest.importorskip("cryptography")
+if importlib.util.find_spec("tenseal") is None:
+    pytest.skip("needs TenSEAL", allow_module_level=True)
+
+from keras_dpgan.federated import keys
 
 pytestmark = [pytest.mark.slow, deployment_here.POSSIBLE]
 
@@ -14,7 +20,7 @@ REFUSED, FAILED = "No SuperNode found", "Connection attempt failed"
 
 def start_supernode(deployment, name, authority, *key):
     """One more SuperNode, with a port of its own."""
-    number = 3 + len(deployment.processes("flower-supernode"))
+    number = 3 + len(deployment.processes("partition-id="))
     deployment.start(
         name,
         [

@@ -1,7 +1,5 @@
 """Three clients of ten drop out of every round, in every mode."""
 
-import importlib.util
-
 import grid_here
 import helpers
 import keras
@@ -11,6 +9,8 @@ import pytest
 pytest.importorskip("flwr")
 pytest.importorskip("cryptography")
 
+from federation_here import MODULUS
+from federation_here import Federation
 from flwr.app import RecordDict
 
 from keras_dpgan import privacy
@@ -34,7 +34,6 @@ COHORT = Cohort(NUM_CLIENTS, max_dropouts=DROPPED)
 TIMEOUT = 0.3  # Nodes that are here answer at once.
 NOISE, CLIP = 1.0, 1.0
 MODEL = [np.zeros(SIZE, np.float32)]
-ENCRYPTED_MODULUS = 4294828033
 
 
 def drop(grid, action, clients):
@@ -69,64 +68,8 @@ def record_noise(modulus=2**32):
     )
 
 
-def masked(mechanism):
-    def node(number):
-        state = RecordDict()
-
-        def answer(action, content):
-            client = masked_sums.MaskedSumClient(state, mechanism)
-            if action == masked_sums.UPDATE:
-                return client.answer_update(content, contribution_of(number))
-            name = action.removeprefix("train.masked_")
-            return getattr(client, f"answer_{name}")(content)
-
-        return answer
-
-    grid = grid_here.GridHere(map(node, range(NUM_CLIENTS)))
-    group = ClientGroup(grid, NUM_CLIENTS, TIMEOUT)
-    return masked_sums.MaskedSums(group, mechanism), grid, group
-
-
-def encrypted(mechanism, folder):
-    if importlib.util.find_spec("tenseal") is None:
-        pytest.skip("needs TenSEAL")
-    from keras_dpgan.federated import keys
-    from keras_dpgan.federated.flower import budget_votes
-    from keras_dpgan.federated.flower import encrypted_sums
-
-    keys.make_keys(folder, NUM_CLIENTS)
-    public = (folder / "public.context").read_bytes()
-    holder = keys.load_key_holder(folder, COHORT.threshold, SIZE)
-    counter = keys.load_vote_counter(folder, COHORT.threshold)
-
-    def node(number):
-        own = public, (folder / f"client-{number}.signing").read_bytes()
-
-        def answer(action, content):
-            if action == budget_votes.BUDGET_VOTE:
-                return budget_votes.answer_budget_vote(content, mechanism, *own)
-            return encrypted_sums.answer_encrypted_update(
-                content, contribution_of(number), mechanism, *own
-            )
-
-        return answer
-
-    state = RecordDict()
-
-    def answer_of_holder(action, content):
-        if action == budget_votes.ADD_VOTES:
-            return budget_votes.answer_add_votes(content, counter, state)
-        if action == budget_votes.COUNT_VOTES:
-            return budget_votes.answer_count_votes(content, counter, state)
-        if action == encrypted_sums.ADD_UPDATES:
-            return encrypted_sums.answer_add_updates(content, holder, state)
-        return encrypted_sums.answer_open_sum(content, holder, state)
-
-    grid = grid_here.GridHere([*map(node, range(NUM_CLIENTS)), answer_of_holder])
-    everyone = ClientGroup(grid, NUM_CLIENTS + 1, TIMEOUT)
-    *clients, last = everyone.node_ids
-    group = everyone.only(clients)
-    return encrypted_sums.EncryptedSums(group, everyone.only([last]), mechanism), grid
+def federation_of(mechanism, folder=None):
+    return Federation(mechanism, map(contribution_of, range(NUM_CLIENTS)), folder)
 
 
 def check_sum(total, mechanism, gone):
@@ -145,6 +88,7 @@ def check_sum(total, mechanism, gone):
 DROPPED_AT = {
     "keys": {masked_sums.KEYS: (2, 5, 9)},
     "shares": {masked_sums.SHARES: (0, 1, 2)},
+    "parcels": {masked_sums.PARCELS: (0, 4, 8)},
     "updates": {masked_sums.UPDATE: (7, 8, 9)},
     "one at each": {
         masked_sums.KEYS: (3,),
@@ -158,7 +102,8 @@ DROPPED_AT = {
 @pytest.mark.parametrize("dropped_at", DROPPED_AT)
 def test_masked_sums(make, dropped_at):
     mechanism = make()
-    sums, grid, _ = masked(mechanism)
+    federation = federation_of(mechanism)
+    sums, grid = federation.sums, federation.grid
     gone = set()
     for action, clients in DROPPED_AT[dropped_at].items():
         drop(grid, action, clients)
@@ -169,14 +114,16 @@ def test_masked_sums(make, dropped_at):
 
 def test_masked_sums_are_opened_by_those_that_are_left():
     mechanism = update_noise()
-    sums, grid, _ = masked(mechanism)
+    federation = federation_of(mechanism)
+    sums, grid = federation.sums, federation.grid
     drop(grid, masked_sums.REVEAL, (0, 4, 9))
     check_sum(sums.total(0, MODEL), mechanism, gone=())
 
 
-@pytest.mark.parametrize("action", list(DROPPED_AT)[:3])
+@pytest.mark.parametrize("action", list(DROPPED_AT)[:4])
 def test_one_more_and_a_masked_sum_is_not_opened(action):
-    sums, grid, _ = masked(update_noise())
+    federation = federation_of(update_noise())
+    sums, grid = federation.sums, federation.grid
     ((step, clients),) = DROPPED_AT[action].items()
     drop(grid, step, (*clients, 6))
     assert sums.total(0, MODEL) is None
@@ -184,13 +131,14 @@ def test_one_more_and_a_masked_sum_is_not_opened(action):
 
 @pytest.mark.parametrize("make", [update_noise, record_noise])
 def test_encrypted_sums(tmp_path, make):
-    mechanism = make(ENCRYPTED_MODULUS)
-    sums, grid = encrypted(mechanism, tmp_path)
-    # Others fail to vote than fail to hand in.
-    drop(grid, "query.budget_vote", (0, 1, 2))
-    drop(grid, "train.encrypted_update", (7, 8, 9))
-    check_sum(sums.total(0, MODEL), mechanism, gone={7, 8, 9})
-    drop(grid, "train.encrypted_update", (6,))
+    mechanism = make(MODULUS)
+    federation = federation_of(mechanism, tmp_path)
+    sums, grid = federation.sums, federation.grid
+    # One is not there to vote, two do not hand in.
+    drop(grid, masked_sums.PARCELS, (0,))
+    drop(grid, masked_sums.UPDATE, (7, 8))
+    check_sum(sums.total(0, MODEL), mechanism, gone={0, 7, 8})
+    drop(grid, masked_sums.UPDATE, (6,))
     assert sums.total(1, MODEL) is None
 
 
@@ -212,26 +160,13 @@ def test_client_level_rounds_are_charged_whoever_has_dropped_out():
     size = sum(v.numpy().size for v in gan.discriminator.trainable_variables)
     mechanism = SharedNoise(COHORT, CLIP, NOISE, size)
 
-    def node(number):
-        state = RecordDict()
+    def train(arrays, facts):
+        split = facts["num_d_weights"]
+        return [np.zeros_like(array) for array in arrays[:split]]
 
-        def train(arrays, facts):
-            split = facts["num_d_weights"]
-            return [np.zeros_like(array) for array in arrays[:split]]
-
-        def answer(action, content):
-            client = masked_sums.MaskedSumClient(state, mechanism)
-            if action == masked_sums.UPDATE:
-                return client.answer_update(content, train)
-            name = action.removeprefix("train.masked_")
-            return getattr(client, f"answer_{name}")(content)
-
-        del number
-        return answer
-
-    grid = grid_here.GridHere(map(node, range(NUM_CLIENTS)))
-    drop(grid, masked_sums.UPDATE, (1, 2, 3))
-    sums = masked_sums.MaskedSums(ClientGroup(grid, NUM_CLIENTS, TIMEOUT), mechanism)
+    federation = Federation(mechanism, [train] * NUM_CLIENTS)
+    drop(federation.grid, masked_sums.UPDATE, (1, 2, 3))
+    sums = federation.sums
     source = HiddenUpdates(sums, mechanism)
     results = train_rounds(gan, source, 3, generator_steps=1, batch_size=8, verbose=0)
     assert [result["opened"] for result in results] == [True] * 3
@@ -248,9 +183,7 @@ def test_local_client_updates():
             del action
             d_weights, _, facts = local_records.read_weights(content)
             update = mechanism.privatize([np.zeros_like(w) for w in d_weights])
-            return messages.write(
-                update, round=facts["round"], model_hash=facts["model_hash"]
-            )
+            return messages.reply(update, facts)
 
         return answer
 
@@ -270,18 +203,16 @@ def test_local_client_updates():
 
 def owners_grid(gan):
     owner = RecordOwner(gan, *helpers.make_data(20))
+    terms = record_level.RecordTerms(0.5, sampling_probability=0.2)
 
     def answer(action, content):
         if action == record_level.NUM_RECORDS:
             return record_level.answer_num_records(owner)
         if action == local_records.LOCAL_RECORDS:
             d_weights, _, facts = local_records.read_weights(content)
-            return messages.write(
-                [w + 1 for w in d_weights],
-                round=facts["round"],
-                model_hash=facts["model_hash"],
-            )
-        return record_level.answer_record_sum(content, owner)
+            return messages.reply([w + 1 for w in d_weights], facts)
+        # Another state each time: all clients are one here.
+        return record_level.answer_record_sum(content, owner, terms, RecordDict())
 
     return grid_here.GridHere([answer] * NUM_CLIENTS)
 

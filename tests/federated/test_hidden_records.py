@@ -1,7 +1,6 @@
 """Record-level training in which the server sees noised sums alone."""
 
 import contextlib
-import importlib.util
 
 import grid_here
 import helpers
@@ -12,27 +11,25 @@ import pytest
 pytest.importorskip("flwr")
 pytest.importorskip("cryptography")
 
-from flwr.app import RecordDict
+from federation_here import Federation
 
 from keras_dpgan import GradientPenalty
 from keras_dpgan import callbacks
 from keras_dpgan import export
 from keras_dpgan import privacy
+from keras_dpgan._utils.append_only_file import AppendOnlyFile
 from keras_dpgan.federated.cohort import Cohort
 from keras_dpgan.federated.flower import contributions
 from keras_dpgan.federated.flower import masked_sums
 from keras_dpgan.federated.flower import messages
-from keras_dpgan.federated.flower.group import ClientGroup
 from keras_dpgan.federated.flower.hidden_records import HiddenRecords
 from keras_dpgan.federated.record_owner import RecordOwner
 from keras_dpgan.federated.record_sum_noise import RecordSumNoise
 from keras_dpgan.federated.round_budget import RoundBudget
 from keras_dpgan.federated.round_log import RoundLog
 from keras_dpgan.federated.rounds import rounds_epsilon
-from keras_dpgan.privacy.ledger.file import LedgerFile
 
 NUM_CLIENTS = 3
-TIMEOUT = 0.3  # Nodes that are here answer at once.
 CLIP = 0.5
 UPDATE = masked_sums.UPDATE
 
@@ -72,75 +69,10 @@ def owners():
     ]
 
 
-def masked(owners, mechanism, servers=None, budgets=(None,) * NUM_CLIENTS):
-    """The server's end of masked sums of owners in this process, and its grid."""
-
-    def node(owner, budget):
-        state = RecordDict()
-
-        def answer(action, content):
-            client = masked_sums.MaskedSumClient(state, mechanism)
-            if action == UPDATE:
-                contribution = contributions.of_records(owner, mechanism)
-                return client.answer_update(content, contribution, budget)
-            name = action.removeprefix("train.masked_")
-            return getattr(client, f"answer_{name}")(content)
-
-        return answer
-
-    grid = grid_here.GridHere(map(node, owners, budgets))
-    group = ClientGroup(grid, NUM_CLIENTS, TIMEOUT)
-    return masked_sums.MaskedSums(group, servers or mechanism), grid
-
-
-def encrypted(owners, mechanism, tmp_path):
-    if importlib.util.find_spec("tenseal") is None:
-        pytest.skip("needs TenSEAL")
-    from keras_dpgan.federated import budget_vote
-    from keras_dpgan.federated import encryption
-    from keras_dpgan.federated import key_holder
-    from keras_dpgan.federated.flower import budget_votes
-    from keras_dpgan.federated.flower import encrypted_sums
-
-    context = encryption.new_context()
-    public = encryption.public_part(context)
-    keys = [key_holder.new_signing_key() for _ in owners]
-    verifying = {k: k for k in map(key_holder.verifying_key, keys)}
-    size = mechanism.num_parameters
-    holder = key_holder.KeyHolder(context, verifying, 3, size, tmp_path / "opened")
-    counter = budget_vote.VoteCounter(context, verifying, 3, tmp_path / "voted")
-
-    def node(owner, key):
-        contribution = contributions.of_records(owner, mechanism)
-
-        def answer(action, content):
-            if action == budget_votes.BUDGET_VOTE:
-                return budget_votes.answer_budget_vote(content, mechanism, public, key)
-            return encrypted_sums.answer_encrypted_update(
-                content, contribution, mechanism, public, key
-            )
-
-        return answer
-
-    state = RecordDict()
-
-    def open_sum(action, content):
-        if action == budget_votes.ADD_VOTES:
-            return budget_votes.answer_add_votes(content, counter, state)
-        if action == budget_votes.COUNT_VOTES:
-            return budget_votes.answer_count_votes(content, counter, state)
-        if action == encrypted_sums.ADD_UPDATES:
-            return encrypted_sums.answer_add_updates(content, holder, state)
-        return encrypted_sums.answer_open_sum(content, holder, state)
-
-    nodes = [node(o, k) for o, k in zip(owners, keys, strict=True)]
-    everyone = ClientGroup(
-        grid_here.GridHere([*nodes, open_sum]), NUM_CLIENTS + 1, TIMEOUT
-    )
-    *clients, last = everyone.node_ids
-    return encrypted_sums.EncryptedSums(
-        everyone.only(clients), everyone.only([last]), mechanism
-    )
+def hidden(owners, mechanism, folder=None, budgets=None):
+    """A federation of owners in this process."""
+    of_records = [contributions.of_records(owner, mechanism) for owner in owners]
+    return Federation(mechanism, of_records, folder, budgets)
 
 
 def plain_sum(owners, weights, pool):
@@ -153,10 +85,9 @@ def test_the_opened_sum_is_the_plain_sum(owners, tmp_path, hidden_by):
     options = {"sampling_probability": 1.0}
     if hidden_by == "masks":
         mechanism = mechanism_of(0.01, growth=1e-3, **options)
-        sums, _ = masked(owners, mechanism)
     else:
         mechanism = mechanism_of(0.05, modulus=4294828033, **options)
-        sums = encrypted(owners, mechanism, tmp_path)
+    sums = hidden(owners, mechanism, tmp_path).sums
     weights = [v.numpy() for v in make_gan().discriminator.trainable_variables]
     pool = np.zeros((30, *helpers.SHAPE), np.float32)
     opened = mechanism.open(sums.total(0, [pool, *weights]), weights)
@@ -172,7 +103,7 @@ def test_the_opened_sum_is_the_plain_sum(owners, tmp_path, hidden_by):
 def test_training_says_who_makes_the_noise_and_what_it_costs(owners, tmp_path):
     gan = make_gan()
     mechanism = mechanism_of()
-    sums, _ = masked(owners, mechanism)
+    sums = hidden(owners, mechanism).sums
     records = HiddenRecords(gan, sums, mechanism, 90, steps_per_epoch=2)
     before = helpers.weights_of(gan.discriminator)
     gan.fit(records, verbose=0)
@@ -202,8 +133,9 @@ def test_training_says_who_makes_the_noise_and_what_it_costs(owners, tmp_path):
 def test_an_update_below_the_threshold_is_not_opened(owners, action):
     gan = make_gan()
     mechanism = mechanism_of()
-    sums, grid = masked(owners, mechanism)
-    grid.tamper[101, action] = grid_here.drop_out
+    federation = hidden(owners, mechanism)
+    federation.tamper(1, action, grid_here.drop_out)
+    sums = federation.sums
     records = HiddenRecords(gan, sums, mechanism, 90, steps_per_epoch=2)
     before = helpers.weights_of(gan.discriminator)
     gan.fit(records, verbose=0)
@@ -215,7 +147,10 @@ def test_an_update_below_the_threshold_is_not_opened(owners, action):
 @pytest.mark.parametrize("changed", [{"sampling_probability": 0.9}, {"growth": 0.5}])
 def test_clients_refuse_what_they_have_not_agreed_to(owners, changed):
     own = mechanism_of()
-    sums, _ = masked(owners, own, servers=mechanism_of(**changed))
+    federation = hidden(owners, own)
+    federation.mechanism = mechanism_of(**changed)
+    sums = federation.new_sums()
+    federation.mechanism = own
     weights = [v.numpy() for v in make_gan().discriminator.trainable_variables]
     assert sums.total(0, [np.zeros((3, *helpers.SHAPE), np.float32), *weights]) is None
 
@@ -229,7 +164,7 @@ def test_clients_refuse_what_they_have_not_agreed_to(owners, changed):
 )
 def test_an_optimizer_that_does_not_fit_is_refused(owners, arguments, message):
     mechanism = mechanism_of()
-    sums, _ = masked(owners, mechanism)
+    sums = hidden(owners, mechanism).sums
     with pytest.raises(ValueError, match=message):
         HiddenRecords(make_gan(**arguments), sums, mechanism, 90)
 
@@ -276,7 +211,8 @@ def test_a_killed_server_goes_on_and_every_answer_is_paid_for(owners, tmp_path):
     mechanism = mechanism_of(4.0)
     files = [tmp_path / f"client-{n}" for n in range(NUM_CLIENTS)]
     budgets = [RoundBudget(file, mechanism, 10.0, 1e-5) for file in files]
-    sums, grid = masked(owners, mechanism, budgets=budgets)
+    federation = hidden(owners, mechanism, budgets=budgets)
+    grid, sums = federation.grid, federation.sums
     kill_a_server(tmp_path, sums, mechanism)
     resumed = callbacks.ResumableFit(tmp_path / "run")
     gan, records, begun = lead(tmp_path, sums, mechanism, resumed)
@@ -291,7 +227,7 @@ def test_a_killed_server_goes_on_and_every_answer_is_paid_for(owners, tmp_path):
             if (to, action) == (node, UPDATE)
         ]
         assert asked == list(range(7))
-        with contextlib.closing(LedgerFile(file)) as paid:
+        with contextlib.closing(AppendOnlyFile(file, "ledger")) as paid:
             assert len(paid.entries) == 7
     # The ledger had reserved four when the server was killed.
     assert gan.privacy_history.total_updates == 8
@@ -300,7 +236,8 @@ def test_a_killed_server_goes_on_and_every_answer_is_paid_for(owners, tmp_path):
 
 def test_a_killed_server_that_forgets_what_it_has_spent_is_refused(owners, tmp_path):
     mechanism = mechanism_of(4.0)
-    sums, grid = masked(owners, mechanism)
+    federation = hidden(owners, mechanism)
+    grid, sums = federation.grid, federation.sums
     kill_a_server(tmp_path, sums, mechanism)
     grid.sent.clear()
     with pytest.raises(Exception, match="what a kill has lost must be charged"):

@@ -14,6 +14,8 @@ import pytest
 pytest.importorskip("flwr")
 pytest.importorskip("cryptography")
 
+from flwr.app import RecordDict
+
 from keras_dpgan.federated.flower import client_updates
 from keras_dpgan.federated.flower import messages
 from keras_dpgan.federated.gaussian_update import GaussianUpdate
@@ -122,10 +124,13 @@ def answers(monkeypatch, tmp_path, held_out, offers):
             [*d_weights, *g_weights],
             num_d_weights=len(d_weights),
             mechanism=repr(mechanism),
+            run="a run",
             round=0,
             model_hash=messages.model_hash([*d_weights, *g_weights]),
         )
-        content = client_updates.answer_client_update(request, training, mechanism)
+        content = client_updates.answer_client_update(
+            request, training, mechanism, RecordDict()
+        )
         if offers:
             kept.offer(d_weights, g_weights)
         arrays, facts = messages.read(content)

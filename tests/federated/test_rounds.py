@@ -11,6 +11,7 @@ import pytest
 pytest.importorskip("flwr")
 pytest.importorskip("cryptography")
 
+from federation_here import Federation
 from flwr.app import RecordDict
 
 from keras_dpgan import privacy
@@ -35,6 +36,8 @@ from keras_dpgan.optimizers import DPKerasSGDOptimizer
 
 NUM_CLIENTS = 4
 TIMEOUT = 0.3  # Nodes that are here answer at once.
+# Those of `train_on_records`.
+TERMS = record_level.RecordTerms(0.5, sampling_probability=0.4)
 
 
 def part_of(number):
@@ -95,10 +98,12 @@ def record_grid(owners, budgets=None):
     budgets = budgets or [None] * len(owners)
 
     def node(owner, budget):
+        state = RecordDict()
+
         def answer(action, content):
             if action == record_level.NUM_RECORDS:
                 return record_level.answer_num_records(owner)
-            return record_level.answer_record_sum(content, owner, budget)
+            return record_level.answer_record_sum(content, owner, TERMS, state, budget)
 
         return answer
 
@@ -143,7 +148,105 @@ def test_a_client_checks_the_hash_of_the_model(owners):
     weights = [v.numpy() for v in gan.discriminator.trainable_variables]
     request = messages.write([weights[0], *weights], model_hash="0" * 64)
     with pytest.raises(messages.InvalidMessageError, match="model_hash"):
-        record_level.answer_record_sum(request, owners[0])
+        record_level.answer_record_sum(request, owners[0], TERMS, RecordDict())
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"noise_multiplier": 0.4},
+        {"noise_multiplier": 0.0},
+        {"noise_multiplier": float("nan")},
+        {"sampling_probability": 0.41},
+        {"sampling_probability": 1.0},
+        {"sampling_probability": 0.0},
+        {"l2_norm_clip": 5.0},
+    ],
+)
+def test_a_client_refuses_a_server_that_wants_more_than_agreed(owners, asked):
+    with pytest.raises(ValueError, match="agreed"):
+        record_level.answer_record_sum(
+            record_request(0, **asked), owners[0], TERMS, RecordDict()
+        )
+
+
+def record_request(number, run="a run", **asked):
+    gan = make_gan()
+    weights = [v.numpy() for v in gan.discriminator.trainable_variables]
+    arrays = [np.zeros((40, *helpers.SHAPE), np.float32), *weights]
+    facts = {
+        "l2_norm_clip": 0.5,
+        "noise_multiplier": 0.5,
+        "sampling_probability": 0.25,
+        **messages.facts_of(run, number, arrays),
+    }
+    return messages.write(arrays, **{**facts, **asked})
+
+
+def test_a_clients_limit_does_not_rest_on_what_the_server_claims(owners, tmp_path):
+    """A server that claims much noise gets no more sums than one that does not."""
+    limit = privacy.epsilon(
+        privacy.PrivacyHistory([TERMS.entry(0.25).with_count(3)]), 1e-5
+    )
+    for name, claimed in (("true", 0.5), ("false", 1e6)):
+        budget = ClientBudget(tmp_path / name, "mine", limit, 1e-5)
+        state, given = RecordDict(), 0
+        for number in range(12):
+            request = record_request(number, noise_multiplier=claimed)
+            answer = record_level.answer_record_sum(
+                request, owners[0], TERMS, state, budget
+            )
+            given += bool(messages.read(answer)[0])
+        assert given == 3
+
+
+def test_a_client_answers_a_round_once_in_modes_that_show_what_it_sends(
+    owners, plain_trainings, private_trainings
+):
+    mechanism = GaussianUpdate(0.5, 2.0)
+    gan = make_gan()
+    weights = [v.numpy() for v in gan.discriminator.trainable_variables]
+    arrays = [*weights, *gan.generator.get_weights()]
+
+    def of_networks(number, run="a run"):
+        facts = messages.facts_of(run, number, arrays)
+        return messages.write(
+            arrays,
+            num_d_weights=len(weights),
+            mechanism=messages.mechanism_text(mechanism),
+            **facts,
+        )
+
+    answers = {
+        "record sum": lambda content, state: record_level.answer_record_sum(
+            content, owners[0], TERMS, state
+        ),
+        "update": lambda content, state: client_updates.answer_client_update(
+            content, plain_trainings[0], mechanism, state
+        ),
+        "weights": lambda content, state: local_records.answer_local_records(
+            content, private_trainings[0], state
+        ),
+    }
+    for name, answer in answers.items():
+        request = record_request if name == "record sum" else of_networks
+        state = RecordDict()
+        answer(request(1), state)
+        for number in (1, 0):
+            with pytest.raises(messages.InvalidMessageError, match="was answered"):
+                answer(request(number), state)
+        answer(request(0, run="another"), state)
+
+
+@pytest.mark.parametrize("claimed", [0, -5, 10**15])
+def test_a_client_with_an_impossible_number_of_records_is_left_out(owners, claimed):
+    grid = record_grid(owners)
+    wrong = changed_arrays(lambda a: np.array([claimed], np.int64))
+    grid.tamper[101, record_level.NUM_RECORDS] = wrong
+    gan, group = train_on_records(grid)
+    assert group.left_out == {101: {"wrong number of records": 1}}
+    (entry,) = gan.privacy_history.entries
+    assert entry.sampling_probability == 40 / 120
 
 
 def test_a_client_whose_limit_is_reached_stops_answering(owners, tmp_path):
@@ -179,10 +282,12 @@ def plain_trainings():
 
 def test_private_weights_are_averaged_and_charged(private_trainings):
     def node(training):
+        state = RecordDict()
+
         def answer(action, content):
             if action == record_level.NUM_RECORDS:
                 return messages.write([np.array([40], np.int64)])
-            replies.append(local_records.answer_local_records(content, training))
+            replies.append(local_records.answer_local_records(content, training, state))
             return replies[-1]
 
         return answer
@@ -241,9 +346,11 @@ def count_lost(results):
 
 
 def client_node(training, mechanism):
+    state = RecordDict()
+
     def answer(action, content):
         del action
-        return client_updates.answer_client_update(content, training, mechanism)
+        return client_updates.answer_client_update(content, training, mechanism, state)
 
     return answer
 
@@ -277,32 +384,19 @@ def test_a_client_refuses_another_mechanism_than_its_own(plain_trainings):
 MASKED_ACTIONS = (
     masked_sums.KEYS,
     masked_sums.SHARES,
+    masked_sums.PARCELS,
     masked_sums.UPDATE,
+    masked_sums.CONFIRM,
     masked_sums.REVEAL,
 )
 
 
-def masked_grid(trainings, mechanism):
-    def node(training):
-        state = RecordDict()
-
-        def answer(action, content):
-            # A new object for each message, as in Flower.
-            client = masked_sums.MaskedSumClient(state, mechanism)
-            if action == masked_sums.UPDATE:
-                return client.answer_update(
-                    content, contributions.of_training(training)
-                )
-            name = action.removeprefix("train.masked_")
-            return getattr(client, f"answer_{name}")(content)
-
-        return answer
-
-    return grid_here.GridHere(map(node, trainings))
+def masked_federation(trainings, mechanism):
+    return Federation(mechanism, map(contributions.of_training, trainings))
 
 
-def hidden_updates_of(group, mechanism):
-    return HiddenUpdates(masked_sums.MaskedSums(group, mechanism), mechanism)
+def hidden_updates_of(federation):
+    return HiddenUpdates(federation.sums, federation.mechanism)
 
 
 def masked_mechanism(gan, noise_multiplier=0.01):
@@ -314,12 +408,11 @@ def masked_mechanism(gan, noise_multiplier=0.01):
 def test_masked_updates_are_added_whoever_drops_out(plain_trainings, drops_out_at):
     gan = make_gan()
     mechanism = masked_mechanism(gan)
-    grid = masked_grid(plain_trainings, mechanism)
+    federation = masked_federation(plain_trainings, mechanism)
     if drops_out_at:
-        grid.tamper[102, drops_out_at] = grid_here.drop_out
+        federation.tamper(2, drops_out_at, grid_here.drop_out)
     before = [v.numpy() for v in gan.discriminator.trainable_variables]
-    group = ClientGroup(grid, NUM_CLIENTS, TIMEOUT)
-    source = hidden_updates_of(group, mechanism)
+    source = hidden_updates_of(federation)
     new = source.next_weights(0, before, gan.generator.get_weights())
     moved = np.sqrt(sum(np.sum((a - b) ** 2) for a, b in zip(new, before, strict=True)))
     # Updates of a few clients, each of norm 0.5 at most, over a public number.
@@ -329,16 +422,16 @@ def test_masked_updates_are_added_whoever_drops_out(plain_trainings, drops_out_a
 def test_what_masked_clients_send_looks_random(plain_trainings):
     gan = make_gan()
     mechanism = masked_mechanism(gan)
-    grid = masked_grid(plain_trainings, mechanism)
+    federation = masked_federation(plain_trainings, mechanism)
     seen = []
 
     def listen(content):
-        seen.append(messages.read(content)[0][0])
+        seen.append(messages.read(content)[0][1])
         return content
 
-    grid.tamper = {(100 + n, masked_sums.UPDATE): listen for n in range(NUM_CLIENTS)}
-    group = ClientGroup(grid, NUM_CLIENTS, TIMEOUT)
-    source = hidden_updates_of(group, mechanism)
+    for place in range(NUM_CLIENTS):
+        federation.tamper(place, masked_sums.UPDATE, listen)
+    source = hidden_updates_of(federation)
     weights = [v.numpy() for v in gan.discriminator.trainable_variables]
     source.next_weights(0, weights, gan.generator.get_weights())
     assert len(seen) == NUM_CLIENTS
@@ -350,14 +443,14 @@ def test_what_masked_clients_send_looks_random(plain_trainings):
 def test_a_masked_round_with_too_few_clients_is_not_opened(plain_trainings):
     gan = make_gan()
     mechanism = masked_mechanism(gan)
-    grid = masked_grid(plain_trainings, mechanism)
-    for node in (101, 102):
-        grid.tamper[node, masked_sums.UPDATE] = grid_here.drop_out
-    group = ClientGroup(grid, NUM_CLIENTS, TIMEOUT)
-    source = hidden_updates_of(group, mechanism)
+    federation = masked_federation(plain_trainings, mechanism)
+    for place in (1, 2):
+        federation.tamper(place, masked_sums.UPDATE, grid_here.drop_out)
+    source = hidden_updates_of(federation)
     results = train_rounds(gan, source, 1, generator_steps=0, batch_size=8)
     assert count_lost(results) == 1
-    assert masked_sums.REVEAL not in {action for _, action, _ in grid.sent}
+    assert not federation.asked(masked_sums.CONFIRM)
+    assert not federation.asked(masked_sums.REVEAL)
 
 
 def test_a_server_that_would_open_a_round_twice_is_refused_by_the_clients(
@@ -365,21 +458,24 @@ def test_a_server_that_would_open_a_round_twice_is_refused_by_the_clients(
 ):
     gan = make_gan()
     honest = masked_mechanism(gan)
-    grid = masked_grid(plain_trainings, honest)
-    group = ClientGroup(grid, NUM_CLIENTS, TIMEOUT)
-    source = hidden_updates_of(group, honest)
+    federation = masked_federation(plain_trainings, honest)
+    source = hidden_updates_of(federation)
     weights = [v.numpy() for v in gan.discriminator.trainable_variables]
     source.next_weights(0, weights, gan.generator.get_weights())
-    again = messages.write([np.array([0, 1, 2], np.int64)], round=0)
+    (again,) = [
+        content
+        for node, action, content in federation.grid.sent
+        if (node, action) == (100, masked_sums.REVEAL)
+    ]
     with pytest.raises(ValueError, match="opened only once"):
-        grid.nodes[100](masked_sums.REVEAL, again)
+        federation.grid.nodes[100](masked_sums.REVEAL, again)
 
 
 def test_a_model_states_what_its_clients_are_guaranteed(plain_trainings):
     gan = make_gan()
     mechanism = masked_mechanism(gan, noise_multiplier=1.0)
-    grid = masked_grid(plain_trainings, mechanism)
-    source = hidden_updates_of(ClientGroup(grid, NUM_CLIENTS, TIMEOUT), mechanism)
+    federation = masked_federation(plain_trainings, mechanism)
+    source = hidden_updates_of(federation)
     train_rounds(gan, source, 2, generator_steps=0, batch_size=8)
     assert gan.epsilon(1e-5) == rounds_epsilon(mechanism, 2, 1e-5) > 1
     statement = gan.privacy_statement(1e-5)

@@ -13,11 +13,11 @@ import tempfile
 import atheris
 
 with atheris.instrument_imports(include=["keras_dpgan"]):
+    from keras_dpgan._utils.append_only_file import AppendOnlyFile
     from keras_dpgan.data import read_idx
     from keras_dpgan.export import read_card
     from keras_dpgan.export.card import CARD_NAME
     from keras_dpgan.privacy import Ledger
-    from keras_dpgan.privacy.ledger.file import LedgerFile
 
 
 def read_ledger(path):
@@ -28,7 +28,7 @@ def read_entry(path):
     """The content is an entry of a ledger, under a checksum that fits."""
     content = path.read_bytes()
     path.unlink()
-    file = LedgerFile(path)
+    file = AppendOnlyFile(path, "ledger")
     try:
         file.append(json.loads(content))
     except RecursionError as error:  # Of this file's own parsing.

@@ -11,8 +11,8 @@ from hostile.damage import damaged
 from hostile.damage import with_foreign_value
 
 from keras_dpgan import privacy
+from keras_dpgan._utils.append_only_file import AppendOnlyFile
 from keras_dpgan.privacy import Ledger
-from keras_dpgan.privacy.ledger.file import LedgerFile
 
 NAME = "hospital 2026"
 
@@ -66,7 +66,7 @@ def test_foreign_content_with_fitting_checksums_is_refused_or_counted(
     entries[number] = data.draw(with_foreign_value(entries[number]))
     path = tmp_path / "ledger"
     path.unlink(missing_ok=True)
-    file = LedgerFile(path)
+    file = AppendOnlyFile(path, "ledger")
     try:
         for entry in entries:
             file.append(entry)

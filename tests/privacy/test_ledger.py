@@ -11,9 +11,9 @@ import sys
 import pytest
 
 from keras_dpgan import privacy
+from keras_dpgan._utils.append_only_file import AppendOnlyFile
 from keras_dpgan.privacy import Ledger
 from keras_dpgan.privacy.ledger import __main__ as command_line
-from keras_dpgan.privacy.ledger import file
 
 NAME = "hospital 2026"
 
@@ -170,10 +170,10 @@ def test_a_missing_a_doubled_and_a_foreign_line_are_found(written):
 def test_a_line_with_a_fitting_checksum_and_other_content_is_refused(path, line):
     with Ledger(path, NAME) as ledger:
         ledger.spend(entry(count=10), purpose="training")
-    foreign = file.LedgerFile(path)
+    foreign = AppendOnlyFile(path, "ledger")
     foreign.append(line)
     foreign.close()
-    with pytest.raises(ValueError, match="Line 4 of .* is no line of a ledger"):
+    with pytest.raises(ValueError, match="Line 4 of .* is not a line of a ledger"):
         Ledger.read(path)
 
 
@@ -239,7 +239,7 @@ def test_a_full_disk_stops_the_ledger_and_leaves_it_readable(written, monkeypatc
         return write(descriptor, data[: len(data) // 2])
 
     monkeypatch.setattr(os, "write", half_a_line)
-    with pytest.raises(OSError, match="No space left.*free some space"):
+    with pytest.raises(OSError, match="No space left.*Free some space"):
         ledger.reserve(run, 100)
     monkeypatch.undo()
     with pytest.raises(RuntimeError, match="closed"):

@@ -219,3 +219,9 @@ def test_without_a_guarantee_nothing_is_said_of_attackers():
     statement = state(not_poisson(0.0, 1))
     assert "attacker" not in str(statement)
     assert statement.to_dict()["attack"] is None
+
+
+def test_a_number_of_rows_that_is_not_public_must_not_show():
+    for entries, stated in (([SOUND], None), ([], 100)):
+        with pytest.raises(ValueError, match="`num_examples_is_public` must be True"):
+            state(*entries, num_examples=stated, num_examples_is_public=False)

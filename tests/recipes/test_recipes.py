@@ -57,6 +57,21 @@ def test_without_updates_the_mixture_has_the_whole_budget(digits, tmp_path):
     np.testing.assert_array_equal(*samples)
 
 
+@pytest.mark.parametrize("updates", [0, pytest.param(2, marks=pytest.mark.slow)])
+def test_a_released_critic_is_part_of_the_budget(digits, updates):
+    x, y = digits
+    sizes = {"components": 2, "rank": 8, "width": 4, "batch_size": 32}
+    recipe = recipes.best(x, y, 10, critic_steps=4, updates=updates, **sizes, **BUDGET)
+    before = recipe.gan.sample(5, np.arange(5), seed=0)[0]
+    gan = recipe.fit(x, y, epochs=2, verbose=0)
+    assert 0.95 * BUDGET["epsilon"] < gan.epsilon(BUDGET["delta"]) <= BUDGET["epsilon"]
+    assert gan.num_discriminator_updates == updates
+    assert np.abs(gan.sample(5, np.arange(5), seed=0)[0] - before).max() > 0
+    noise = [entry.noise_multiplier for entry in gan.privacy_history.entries[:2]]
+    # 60% of the budget for the mixture, which adds up by the inverse square.
+    assert noise[0] ** -2 / noise[1] ** -2 == pytest.approx(0.6 / 0.4)
+
+
 def test_a_mixture_that_is_dearer_than_the_budget_is_refused():
     from keras_dpgan import privacy
     from keras_dpgan.recipes import recipe

@@ -1,9 +1,12 @@
 """A small private table with everything that a table may have."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 import keras_dpgan as dpgan
+from keras_dpgan.tables import fitting
 
 pd = pytest.importorskip("pandas")
 
@@ -46,9 +49,11 @@ def make_table(n, seed=0):
 @pytest.fixture
 def few_steps(monkeypatch):
     """Training without privacy at stake is kept short."""
-    import dataclasses
+    shorten(monkeypatch, 5)
 
-    from keras_dpgan.tables import fitting
 
-    rounds = tuple(dataclasses.replace(r, steps=5) for r in fitting.ROUNDS)
-    monkeypatch.setattr(fitting, "ROUNDS", rounds)
+def shorten(monkeypatch, steps):
+    for name in ("NARROW", "WIDE"):
+        plan = getattr(fitting, name)
+        rounds = tuple(dataclasses.replace(r, steps=steps) for r in plan.rounds)
+        monkeypatch.setattr(fitting, name, dataclasses.replace(plan, rounds=rounds))

@@ -1,6 +1,7 @@
 """Runs a release twice, so that what one row moves can be measured."""
 
 import numpy as np
+from scipy import stats
 
 from keras_dpgan.tables import release
 
@@ -44,6 +45,52 @@ class Transcript:
         return total
 
 
+class Picks:
+    """Stands for `release.picked`: writes down scores; answers as in `Transcript`.
+
+    Args:
+        earlier: The `Picks` of the first run, or `None`.
+    """
+
+    def __init__(self, earlier=None):
+        self._earlier = earlier
+        self.scores, self.settings, self.answers = [], [], []
+
+    def __call__(self, scores, sensitivity, epsilon):
+        number = len(self.scores)
+        self.scores.append(np.array(scores))
+        self.settings.append((sensitivity, epsilon))
+        if self._earlier is None:
+            answer = int(np.random.default_rng(number).integers(len(scores)))
+        else:
+            answer = self._earlier.answers[number]
+        self.answers.append(answer)
+        return answer
+
+    def squared_shift(self, other):
+        """The squared distance to another run, of Gaussian mechanisms as private."""
+        assert self.settings == other.settings
+        total = 0.0
+        for mine, its, (sensitivity, epsilon) in zip(
+            self.scores, other.scores, self.settings, strict=True
+        ):
+            assert np.abs(mine - its).max() <= sensitivity * (1 + 1e-9)
+            total += gaussian_distance(epsilon) ** 2
+        return total
+
+
+def gaussian_distance(epsilon):
+    """The mu of Gaussian privacy that an exponential mechanism has at worst.
+
+    By trying many pairs of answers whose probabilities change by factors in a range of
+    length epsilon.
+    """
+    factor = np.linspace(0, epsilon, 10_001)[1:-1]
+    first = (np.exp(epsilon) - np.exp(factor)) / np.expm1(epsilon)
+    second = first * np.exp(-factor)
+    return float(np.max(stats.norm.ppf(first) - stats.norm.ppf(second)))
+
+
 _make = np.random.default_rng
 
 
@@ -53,12 +100,14 @@ def _same_start(seed=0):
 
 def squared_shift(monkeypatch, fit, table, neighbour):
     """What `fit` of two tables releases differs by, squared, in deviations."""
-    runs = [Transcript()]
+    runs, picks = [Transcript()], [Picks()]
     runs.append(Transcript(runs[0]))
-    for run, rows in zip(runs, (table, neighbour), strict=True):
+    picks.append(Picks(picks[0]))
+    for run, picked, rows in zip(runs, picks, (table, neighbour), strict=True):
         monkeypatch.setattr(release, "noisy", run)
+        monkeypatch.setattr(release, "picked", picked)
         # The start of the mixture is drawn from public entropy: here the same.
         monkeypatch.setattr(np.random, "default_rng", _same_start)
         fit(rows)
         monkeypatch.undo()
-    return runs[0].squared_shift(runs[1])
+    return runs[0].squared_shift(runs[1]) + picks[0].squared_shift(picks[1])

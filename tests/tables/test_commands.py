@@ -82,10 +82,31 @@ def test_what_is_there_is_not_replaced_and_nothing_is_spent(files, there):
 def test_a_wrong_argument_spends_nothing_and_leaves_nothing(files, wrong):
     with pytest.raises(ValueError, match="must"):
         run(files, **wrong)
-    left = {file.name for file in files.iterdir()} - {"x.ledger"}
+    left = {file.name for file in files.iterdir()}
     assert left == {"private.csv", "schema.json"}
-    if (files / "x.ledger").exists():
-        assert not dpgan.privacy.Ledger.read(files / "x.ledger").runs
+
+
+def test_columns_that_do_not_fit_leave_no_ledger_and_one_that_is_there_as_it_is(files):
+    table = pd.read_csv(files / "private.csv")
+    for wrong in (table.drop(columns="age"), table.assign(age="old")):
+        wrong.to_csv(files / "wrong.csv", index=False)
+        with pytest.raises(ValueError, match="age"):
+            run(files, path=files / "wrong.csv")
+        assert not (files / "x.ledger").exists()
+        assert not (files / "synthetic.csv").exists()
+    with privacy.Ledger(files / "x.ledger", "wrong.csv"):
+        pass
+    before = (files / "x.ledger").read_bytes()
+    with pytest.raises(ValueError, match="age"):
+        run(files, path=files / "wrong.csv")
+    assert (files / "x.ledger").read_bytes() == before
+
+
+def test_the_fit_shows_a_progress_bar_unless_it_is_not_wanted(few_steps, files, capsys):
+    run(files, n=5)
+    assert "10/10" in capsys.readouterr().out
+    run(files, n=5, out=files / "second.csv", verbose=0)
+    assert "10/10" not in capsys.readouterr().out
 
 
 @pytest.mark.slow
@@ -109,6 +130,13 @@ def test_the_commands_as_typed(files):
     )
     assert done.returncode == 0, done.stderr
     assert len(pd.read_csv(files / "out.csv")) == 20
+    done = typed(
+        *("report", "out.csv", "--schema=draft.json", "--train=private.csv"),
+        *("--test=private.csv", "--target=rich"),
+    )
+    assert "not private" in done.stdout, done.stderr
+    page = (files / "report" / "report.html").read_text("utf-8")
+    assert "Differentially private with epsilon" in page
     done = typed("schema", "private.csv", "--out=draft.json")
     assert done.returncode == 1
     assert "must not exist" in done.stderr

@@ -1,5 +1,6 @@
 """A private table in, rows like it out."""
 
+import resource
 import sys
 
 import keras
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from tables.conftest import make_table
+from tables.conftest import shorten
 
 import keras_dpgan as dpgan
 
@@ -179,13 +181,52 @@ def test_one_column_alone_is_learned(schema):
     assert found["b"] == pytest.approx(0.5, abs=0.05)
 
 
-def test_too_many_cells_are_refused_with_the_remedy():
+def test_too_many_cells_are_refused_with_the_remedy_before_anything_is_spent(tmp_path):
     wide = dpgan.tables.TableSchema(
-        {f"x{i}": dpgan.tables.Numeric(0, 1) for i in range(500)}
+        {f"x{i}": dpgan.tables.Numeric(0, 1) for i in range(600)}
     )
     frame = pd.DataFrame({name: [0.5] for name in wide.names})
-    with pytest.raises(ValueError, match="Use fewer bins"):
-        dpgan.recipes.table(frame, wide, epsilon=1, delta=1e-5)
+    with dpgan.privacy.Ledger(tmp_path / "x.ledger", "x") as ledger:
+        with pytest.raises(ValueError, match="Use fewer bins"):
+            dpgan.recipes.table(frame, wide, epsilon=1, delta=1e-5, ledger=ledger)
+        assert not ledger.runs
+
+
+def wide_table(columns, n):
+    """Columns of which each third one goes with the next two; and their schema."""
+    rng = np.random.default_rng(0)
+    group = rng.random((n, columns // 3 + 1))
+    frame = pd.DataFrame(
+        {f"x{i}": 0.8 * group[:, i // 3] + 0.2 * rng.random(n) for i in range(columns)}
+    )
+    bins = {name: dpgan.tables.Numeric(0, 1, bins=5) for name in frame}
+    return frame, dpgan.tables.TableSchema(bins)
+
+
+def test_a_wide_table_is_learned_by_the_pairs_that_go_together(monkeypatch):
+    shorten(monkeypatch, 100)
+    frame, schema = wide_table(27, 20_000)
+    generator = dpgan.recipes.table(
+        frame, schema, "x0", epsilon=2, delta=1e-5, components=60, verbose=0
+    )
+    found = np.corrcoef(generator.sample(8000, seed=0).to_numpy().T)
+    together = [found[i, i + 1] for i in range(26) if i % 3 < 2]
+    apart = [found[i, i + 3] for i in range(24)]
+    assert np.mean(together) > 0.6
+    assert np.abs(apart).mean() < 0.15
+
+
+@pytest.mark.slow
+def test_five_hundred_columns_fit_into_memory_and_minutes(few_steps):
+    frame, _ = wide_table(500, 2000)
+    schema = dpgan.tables.TableSchema(
+        {name: dpgan.tables.Numeric(0, 1) for name in frame}
+    )
+    generator = dpgan.recipes.table(frame, schema, "x0", epsilon=1, delta=1e-5)
+    rows = generator.sample(10)
+    assert rows.shape == (10, 500)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    assert peak < 5, f"{peak} GiB"
 
 
 def test_files_give_the_counts_of_the_frame(few_steps, schema, tmp_path, monkeypatch):
@@ -207,8 +248,10 @@ def test_files_give_the_counts_of_the_frame(few_steps, schema, tmp_path, monkeyp
     first, *others = seen
     for counts in others:
         for a, b in counts.pairs:
-            np.testing.assert_array_equal(counts.pair(a, b), first.pair(a, b))
-    assert first.pair(0, 1).sum() == 300
+            np.testing.assert_array_equal(
+                counts.table((False, a, b)), first.table((False, a, b))
+            )
+    assert first.table((False, 0, 1)).sum() == 300
 
 
 def test_other_files_and_objects_are_refused(schema, tmp_path):

@@ -1,15 +1,16 @@
 """What one row, or one person, can move of all that a generator is made from."""
 
-import dataclasses
-
 import dp_accounting
 import numpy as np
 import pytest
 from dp_accounting.pld import pld_privacy_accountant
 from tables.conftest import make_table
+from tables.conftest import shorten
+from tables.replay import gaussian_distance
 from tables.replay import squared_shift
 
 import keras_dpgan as dpgan
+from keras_dpgan.tables import calibration
 from keras_dpgan.tables import fitting
 from keras_dpgan.tables import release
 
@@ -23,39 +24,39 @@ ODD_ROWS = {
 }
 
 
-def short(target, **kwargs):
+def short(target, wide=False, **kwargs):
     """`recipes.table` with few training steps, whatever was undone."""
-    rounds = tuple(dataclasses.replace(r, steps=3) for r in fitting.ROUNDS)
 
     def fit(schema, rows):
-        before = fitting.ROUNDS
-        fitting.ROUNDS = rounds
-        try:
+        with pytest.MonkeyPatch.context() as patch:
+            shorten(patch, 3)
+            if wide:
+                patch.setattr(fitting, "MOST_SCORED_PAIRS", 0)
             return dpgan.recipes.table(
                 rows, schema, target, epsilon=1.0, delta=1e-5, components=20, **kwargs
             )
-        finally:
-            fitting.ROUNDS = before
 
     return fit
 
 
 @pytest.mark.parametrize("target", [None, "rich", "age"])
 @pytest.mark.parametrize("kind", sorted(ODD_ROWS))
+@pytest.mark.parametrize("wide", [False, True])
 def test_one_row_moves_all_releases_together_by_one(
-    monkeypatch, schema, table, target, kind
+    monkeypatch, schema, table, target, kind, wide
 ):
     row = dict(zip(["age", "work", "gain", "day", "rich"], ODD_ROWS[kind], strict=True))
     row["day"] = pd.to_datetime(row["day"])
     more = pd.DataFrame({name: [*table[name], row[name]] for name in row})
-    fit = short(target)
+    fit = short(target, wide)
     allowed = dpgan.recipes.table_noise(1.0, 1e-5) ** -2.0
     shift = squared_shift(monkeypatch, lambda rows: fit(schema, rows), table, more)
     assert shift <= allowed * (1 + 1e-6)
     if kind == "ordinary":
         # It touches each table once, so that counts of tables are met exactly; each
         # score may move by one or less.
-        scores = sum(r.scores for r in fitting.ROUNDS)
+        plan = fitting.WIDE if wide else fitting.NARROW
+        scores = sum(r.scores for r in plan.rounds)
         assert shift >= allowed * (1 - scores) * (1 - 1e-6)
 
 
@@ -80,23 +81,48 @@ def test_a_person_moves_all_releases_together_by_one(monkeypatch, schema, table,
     assert statement.group_epsilon <= 1.0
 
 
-def test_shares_of_the_budget_add_up_to_it():
-    shares = [fitting.SINGLES]
-    for round_ in fitting.ROUNDS:
+PLANS = {"narrow": fitting.NARROW, "wide": fitting.WIDE}
+
+
+def shares_of(plan):
+    shares = [plan.singles]
+    for round_ in plan.rounds:
         shares += [round_.scores, round_.measurements]
-    assert sum(shares) == pytest.approx(1.0)
+    return shares
 
 
+@pytest.mark.parametrize("plan", PLANS)
+def test_shares_of_the_budget_add_up_to_it(plan):
+    assert sum(shares_of(PLANS[plan])) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("plan", PLANS)
 @pytest.mark.parametrize(("epsilon", "delta"), [(0.2, 1e-5), (1.0, 1e-5), (8.0, 1e-9)])
-def test_epsilon_is_that_of_dp_accounting(epsilon, delta):
+def test_epsilon_is_that_of_dp_accounting(plan, epsilon, delta):
     noise = dpgan.recipes.table_noise(epsilon, delta)
     accountant = pld_privacy_accountant.PLDAccountant()
-    events = [dp_accounting.GaussianDpEvent(noise / np.sqrt(fitting.SINGLES))]
-    for round_ in fitting.ROUNDS:
-        for share in (round_.scores, round_.measurements):
-            events.append(dp_accounting.GaussianDpEvent(noise / np.sqrt(share)))
+    events = [
+        dp_accounting.GaussianDpEvent(noise / np.sqrt(share))
+        for share in shares_of(PLANS[plan])
+    ]
     accountant.compose(dp_accounting.ComposedDpEvent(events))
     assert accountant.get_epsilon(delta) == pytest.approx(epsilon, rel=5e-3)
+
+
+@pytest.mark.parametrize("noise_multiplier", [0.1, 1.0, 30.0, 1e4])
+def test_a_pick_tells_exactly_as_much_as_its_share_of_gaussian_noise(noise_multiplier):
+    epsilon = calibration.exponential_epsilon(noise_multiplier)
+    distance = gaussian_distance(epsilon)
+    assert distance == pytest.approx(1 / noise_multiplier, rel=1e-5)
+
+
+def test_picks_have_the_probabilities_of_the_exponential_mechanism():
+    scores = np.array([0.0, 1.0, 3.0, -2.0])
+    picks = [release.picked(scores, 2.0, 2.4) for _ in range(3000)]
+    shares = np.bincount(picks, minlength=4) / len(picks)
+    wanted = np.exp(0.6 * scores) / np.exp(0.6 * scores).sum()
+    # The standard error of a share is 0.009 at most.
+    np.testing.assert_allclose(shares, wanted, atol=0.045)
 
 
 def test_the_noise_is_neither_smaller_nor_larger_than_stated():
@@ -282,3 +308,21 @@ def test_what_a_row_counts_as_does_not_depend_on_another_row(kind, odd, first):
         # Nothing is released then.
         return
     np.testing.assert_array_equal(cells[1:] if first else cells[:-1], alone)
+
+
+def test_the_number_of_rows_is_neither_said_to_be_public_nor_published(
+    few_steps, schema, table, tmp_path
+):
+    generator = dpgan.recipes.table(
+        table, schema, "rich", epsilon=0.01, delta=1e-5, components=20
+    )
+    statement = generator.privacy_statement()
+    assert not statement.num_examples_is_public
+    text = " ".join(str(statement).split())
+    assert "The number of rows is not: what is published depends on it" in text
+    assert "Public: the number of rows" not in text
+    # At this budget the noise hides it: 300 rows would be met by chance alone.
+    assert generator.num_rows != len(table)
+    generator.export(tmp_path / "export")
+    card = dpgan.export.read_card(tmp_path / "export")
+    assert card["guarantee"]["num_examples_is_public"] is False

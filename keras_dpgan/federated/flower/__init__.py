@@ -13,11 +13,15 @@ except ImportError as error:
 __getattr__, __dir__ = lazy.submodules(
     __name__,
     (
+        "answered",
+        "client_side",
         "client_updates",
+        "contributions",
         "encrypted_sums",
         "group",
         "hidden_records",
         "hidden_updates",
+        "joint_releases",
         "local_records",
         "masked_sums",
         "record_level",

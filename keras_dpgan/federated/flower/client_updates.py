@@ -1,8 +1,11 @@
 """Mode 1 over Flower, a whole client as the unit: noised updates."""
 
+import secrets
+
 import numpy as np
 
 from keras_dpgan.federated.flower import messages
+from keras_dpgan.federated.flower.answered import enter_round
 from keras_dpgan.federated.flower.local_records import combined
 from keras_dpgan.federated.flower.local_records import mean
 from keras_dpgan.federated.flower.local_records import read_weights
@@ -24,12 +27,13 @@ class ClientUpdates:
     def __init__(self, group, mechanism, min_clients=2, combine=mean):
         self._group, self._mechanism = group, mechanism
         self._min_clients, self._combine = min_clients, combine
+        self._run = secrets.token_hex(16)
         self.entry = mechanism.entry
 
     def next_weights(self, number, d_weights, g_weights):
         """One round; see `train_rounds`."""
         all_weights = [*d_weights, *g_weights]
-        facts = {"round": number, "model_hash": messages.model_hash(all_weights)}
+        facts = messages.facts_of(self._run, number, all_weights)
         request = messages.write(
             all_weights,
             num_d_weights=len(d_weights),
@@ -56,14 +60,15 @@ def update_of(training, d_weights, g_weights):
     return [after - before for after, before in zip(new, d_weights, strict=True)]
 
 
-def answer_client_update(content, training, mechanism, budget=None):
-    """What a client answers to `CLIENT_UPDATE`.
+def answer_client_update(content, training, mechanism, state, budget=None):
+    """What a client answers to `CLIENT_UPDATE`, once a round.
 
     Args:
         content: The content of the request.
         training: A `LocalTraining` of a `DPGAN` compiled with `private=False`.
         mechanism: The `GaussianUpdate` or `LaplaceUpdate` that the client has
             agreed to.
+        state: The `flwr.app.RecordDict` of the client's context.
         budget: A `RoundBudget`; the client abstains where it is used up.
             Defaults to `None`.
 
@@ -72,7 +77,8 @@ def answer_client_update(content, training, mechanism, budget=None):
     """
     d_weights, g_weights, facts = read_weights(content)
     check_mechanism(facts, mechanism)
+    enter_round(state, facts["run"], facts["round"])
     if budget is not None and not budget.pay():
         return messages.abstention()
     update = mechanism.privatize(update_of(training, d_weights, g_weights))
-    return messages.write(update, round=facts["round"], model_hash=facts["model_hash"])
+    return messages.reply(update, facts)

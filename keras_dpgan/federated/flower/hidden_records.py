@@ -16,8 +16,7 @@ class HiddenRecords(RemoteRecords):
     print(gan.privacy_statement())
     ```
 
-    The server is trusted to follow the protocol, and with nothing else. If the sum of
-    an update cannot be opened, the update uses noise only. It still counts against the
+    The server is trusted with nothing. If the sum of an update cannot be opened, the update uses noise only. It still counts against the
     budget, because clients have already replied.
 
     Args:

@@ -1,10 +1,12 @@
 """Mode 1 over Flower: clients train with DP-SGD and send private weights."""
 
 import itertools
+import secrets
 
 import numpy as np
 
 from keras_dpgan.federated.flower import messages
+from keras_dpgan.federated.flower.answered import enter_round
 from keras_dpgan.federated.flower.record_level import ask_num_records
 from keras_dpgan.federated.local_training import entry_of
 
@@ -57,7 +59,11 @@ class LocalRecords:
         self, gan, group, local_batch_size, local_updates, min_clients=2, combine=mean
     ):
         self._group, self._combine, self._min_clients = group, combine, min_clients
-        smallest = min(ask_num_records(group).values())
+        self._run = secrets.token_hex(16)
+        # Of whom the number is not known, the cost is not, either: it is not asked.
+        num_records = ask_num_records(group)
+        self._nodes = list(num_records)
+        smallest = min(num_records.values(), default=1)
         # Of the client with the fewest records, which spends the most.
         rate = min(1.0, local_batch_size / smallest)
         self.entry = entry_of(gan.d_optimizer, rate, local_updates)
@@ -65,10 +71,11 @@ class LocalRecords:
     def next_weights(self, number, d_weights, g_weights):
         """One round; see `train_rounds`."""
         all_weights = [*d_weights, *g_weights]
-        facts = {"round": number, "model_hash": messages.model_hash(all_weights)}
+        facts = messages.facts_of(self._run, number, all_weights)
         request = messages.write(all_weights, num_d_weights=len(d_weights), **facts)
+        requests = dict.fromkeys(self._nodes, request)
         form = messages.Form([w.shape for w in d_weights], np.float32, facts)
-        answers = self._group.answers(LOCAL_RECORDS, request, lambda node: form)
+        answers = self._group.answers(LOCAL_RECORDS, requests, lambda node: form)
         return combined(answers, self._combine, self._min_clients)
 
 
@@ -87,12 +94,13 @@ def read_weights(content):
     return weights[:split], weights[split:], facts
 
 
-def answer_local_records(content, training, budget=None):
-    """What a client answers to `LOCAL_RECORDS`.
+def answer_local_records(content, training, state, budget=None):
+    """What a client answers to `LOCAL_RECORDS`, once a round.
 
     Args:
         content: The content of the request.
         training: A `LocalTraining` of a private `DPGAN`.
+        state: The `flwr.app.RecordDict` of the client's context.
         budget: A `ClientBudget`; the client abstains where it is used up.
             Defaults to `None`.
 
@@ -100,7 +108,8 @@ def answer_local_records(content, training, budget=None):
         The content of the reply.
     """
     d_weights, g_weights, facts = read_weights(content)
+    enter_round(state, facts["run"], facts["round"])
     if budget is not None and not budget.pay(training.entry):
         return messages.abstention()
     new = training.weights_after(d_weights, g_weights)
-    return messages.write(new, round=facts["round"], model_hash=facts["model_hash"])
+    return messages.reply(new, facts)

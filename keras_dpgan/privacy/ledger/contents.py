@@ -5,6 +5,7 @@ import dataclasses
 import os
 import typing
 
+from keras_dpgan._utils import append_only_file
 from keras_dpgan._utils import validate
 from keras_dpgan._utils.formats import Format
 from keras_dpgan._utils.formats import advice
@@ -13,14 +14,13 @@ from keras_dpgan.privacy.accountant import epsilon
 from keras_dpgan.privacy.history import PrivacyHistory
 from keras_dpgan.privacy.history import check_unit
 from keras_dpgan.privacy.history_entry import HistoryEntry
-from keras_dpgan.privacy.ledger import file
 
 FORMAT = Format("ledger", version=2, required=("data_name", "id"))
 
 
 @dataclasses.dataclass(frozen=True)
 class LedgerRun:
-    """Uses of the data that are alike, one after the other.
+    """Consecutive uses of the data that are of the same kind.
 
     Examples:
         >>> entry = dpgan.privacy.HistoryEntry(
@@ -33,7 +33,7 @@ class LedgerRun:
         ('histogram', 1)
 
     Attributes:
-        purpose: What for: `"training"`, or what `Ledger.spend` was told.
+        purpose: What the data were used for: `"training"`, or what `Ledger.spend` got.
         started: The date and time, as ISO 8601 in UTC.
         entry: The `HistoryEntry`, counting every update that was reserved and
             not released.
@@ -44,7 +44,7 @@ class LedgerRun:
     entry: HistoryEntry
 
     def plus(self, updates):
-        """The same run with that many updates more."""
+        """The same run with additional updates."""
         count = self.entry.count + updates
         return dataclasses.replace(self, entry=self.entry.with_count(count))
 
@@ -64,7 +64,7 @@ class LedgerContents:
 
     Args:
         path: The file, for messages.
-        lines: List of dicts, the entries of a `LedgerFile`.
+        lines: List of dicts, the entries of an `AppendOnlyFile`.
         heads: List of strings, their checksums.
 
     Attributes:
@@ -72,7 +72,7 @@ class LedgerContents:
         data_name: The name that the user gave the data.
 
     Raises:
-        ValueError: If a line is none of a ledger's; names it.
+        ValueError: If a line does not belong to a ledger; the message names the line.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class LedgerContents:
                 self._follow(line)
             except (ValueError, TypeError, KeyError, IndexError) as error:
                 raise ValueError(
-                    f"Line {number} of `{path}` is no line of a ledger that "
+                    f"Line {number} of `{path}` is not a line of a ledger that "
                     f"keras_dpgan {__version__} can read ({error!r:.300})."
                     f"{self._advice}"
                 ) from error
@@ -99,9 +99,9 @@ class LedgerContents:
     @classmethod
     def of_file(cls, path: str | os.PathLike[str]) -> "LedgerContents":
         """Reads a file that may be in use; see `Ledger.read`."""
-        lines, heads = file.read(path)
+        lines, heads = append_only_file.read(path, "ledger")
         if not lines:
-            raise ValueError(f"`{path}` is empty: no ledger has been begun in it.")
+            raise ValueError(f"`{path}` is empty. It does not contain a ledger.")
         return cls(path, lines, heads)
 
     def _follow(self, line):
@@ -109,7 +109,7 @@ class LedgerContents:
         values = dict(line)
         kind = values.pop("kind")
         if (kind == "ledger") != (self.data_name is None):
-            raise ValueError("the first line, and no other, names the data")
+            raise ValueError("the first line, and no other, must name the data")
         _LINES[kind](self, **values)
 
     def _begin(self, **values):
@@ -140,12 +140,12 @@ class LedgerContents:
 
     @property
     def runs(self) -> tuple[LedgerRun, ...]:
-        """Tuple of `LedgerRun`, in the order in which they were begun."""
+        """Tuple of `LedgerRun`, in the order in which they began."""
         return tuple(self._runs)
 
     @property
     def head(self) -> tuple[int, str]:
-        """`(number of lines, checksum)`: stands for the ledger as it is now."""
+        """`(number of lines, checksum)`, which identifies its present state."""
         return len(self._heads), self._heads[-1]
 
     @property
@@ -154,7 +154,7 @@ class LedgerContents:
         return sum(run.entry.count for run in self._runs)
 
     def history(self) -> PrivacyHistory:
-        """The `PrivacyHistory` of all runs, what a kill has lost included."""
+        """The `PrivacyHistory` of all runs, including updates that a kill has lost."""
         return PrivacyHistory(run.entry for run in self._runs)
 
     def epsilon(self, delta: float, accountant: str = "pld") -> float:
@@ -165,20 +165,20 @@ class LedgerContents:
             accountant: As in `keras_dpgan.privacy.epsilon`.
 
         Returns:
-            Float, under `history().relation`: the one neighbouring relation under
-            which every run's guarantee holds.
+            Float, under `history().relation`, the neighboring relation under which the
+            guarantee of every run holds.
         """
         return epsilon(self.history(), delta, accountant)
 
     def updates_between(self, start: int, stop: int) -> list[HistoryEntry]:
-        """The updates from number `start` on, in order, before number `stop`.
+        """The updates from number `start` up to, but not including, number `stop`.
 
         Args:
             start: Int, at least 0.
             stop: Int, at most `total_updates`.
 
         Returns:
-            List of `HistoryEntry`, one per run that has some.
+            List of `HistoryEntry`, one for each run that has such updates.
         """
         found, position = [], 0
         for run in self._runs:
@@ -190,31 +190,32 @@ class LedgerContents:
         return found
 
     def check_head(self, head: tuple[int, str]) -> None:
-        """Checks that this ledger has grown out of the one that `head` stands for.
+        """Checks that this ledger continues the one that `head` identifies.
 
         Args:
-            head: A `head` of some time ago.
+            head: A `head` of an earlier time.
 
         Raises:
-            ValueError: If it is another ledger, or has lost lines since.
+            ValueError: If it is another ledger, or has lost lines since then.
         """
         number, checksum = head
         if number > len(self._heads):
             raise ValueError(
-                f"The ledger `{self.path}` has {len(self._heads)} lines, but had "
-                f"{number} when these weights were saved, unless they belong to "
-                "another ledger. The updates of the missing lines would not be "
-                "counted. Restore the file from a backup."
+                f"The ledger `{self.path}` has {len(self._heads)} lines, but it had "
+                f"{number} lines when these weights were saved. Either lines are "
+                "missing, whose updates would not be counted, or the weights belong to "
+                "another ledger. Restore the file from a backup, or give `fit` the "
+                "ledger of the weights."
             )
         if number < 1 or self._heads[number - 1] != checksum:
             raise ValueError(
-                f"These weights were made under another ledger than `{self.path}` "
+                f"These weights were trained under another ledger than `{self.path}` "
                 f"of {self.data_name!r}. Give `fit` the ledger of the weights. For "
-                "other data, start again with networks that were not trained."
+                "other data, start with new networks."
             )
 
     def has_grown_from(self, head: tuple[int, str]) -> bool:
-        """Whether `head` is one of this ledger's, some time ago; never for `None`."""
+        """Whether `head` is an earlier head of this ledger; `False` for `None`."""
         if head is None or not 1 <= head[0] <= len(self._heads):
             return False
         return self._heads[head[0] - 1] == head[1]
@@ -233,7 +234,7 @@ def _checked_text(name, value):
     # A report is shown in terminals, which obey control characters.
     if not isinstance(value, str) or not value.strip() or not value.isprintable():
         raise ValueError(
-            f"`{name}` must be a text of printable characters, and not empty. "
+            f"`{name}` must be a non-empty text of printable characters. "
             f"Received: {name}={value!r}"
         )
     return value

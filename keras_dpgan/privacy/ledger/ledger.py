@@ -6,7 +6,7 @@ import secrets
 import typing
 
 from keras_dpgan._utils import validate
-from keras_dpgan.privacy.ledger import file
+from keras_dpgan._utils.append_only_file import AppendOnlyFile
 from keras_dpgan.privacy.ledger.contents import FORMAT
 from keras_dpgan.privacy.ledger.contents import LedgerContents
 
@@ -17,21 +17,21 @@ if typing.TYPE_CHECKING:
 class Ledger(LedgerContents):
     """A file that never under-reports what was spent on private data.
 
-    Each update is on disk before it is made, reserved ahead in blocks, so that
-    whatever a process may show of it (a sample, a checkpoint, a metric) is
-    counted, if the process is killed the next moment, too. What was reserved and
-    never made counts as spent, at most one block per kill.
+    Updates are reserved in blocks, on disk, before they are made. So whatever a process
+    may show of an update (a sample, a checkpoint, a metric) is counted, even if the
+    process is killed the next moment. Updates that were reserved and never made count
+    as spent: at most one block per kill.
 
-    One ledger is for one data set, and for all that is done with it: every model
-    of a search for hyper-parameters, every restart.
+    Use one ledger for one data set and for everything that is done with it, such as all
+    models of a search for hyper-parameters and all restarts.
 
-    After `fit` a model's own history holds the whole ledger: to publish the best
-    of several models costs what all of them cost.
+    After `fit`, a model's own history contains the whole ledger, because publishing the
+    best of several models costs as much as all of them.
 
-    The ledger knows the data by the name that the user gives, never by a hash:
-    that would confirm who is in it. It detects accidents (a line cut short, a
-    damaged or a missing one), not forgery. It holds nothing but the public facts
-    of the runs, and may be published.
+    The ledger identifies the data by a name that the user gives, and not by a hash,
+    which would allow to confirm who is in the data. It detects accidents (a damaged,
+    cut or missing line), not forgery. It contains only public facts on the runs, so it
+    may be published.
 
     Examples:
         >>> entry = dpgan.privacy.HistoryEntry(
@@ -45,21 +45,21 @@ class Ledger(LedgerContents):
         `gan.fit(x, y, ledger=ledger)` enters the updates of a training run.
 
     Args:
-        path: The file; begun where there is none. Its folder must exist.
+        path: The file, created if it does not exist. Its folder must exist.
         data_name: String, the name of the data.
-        block_size: Int, the updates that are reserved at a time: few lose less to
-            a kill, many cost less time. Defaults to 100.
+        block_size: Int, the number of updates that are reserved at a time. With small
+            blocks a kill loses less; large blocks take less time. Defaults to 100.
 
     Raises:
         RuntimeError: If the ledger is in use.
-        ValueError: If the file is damaged, or is about other data.
+        ValueError: If the file is damaged, or belongs to other data.
     """
 
     def __init__(
         self, path: str | os.PathLike[str], data_name: str, block_size: int = 100
     ) -> None:
         self.block_size = validate.check_int("block_size", block_size, minimum=1)
-        self._file = file.LedgerFile(path)
+        self._file = AppendOnlyFile(path, "ledger")
         try:
             super().__init__(self._file.path, self._file.entries, self._file.heads)
             self._check_name(data_name)
@@ -74,14 +74,14 @@ class Ledger(LedgerContents):
             )
         elif self.data_name != data_name:
             raise ValueError(
-                "`data_name` must be the one that the ledger was begun with, "
-                f"{self.data_name!r}: other data need a ledger of their own. "
+                "`data_name` must be the name with which the ledger was created, "
+                f"{self.data_name!r}. Use a separate ledger for other data. "
                 f"Received: data_name={data_name!r}"
             )
 
     @staticmethod
     def read(path: str | os.PathLike[str]) -> LedgerContents:
-        """Reads a ledger, which may be in use.
+        """Reads a ledger, which may be in use at the same time.
 
         Args:
             path: The file.
@@ -92,26 +92,26 @@ class Ledger(LedgerContents):
 
         Raises:
             FileNotFoundError: If there is no such file.
-            ValueError: If it is damaged or no ledger.
+            ValueError: If it is damaged or is not a ledger.
         """
         return LedgerContents.of_file(os.fspath(path))
 
     def spend(self, entry: "HistoryEntry", purpose: str) -> None:
-        """Enters uses of the data that are about to be made, once and for all.
+        """Enters uses of the data before they are made; they cannot be taken back.
 
         Args:
             entry: A `HistoryEntry` with its count.
             purpose: String: what the data are used for.
 
         Raises:
-            OSError: If the disk takes no more: the data must not be used then.
+            OSError: If the file cannot be written. Do not use the data then.
         """
         run = self.start_run(entry, purpose)
         if entry.count:
             self.reserve(run, entry.count)
 
     def start_run(self, entry: "HistoryEntry", purpose: str = "training") -> int:
-        """Begins a run, in which updates can be reserved until the next begins.
+        """Begins a run, in which updates can be reserved until the next run begins.
 
         Args:
             entry: A `HistoryEntry`; its count does not matter.
@@ -132,16 +132,16 @@ class Ledger(LedgerContents):
         return len(self.runs)
 
     def reserve(self, run: int, updates: int) -> None:
-        """Counts further updates of the last run; on disk when it returns."""
+        """Counts further updates of the last run, on disk, before it returns."""
         self._append("reserved", run=run, updates=updates)
 
     def release(self, run: int, updates: int) -> None:
-        """Takes back reserved updates that were not made and never will be."""
+        """Takes back reserved updates that were not made and never will be made."""
         self._append("released", run=run, updates=updates)
 
     def _append(self, kind, **values):
         line = {"kind": kind, **values}
-        # This comes first: a line that does not fit must not reach the file.
+        # This comes first, so that a line that does not fit never reaches the file.
         self._follow(line)
         self._file.append(line)
 

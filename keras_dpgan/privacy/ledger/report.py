@@ -1,4 +1,4 @@
-"""A ledger as text."""
+"""Writes a ledger as text."""
 
 from keras_dpgan.privacy.accountant import epsilon
 from keras_dpgan.privacy.history import PrivacyHistory

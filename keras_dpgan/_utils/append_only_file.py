@@ -8,18 +8,23 @@ import weakref
 
 from keras_dpgan._utils import durable
 
+# This is room for millions of lines. A sparse file may claim to be larger than memory.
+_LARGEST = 2**30
 
-class LedgerFile:
+
+class AppendOnlyFile:
     """Lines of JSON that only grow, held by one process at a time.
 
     Each line carries its number and a checksum over itself and all lines before
-    it. `append` returns once its line is on disk. A last line that a kill or a
-    power loss has cut short is dropped: what it would have said has not begun.
-    Any other line that does not fit is refused. Checksums detect accidents, not
-    forgery: who can write the file can write other lines with fitting ones.
+    it. `append` returns once its line is on disk. If a kill or a power loss has cut
+    the last line short, that line is dropped, because what it announces has not
+    begun. Any other line that does not fit is refused. A new file can be read by its
+    owner alone. Checksums detect accidents, not forgery: whoever can write the file
+    can also compute fitting checksums for other lines.
 
     Args:
         path: The file, created where there is none. Its folder must exist.
+        kind: String, what the file is, for error messages: `"ledger"`, for example.
 
     Attributes:
         path: The path.
@@ -27,36 +32,37 @@ class LedgerFile:
         heads: List of strings: the checksum after each line.
 
     Raises:
-        RuntimeError: If another process, or this one, has it open for writing.
+        RuntimeError: If this process or another one has it open for writing.
         ValueError: If a line is damaged; names it.
     """
 
-    def __init__(self, path):
-        self.path = os.fspath(path)
+    def __init__(self, path, kind):
+        self.path, self._kind = os.fspath(path), kind
         self._descriptor: typing.Any = None
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND
-        self._descriptor = os.open(self.path, flags, 0o666)
+        # Only the owner may read what was spent, and on whose data.
+        self._descriptor = os.open(self.path, flags, 0o600)
         _open_files.add(self)
         try:
             self._lock()
-            content = _read(self._descriptor)
-            self.entries, self.heads, end = _parse(content, self.path)
+            content = _read(self._descriptor, self.path, kind)
+            self.entries, self.heads, end = _parse(content, self.path, kind)
             self._repair(content, end)
         except BaseException:
             self.close()
             raise
 
     def _lock(self):
-        # Not at the top: the module must be importable where there is none.
+        # This is not imported at the top, because Windows has no such module.
         import fcntl
 
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise RuntimeError(
-                f"The ledger `{self.path}` is in use by another process, or by "
-                "another `Ledger` of this one. Only one may write: share the "
-                "object, or `close()` it first."
+                f"The {self._kind} `{self.path}` is in use: this process or another "
+                "one has opened it for writing. Only one writer is allowed at a time. "
+                "Share the object that has it open, or call its `close()` first."
             ) from error
 
     def _repair(self, content, end):
@@ -66,7 +72,7 @@ class LedgerFile:
         elif end < len(content):
             os.ftruncate(self._descriptor, end)
             os.fsync(self._descriptor)
-        # A file that was just created is lost with its name.
+        # A new file would be lost if its name did not reach the disk.
         durable.sync_folder(self.path)
 
     def append(self, entry):
@@ -76,11 +82,13 @@ class LedgerFile:
             entry: A dict of JSON values.
 
         Raises:
-            OSError: If the disk takes no more. The file is closed then, since
-                the line may have been written in part.
+            OSError: If the line cannot be written. The file is closed then, since
+                part of the line may be on disk.
         """
         if self._descriptor is None:
-            raise RuntimeError(f"The ledger `{self.path}` is closed: open it again.")
+            raise RuntimeError(
+                f"The {self._kind} `{self.path}` is closed. Open it again."
+            )
         previous = self.heads[-1] if self.heads else ""
         checksum = _checksum(previous, entry)
         try:
@@ -89,8 +97,9 @@ class LedgerFile:
             self.close()
             raise OSError(
                 error.errno,
-                f"{error.strerror}. The ledger could not be written, so no further "
-                "update may be made; free some space and start again",
+                f"{error.strerror}. The {self._kind} could not be written, so what "
+                "the new line announces must not be done. Free some space on the disk "
+                "and start again",
                 self.path,
             ) from error
         self.entries.append(entry)
@@ -111,30 +120,37 @@ class LedgerFile:
         self.close()
 
 
-def read(path):
-    """Reads a ledger that may be in use.
+def read(path, kind):
+    """Reads a file that may be open for writing at the same time.
 
     Args:
         path: The file.
+        kind: String; see `AppendOnlyFile`.
 
     Returns:
-        `(entries, heads)`; see `LedgerFile`.
+        `(entries, heads)`; see `AppendOnlyFile`.
 
     Raises:
-        FileNotFoundError: If there is none.
+        FileNotFoundError: If there is no such file.
         ValueError: If a line is damaged; names it.
     """
     with open(path, "rb") as file:
-        entries, heads, _ = _parse(file.read(), path)
+        entries, heads, _ = _parse(_read(file.fileno(), path, kind), path, kind)
     return entries, heads
 
 
-def _read(descriptor):
+def _read(descriptor, path, kind):
+    size = os.fstat(descriptor).st_size
+    if size > _LARGEST:
+        raise ValueError(
+            f"The {kind} `{os.fspath(path)}` must have at most {_LARGEST} bytes. "
+            f"Received: {size} bytes. Restore the file from a backup."
+        )
     with open(descriptor, "rb", closefd=False) as file:
         return file.read()
 
 
-def _parse(content, path):
+def _parse(content, path, kind):
     """Reads lines and checks them.
 
     Returns:
@@ -148,7 +164,8 @@ def _parse(content, path):
     heads: list[str] = []
     end = 0
     for number, line in enumerate(lines):
-        entry, checksum = _checked(line, number, heads[-1] if heads else "", path)
+        previous = heads[-1] if heads else ""
+        entry, checksum = _checked(line, number, previous, path, kind)
         entries.append(entry)
         heads.append(checksum)
         end += len(line) + 1
@@ -164,8 +181,8 @@ def _is_whole(tail):
     return True
 
 
-def _checked(line, number, previous, path):
-    """The entry of a line: to write it anew must give the same bytes."""
+def _checked(line, number, previous, path, kind):
+    """The entry of a line, which must give the same bytes when it is written again."""
     try:
         entry = json.loads(line)["entry"]
         checksum = _checksum(previous, entry)
@@ -174,10 +191,10 @@ def _checked(line, number, previous, path):
     except (ValueError, TypeError, KeyError, RecursionError):
         pass
     raise ValueError(
-        f"The ledger `{os.fspath(path)}` is damaged in line {number + 1}: it does "
-        "not fit its checksum and the lines before it. Nothing from that line on "
+        f"The {kind} `{os.fspath(path)}` is damaged in line {number + 1}: it does not "
+        "fit its checksum and the lines before it. Neither that line nor any later one "
         "can be relied on. Restore the file from a backup. Do not repair or shorten it "
-        "by hand: that would hide what was spent."
+        "by hand, because what it has recorded would then no longer be counted."
     )
 
 
@@ -199,5 +216,5 @@ def _close_in_child():
         file.close()
 
 
-# A forked worker would hold the lock beyond its parent's end.
+# Otherwise a forked worker would hold the lock after its parent has ended.
 os.register_at_fork(after_in_child=_close_in_child)
