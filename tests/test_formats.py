@@ -263,8 +263,9 @@ def test_a_masking_client_of_a_later_version_is_refused(change):
     from keras_dpgan.federated import signatures
     from keras_dpgan.federated.masking_client import MaskingClient
 
-    key = signatures.new_signing_key()
-    of = key, signatures.Registry([signatures.verifying_key(key)]), federated.Cohort(3)
+    keys = [signatures.new_signing_key() for _ in range(2)]
+    registry = signatures.Registry(map(signatures.verifying_key, keys))
+    of = keys[0], registry, federated.Cohort(2)
     values = json.loads(MaskingClient(*of, "a run", 3).to_json())
     assert values["format"] == "keras_dpgan.masking_client"
     with pytest.raises(ValueError, match=SAYS_WHO_READS_IT):

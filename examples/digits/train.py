@@ -1,4 +1,4 @@
-"""Trains a private GAN on handwritten digits: `python train.py --help`."""
+"""Makes private handwritten digits: `python train.py --help`."""
 
 import pathlib
 import sys

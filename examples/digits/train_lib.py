@@ -1,4 +1,4 @@
-"""A private GAN of handwritten digits, and how useful its digits are."""
+"""Private handwritten digits, and how useful they are."""
 
 import dataclasses
 import json
@@ -9,10 +9,11 @@ import numpy as np
 
 import keras_dpgan as dpgan
 
-# Tuned on these digits, which are public: with private ones that would have to be
-# paid for.
+# The GAN's were tuned on these digits, which are public: with private ones that would
+# have to be paid for.
 DEFAULTS = experiment.Settings(
     output_dir="out/digits",
+    recipe="best",
     updates=1500,
     batch_size=128,
     discriminator_steps=5,
@@ -27,13 +28,14 @@ DEFAULTS = experiment.Settings(
 )
 
 _WRITTEN = {
+    "samples.png": "a row of digits for each label",
     "samples": "a grid per epoch, and training.gif",
     "curve.png": "generator loss against epsilon",
     "generator": "the exported generator, with its privacy card",
     "privacy.txt": "what was proven",
     "run.json": "settings, versions, history, epsilon, timings",
     "accuracies.json": "the table above",
-    "not_private": "the same of the GAN without privacy",
+    "not_private": "the same of a GAN without privacy",
 }
 
 
@@ -64,7 +66,9 @@ def accuracy_of_classifier(x_train, y_train, x_test, y_test):
 
 
 def train(settings, verbose="auto"):
-    """Trains with and without privacy and compares what the digits are good for.
+    """Makes digits with and without privacy and compares what they are good for.
+
+    Those without privacy are always a GAN's.
 
     Args:
         settings: `experiment.Settings`.
@@ -75,13 +79,16 @@ def train(settings, verbose="auto"):
     """
     (x_train, y_train), test = dpgan.data.load_digits()
     accuracies = {"real digits": accuracy_of_classifier(x_train, y_train, *test)}
-    runs = {"digits generated privately": settings}
+    baseline = dataclasses.replace(settings, dpsgd=False, recipe="gan")
+    runs = {"digits of a GAN without privacy": baseline}
     if settings.dpsgd:
         output_dir = str(pathlib.Path(settings.output_dir) / "not_private")
-        baseline = dataclasses.replace(settings, dpsgd=False, output_dir=output_dir)
-        runs["digits generated without privacy"] = baseline
-    else:
-        runs = {"digits generated without privacy": settings}
+        runs = {
+            "digits generated privately": settings,
+            "digits of a GAN without privacy": dataclasses.replace(
+                baseline, output_dir=output_dir
+            ),
+        }
     labels = np.arange(4000) % 10
     for name, run in runs.items():
         print(f"\nTraining: {name}", flush=True)

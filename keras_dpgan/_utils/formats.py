@@ -4,6 +4,8 @@ The rules are in `docs/formats.md`.
 """
 
 import dataclasses
+import json
+import math
 
 from keras_dpgan._version import __version__
 
@@ -102,3 +104,40 @@ def advice(values):
     if writer == __version__:
         return ""
     return f" keras_dpgan {writer} has written it: use that version or a later one."
+
+
+def load_json(text, name, only_finite=True):
+    """The JSON values of a text in which no key is given twice.
+
+    Args:
+        text: String or bytes.
+        name: String with which messages begin: `"The privacy card"`, for example.
+        only_finite: Whether to refuse NaN and infinity here. Defaults to `True`;
+            `False` is for callers that check each number and name its field.
+
+    Raises:
+        ValueError: If it is anything else.
+    """
+
+    def unique_keys(pairs):
+        values = dict(pairs)
+        if len(values) != len(pairs):
+            keys = [key for key, _ in pairs]
+            raise ValueError(f"{name} gives a key twice. Received: keys={keys}.")
+        return values
+
+    def number(text):
+        # NaN and infinity are not valid JSON, though Python reads and writes them.
+        if only_finite and not math.isfinite(float(text)):
+            raise ValueError(f"{name} must hold finite numbers. Received: {text:.20}.")
+        return float(text)
+
+    try:
+        return json.loads(
+            text,
+            object_pairs_hook=unique_keys,
+            parse_constant=number,
+            parse_float=number,
+        )
+    except (TypeError, RecursionError) as error:
+        raise ValueError(f"{name} must be valid JSON: {error}.") from error

@@ -10,6 +10,8 @@ import math
 import numbers
 import warnings
 
+import numpy as np
+
 
 def check_positive(name, value):
     """Returns `value` as a float if it is a finite number above 0."""
@@ -122,6 +124,27 @@ def _finite(value):
 
 def _message(name, must_be, value):
     return f"`{name}` must be {must_be}. Received: {name}={value!r}."
+
+
+def check_scores(scores, truth, name, unit) -> tuple[np.ndarray, np.ndarray]:
+    """An attack's scores as float64, and the bools that say which guess is right.
+
+    Raises:
+        ValueError: If they are not of one shape `(n,)`, or not finite and bool; the
+            message calls the bools `name` and what has a score `unit`.
+    """
+    scores, truth = np.asarray(scores, np.float64), np.asarray(truth)
+    if scores.ndim != 1 or not np.isfinite(scores).all():
+        raise ValueError(
+            f"`scores` must be finite numbers, one per {unit}. Received: scores of "
+            f"shape {scores.shape}"
+        )
+    if truth.shape != scores.shape or truth.dtype != bool:
+        raise ValueError(
+            f"`{name}` must be bools of shape {scores.shape}. Received: {name} of "
+            f"shape {truth.shape} and dtype {truth.dtype}"
+        )
+    return scores, truth
 
 
 class ReadOnly:

@@ -38,7 +38,9 @@ def main(argv):
     try:
         schema = TableSchema.load(given.schema)
         scores = evaluation.report_table(
-            *(read_all(path, schema) for path in (synthetic, given.train, given.test)),
+            read_all(synthetic, schema),
+            read_all(given.train, schema),
+            read_all(given.test, schema),
             schema,
             given.out,
             given.target,

@@ -227,16 +227,6 @@ class Window:
         total = max((-(-size // stride) - 1) * stride + reach - size, 0)
         return total // 2, total - total // 2
 
-    @functools.cached_property
-    def overlap(self):
-        """The most positions at which one pixel is met."""
-        return math.prod(
-            -(-kernel // (stride // math.gcd(stride, dilation)))
-            for kernel, stride, dilation in zip(
-                self.kernel, self.strides, self.dilation, strict=True
-            )
-        )
-
     def pixels(self):
         """The pixel at each position and tap.
 

@@ -67,12 +67,8 @@ def load_image_directory(
     Raises:
         ValueError: If an argument is wrong, or there are no images.
     """
-    if labels != "inferred" and labels is not None:
-        raise ValueError(
-            '`labels` must be "inferred", from the names of folders, or None. Give '
-            "labels of your own to `PoissonDataset`. Received: "
-            f"labels={labels!r:.80}"
-        )
+    if labels is not None:
+        validate.check_choice("labels", labels, ("inferred",))
     validate.check_choice("color_mode", color_mode, tuple(_CHANNELS))
     check_pixel_range(pixel_range)
     size = checked_size(image_size)

@@ -69,7 +69,8 @@ def private_label_prior(
     validate.check_int("num_classes", num_classes, minimum=1)
     epsilon = validate.check_positive("epsilon", epsilon)
     delta = validate.check_delta(delta)
-    labels = check_labels("labels", labels, np.size(labels), num_classes)
+    num_rows = len(np.atleast_1d(labels))
+    labels = check_labels("labels", labels, num_rows, num_classes)
     counts = np.bincount(labels, minlength=num_classes)
     entry = _cheapest_entry(epsilon, delta)
     if ledger is not None:

@@ -269,7 +269,7 @@ def cnn(shape, num_classes, seed=0):
 
 
 class _SklearnClassifier:
-    """A classifier of scikit-learn on flattened images or standardised vectors."""
+    """A classifier of scikit-learn on flattened images or standardized vectors."""
 
     def __init__(self, x, y, classifier, epochs, seed, pixel_range):
         self._pixel_range = pixel_range

@@ -5,6 +5,8 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
+from keras_dpgan._utils import validate
+
 _SIGNIFICANCE = 1e-3
 _LOW_RATE = 0.01
 _NORMAL_QUANTILE = 3.2905  # The quantile of a two-sided interval with 99.9% confidence.
@@ -43,9 +45,9 @@ class MembershipInference:
 
     def __str__(self):
         low, high = self.auc_interval
-        verdict = "MEMBERS TOLD" if self.inferred else "members not told"
+        said = "MEMBERSHIP INFERRED" if self.inferred else "no membership inferred"
         return (
-            f"{verdict}: AUC {self.auc:.3f} ({low:.3f} to {high:.3f}), advantage "
+            f"{said}: AUC {self.auc:.3f} ({low:.3f} to {high:.3f}), advantage "
             f"{self.advantage:.3f}, {self.low_rate_power:.1%} of members found at "
             f"1% of false alarms"
         )
@@ -115,17 +117,7 @@ def _standard_error(scores, members):
 
 
 def _check_scores(scores, members) -> tuple[np.ndarray, np.ndarray]:
-    scores, members = np.asarray(scores, np.float64), np.asarray(members)
-    if scores.ndim != 1 or not np.isfinite(scores).all():
-        raise ValueError(
-            "`scores` must be finite numbers, one per record. Received: scores of "
-            f"shape {scores.shape}"
-        )
-    if members.shape != scores.shape or members.dtype != bool:
-        raise ValueError(
-            f"`members` must be bools of shape {scores.shape}. Received: members of "
-            f"shape {members.shape} and dtype {members.dtype}"
-        )
+    scores, members = validate.check_scores(scores, members, "members", "record")
     smaller = min(members.sum(), (~members).sum())
     if smaller < _MIN_RECORDS:
         raise ValueError(

@@ -11,6 +11,7 @@ import platform
 
 import keras
 
+from keras_dpgan._utils import formats
 from keras_dpgan._version import __version__
 from keras_dpgan.export.checksum import check_files
 from keras_dpgan.export.schema import card_schema
@@ -75,14 +76,9 @@ def read_card(path: str | os.PathLike[str]) -> dict:
             f"{CARD_NAME}. Received: path={str(path)!r}"
         )
     try:
-        card = json.loads(
-            file.read_bytes(),
-            object_pairs_hook=_unique_keys,
-            parse_constant=_refuse,
-            parse_float=_finite_float,
-        )
+        card = formats.load_json(file.read_bytes(), "The privacy card")
         check_card(card)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise ValueError(f"{error} It was read from {str(file)!r}.") from error
     check_files(folder, card["files"])
     return card
@@ -287,25 +283,3 @@ def _versions():
         except importlib.metadata.PackageNotFoundError:
             continue
     return versions
-
-
-def _unique_keys(pairs):
-    values = dict(pairs)
-    if len(values) != len(pairs):
-        raise ValueError(
-            f"The privacy card gives a key twice: {[key for key, _ in pairs]}."
-        )
-    return values
-
-
-def _refuse(constant):
-    raise ValueError(f"The privacy card holds {constant}, which is not valid JSON.")
-
-
-def _finite_float(text):
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(
-            f"The privacy card holds {text:.20}, which is too large for a float."
-        )
-    return number

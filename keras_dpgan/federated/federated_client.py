@@ -138,6 +138,18 @@ def client_app(
     """The client's whole side of a Flower app.
 
     ```python
+    def make_client(context):
+        own = context.node_config
+        (x, y), _ = dpgan.data.load_digits()
+        return dpgan.federated.FederatedClient(
+            mode="local-clients",
+            records=lambda: dpgan.federated.LocalTraining(gan, x, y, 64.0, updates=5),
+            mechanism=dpgan.federated.GaussianUpdate(1.0, own["noise"]),
+            ledger=own["ledger"],
+            epsilon=own["epsilon"],
+        )
+
+
     app = dpgan.federated.client_app(make_client)
     ```
 

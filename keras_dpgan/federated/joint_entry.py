@@ -10,6 +10,9 @@ def all_together(entries):
 
     Gaussian mechanisms add up by the inverse squares of their noise multipliers, and
     so do Renyi divergences of discrete ones, beside what these lack of a Gaussian.
+    Laplace mechanisms add up by the inverses of their scales: divided by these, all
+    numbers are one vector with noise of scale one, which moves by no more than the
+    inverses' sum.
 
     Args:
         entries: List of `HistoryEntry` of one mechanism, for everyone's data in each.
@@ -18,12 +21,16 @@ def all_together(entries):
         A `HistoryEntry` with a count of one.
     """
     first = entries[0]
-    precision = sum(entry.noise_multiplier**-2.0 for entry in entries)
+    power = 1.0 if first.mechanism == "laplace" else 2.0
+    precision = sum(entry.noise_multiplier**-power for entry in entries)
     excess = None
     if first.excess_divergence is not None:
         excess = sum(entry.excess_divergence for entry in entries)
     together = dataclasses.replace(
-        first, noise_multiplier=precision**-0.5, excess_divergence=excess, count=1
+        first,
+        noise_multiplier=precision ** (-1 / power),
+        excess_divergence=excess,
+        count=1,
     )
     if any(_kind(entry) != _kind(first) for entry in entries):
         raise ValueError(

@@ -11,6 +11,7 @@ from keras_dpgan import privacy
 from keras_dpgan._utils import validate
 from keras_dpgan.federated import joint_entry
 from keras_dpgan.federated.cohort import Cohort
+from keras_dpgan.federated.own_noise import OwnNoise
 from keras_dpgan.federated.record_sum_noise import RecordSumNoise
 from keras_dpgan.federated.shared_noise import SharedNoise
 from keras_dpgan.mixture import ClassMixture
@@ -121,10 +122,10 @@ class JointMixture:
     ) -> "JointMixture":
         """The mixture of which a client is the unit: all of its records together.
 
-        A client's vector, the sum over its records, is clipped as a whole. Its length
-        grows with the records as their root if they point anywhere, and as their number
-        if they are alike: it is clipped at half of what `max_records` records can
-        reach at most, but never below what one can.
+        A client's vector, the sum over its records, is clipped as a whole. Where all
+        records are added up in one place of it, it is clipped at half of what
+        `max_records` of them can reach; where each label has a place of its own, at
+        their root, which is what records of different labels reach.
 
         Args:
             plan: As in `of_records`.
@@ -142,19 +143,58 @@ class JointMixture:
         """
         noise_multiplier = validate.check_positive("noise_multiplier", noise_multiplier)
         validate.check_int("max_records", max_records, minimum=1)
-        clip = max(1.0, 0.5 * max_records)
+        pooled = max(1.0, 0.5 * max_records)
+        by_label = math.sqrt(max_records)
         return cls(
             plan=plan,
             mechanisms=tuple(
                 SharedNoise(
                     cohort,
-                    clip,
+                    pooled if step.pooled else by_label,
                     noise_multiplier / math.sqrt(step.share),
                     size,
                     modulus,
                     growth,
                 )
                 for step, size in zip(plan.steps, plan.sizes, strict=True)
+            ),
+        )
+
+    @classmethod
+    def of_owners(
+        cls, plan: MixturePlan, kind: str, noise_multiplier: float
+    ) -> "JointMixture":
+        """The mixture for which each owner adds noise of its own: nobody is trusted.
+
+        A record is the unit, whose owner alone pays for it. Take a plan with
+        `covariances="shared"` for Laplace noise, or where owners have few records.
+
+        Args:
+            plan: As in `of_records`.
+            kind: `"gaussian"` or `"laplace"`; see `OwnNoise`.
+            noise_multiplier: Positive float, that of all steps together. Of Laplace
+                noise epsilon is one over it.
+
+        Returns:
+            A `JointMixture`.
+
+        Raises:
+            ValueError: If an argument does not fit.
+        """
+        noise_multiplier = validate.check_positive("noise_multiplier", noise_multiplier)
+        parts = np.sqrt([step.share for step in plan.steps])
+        if kind == "laplace":
+            # Of epsilon, which is what adds up there.
+            parts = parts / parts.sum()
+        return cls(
+            plan=plan,
+            mechanisms=tuple(
+                OwnNoise(
+                    kind=kind,
+                    noise_multiplier=float(noise_multiplier / part),
+                    num_parameters=size,
+                )
+                for part, size in zip(parts, plan.sizes, strict=True)
             ),
         )
 
@@ -182,7 +222,8 @@ class JointMixture:
             "number", number, minimum=0, maximum=len(self.mechanisms) - 1
         )
         centres, basis = arrays
-        return self.plan.sums(number, centres, basis)
+        order = getattr(self.mechanisms[number], "order", 2)
+        return self.plan.sums(number, centres, basis, order)
 
     def contribution(
         self, x: np.ndarray, y: np.ndarray
@@ -212,8 +253,8 @@ class JointMixture:
 class Source(typing.Protocol):
     """Where sums of owners come from: the server's side of a mode."""
 
-    def release(self, number: int, sums: MomentSums) -> GroupMoments:
-        """The noisy sums of one step."""
+    def release(self, number: int, arrays: list[np.ndarray]) -> GroupMoments:
+        """The noisy sums of one step, around what was released before."""
 
 
 def joint_mixture(

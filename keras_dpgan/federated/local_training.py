@@ -104,7 +104,8 @@ class LocalTraining:
     def _use(self, x, y):
         gan = self._gan
         check_records(x, y, gan.row_shape, gan.num_classes, output_range(gan.generator))
-        size = min(self._expected_batch_size, len(x))
+        self._num_examples = len(x)
+        size = min(self._expected_batch_size, self._num_examples)
         self._data = PoissonDataset(
             x, y, expected_batch_size=size, steps_per_epoch=self._updates
         )
@@ -124,6 +125,11 @@ class LocalTraining:
             step.update_discriminator(rows, labels, None, size, draws)
 
         return update
+
+    @property
+    def num_examples(self) -> int:
+        """The number of records, an int. It counts as public."""
+        return self._num_examples
 
     @property
     def entry(self) -> "HistoryEntry":

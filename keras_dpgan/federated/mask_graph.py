@@ -10,6 +10,8 @@ from scipy import special
 # That any coalition opens less than the whole sum; that a round is lost.
 _LOG_UNSAFE = -40 * math.log(2)
 _LOG_LOST = -10 * math.log(2)
+# Neighbors at least: where more work together than was agreed, they still need many.
+_FEWEST = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +30,7 @@ class MaskGraph:
 
 @functools.lru_cache(maxsize=64)
 def mask_graph(num_clients, max_dropouts, max_colluders):
-    """The sparsest graph that is safe, and that is likely to open its sum.
+    """A sparse graph that is safe, and that is likely to open its sum.
 
     Every client chooses its neighbors itself, uniformly, when it knows who takes
     part: nobody can arrange them. A coalition opens less than the whole sum only if
@@ -44,7 +46,8 @@ def mask_graph(num_clients, max_dropouts, max_colluders):
     the others at least `threshold` are among `s - 1 + max_colluders`. It is at
     most 2**-40. A round is lost where a client has fewer good neighbors left than
     the threshold, which is bounded likewise, by 2**-10; neighbors are good who
-    neither drop out, nor give wrong shares, nor complain of right ones.
+    neither drop out, nor give wrong shares, nor complain of right ones. The threshold
+    is the largest with which it is, so that it takes as many as possible to open more.
 
     Where no sparse graph is safe and likely to open, every client masks with every
     other, and the threshold is as high as such neighbors allow.
@@ -61,11 +64,11 @@ def mask_graph(num_clients, max_dropouts, max_colluders):
         A `MaskGraph`.
     """
     others = num_clients - 1
-    degree = max(1, max_colluders)
+    degree = max(_FEWEST, max_colluders)
     while degree < others:
-        threshold = _safe_threshold(others, max_colluders, degree)
-        if threshold is not None and _opens(
-            others, max_dropouts, max_colluders, degree, threshold
+        threshold = _threshold_that_opens(others, max_dropouts, max_colluders, degree)
+        if threshold > 0 and (
+            _log_unsafe(others, max_colluders, degree, threshold) <= _LOG_UNSAFE
         ):
             return MaskGraph(degree, threshold)
         degree += max(1, degree // 16)
@@ -73,16 +76,15 @@ def mask_graph(num_clients, max_dropouts, max_colluders):
     return MaskGraph(others, max(max_colluders + 1, complete, 1))
 
 
-def _safe_threshold(others, max_colluders, degree):
-    """The smallest threshold that is safe; `None` where none is."""
-    low, high = 1, degree + 1
-    while low < high:
-        middle = (low + high) // 2
-        if _log_unsafe(others, max_colluders, degree, middle) <= _LOG_UNSAFE:
-            high = middle
-        else:
-            low = middle + 1
-    return low if low <= degree else None
+def _threshold_that_opens(others, max_dropouts, max_colluders, degree):
+    """The largest threshold with which a round is likely to open; 0 if none is."""
+    good = others - max_dropouts - 2 * max_colluders
+    if good < 1:
+        return 0
+    log_chances = _log_chances(others, np.array([good]), degree, range(degree + 1))
+    # Of fewer good neighbors than each threshold, for some client.
+    log_lost = np.logaddexp.accumulate(log_chances[:, 0]) + math.log(others + 1)
+    return int(np.searchsorted(log_lost, _LOG_LOST, side="right"))
 
 
 def _log_unsafe(others, max_colluders, degree, threshold):
@@ -90,24 +92,17 @@ def _log_unsafe(others, max_colluders, degree, threshold):
     s = np.arange(1, honest // 2 + 1)
     reachable = np.minimum(s - 1 + max_colluders, others)
     subsets = _log_binomial(honest, s)
-    tails = _log_chance(others, reachable, degree, range(threshold, degree + 1))
+    chances = _log_chances(others, reachable, degree, range(threshold, degree + 1))
+    tails = special.logsumexp(chances, axis=0)
     return float(special.logsumexp(subsets + s * tails)) if len(s) else -math.inf
 
 
-def _opens(others, max_dropouts, max_colluders, degree, threshold):
-    good = others - max_dropouts - 2 * max_colluders
-    if good < threshold:
-        return False
-    lost = _log_chance(others, np.array([good]), degree, range(threshold))
-    return lost[0] + math.log(others + 1) <= _LOG_LOST
-
-
-def _log_chance(others, marked, degree, counts):
-    """Logarithm of the chance that of `degree` draws `counts` are marked."""
+def _log_chances(others, marked, degree, counts):
+    """Logarithms of the chances that of `degree` draws so many are marked."""
     counts, marked = np.array(counts)[:, None], marked[None, :]
     ways = _log_binomial(marked, counts)
     ways = ways + _log_binomial(others - marked, degree - counts)
-    return special.logsumexp(ways, axis=0) - _log_binomial(others, degree)
+    return ways - _log_binomial(others, degree)
 
 
 def _log_binomial(total, chosen):

@@ -71,6 +71,7 @@ class MaskingClient:
     """
 
     def __init__(self, signing_key, registry, cohort, run, number, modulus=2**32):
+        check_registry(registry, cohort)
         self._signing_key, self._registry, self._cohort = signing_key, registry, cohort
         self.run, self.number, self.modulus = run, number, modulus
         self.me = registry.number_of(signing_key)
@@ -365,6 +366,18 @@ class MaskingClient:
             n: tuple(map(bytes.fromhex, shares)) for n, shares in values["held"]
         }
         return client
+
+
+def check_registry(registry, cohort):
+    """Raises a `ValueError` unless a registry is of the clients of a cohort.
+
+    With more clients, two lists of survivors could both be confirmed.
+    """
+    if len(registry) != cohort.num_clients:
+        raise ValueError(
+            "`registry` must have the keys of the clients of the cohort, "
+            f"{cohort.num_clients}. Received: {len(registry)} keys"
+        )
 
 
 def graph_of(cohort, num_present):

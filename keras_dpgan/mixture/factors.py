@@ -15,6 +15,10 @@ _EXPECTED_LOSS = 0.1
 _KEPT_SHARE_OF_NOISE = 0.5
 # Of the variance around the mean of all rows, what lies between labels.
 _SHARE_BETWEEN_LABELS = 0.5
+# Of that variance, what lies within labels at least.
+_LEAST_WITHIN = 0.3
+# The least variance of a frequency, of the largest.
+_LEAST_SPECTRUM = 0.002
 # No direction is taken to have no variance at all.
 _SMALLEST_VARIANCE = 1e-9
 # How far the covariance of a group is expected to lie from what it is drawn towards,
@@ -92,6 +96,39 @@ def principal_variances(moments, rank):
     values = np.where(seen, values, rest)
     values = np.maximum(values, _SMALLEST_VARIANCE)[::-1]
     return vectors[:, ::-1][:, :rank], values[:rank]
+
+
+def falling_variances(moments):
+    """Variances that fall from one coordinate to the next, as those of images do.
+
+    Args:
+        moments: A `GroupMoments` of the squares of coordinates, of one group.
+
+    Returns:
+        Positive float array of shape `(dim,)`.
+    """
+    from sklearn import isotonic
+
+    found = moments.sums[0] / max(moments.counts[0], _SMALLEST_COUNT)
+    places = np.arange(len(found))
+    falling = isotonic.IsotonicRegression(increasing=False).fit_transform(places, found)
+    least = max(_LEAST_SPECTRUM * falling[0], _SMALLEST_VARIANCE)
+    return np.maximum(falling, least)
+
+
+def within_labels(variances, label_means, label_counts):
+    """Variances around the means of labels, from those around the mean of all rows.
+
+    Args:
+        variances: Float array of shape `(dim,)`: of all rows, along each coordinate.
+        label_means: Float array of shape `(labels, dim)`, around the mean of all.
+        label_counts: Float array of shape `(labels,)`.
+
+    Returns:
+        Float array of shape `(dim,)`.
+    """
+    between = np.average(label_means**2, axis=0, weights=label_counts)
+    return np.maximum(variances - between, _LEAST_WITHIN * variances)
 
 
 def group_factors(moments, group_counts):

@@ -7,23 +7,36 @@ import numpy as np
 import tensorflow as tf
 
 from keras_dpgan._utils import validate
+from keras_dpgan._utils.labels import check_label_form
+from keras_dpgan._utils.labels import check_labels
+from keras_dpgan.data.poisson import PoissonDataset
+from keras_dpgan.data.records import Records
 from keras_dpgan.mechanisms import noise as noise_source
 from keras_dpgan.mixture import components
 from keras_dpgan.mixture import factors
+from keras_dpgan.mixture import frequencies
+from keras_dpgan.mixture import parts
 from keras_dpgan.mixture.class_mixture import ClassMixture
+from keras_dpgan.mixture.moment_sums import GroupMoments
 from keras_dpgan.mixture.plan import MixturePlan
 from keras_dpgan.privacy import origins
 from keras_dpgan.privacy.history_entry import HistoryEntry
 from keras_dpgan.privacy.history_entry import one_gaussian
 
+# Frequencies that get a guess, of those that were measured, and their variance, of the
+# least of these. Without, a classifier would learn that they are always zero.
+_FILLED = 4
+_SHARE_BEYOND = 0.5
+
 if typing.TYPE_CHECKING:
+    from keras_dpgan.data.records import IndexedRows
     from keras_dpgan.privacy.ledger.ledger import Ledger
 
 
 def private_class_mixture(
-    x: np.ndarray,
-    y: np.ndarray,
-    num_classes: int,
+    x: "IndexedRows | PoissonDataset",
+    y: "IndexedRows | None" = None,
+    num_classes: int = 1,
     *,
     noise_multiplier: float,
     rank: int = 64,
@@ -63,9 +76,13 @@ def private_class_mixture(
         ((3, 1, 64), (3, 1, 4, 64))
 
     Args:
-        x: Float array of shape `(n, ...)`.
-        y: Int labels of shape `(n,)` in `[0, num_classes)`.
-        num_classes: Int.
+        x: Rows of shape `(n, ...)`, in anything that `data.PoissonDataset` reads:
+            arrays, memory maps, lists, data sources. Or a `PoissonDataset`, whose
+            records are read by themselves. They are read in parts, up to eight
+            times, so that memory does not grow with their number.
+        y: Int labels of shape `(n,)` in `[0, num_classes)`. Defaults to `None`,
+            for a `PoissonDataset`, which has them.
+        num_classes: Int. Defaults to 1.
         noise_multiplier: Positive float.
         rank: Int, directions of a Gaussian at most, those between labels among
             them. Defaults to 64.
@@ -82,8 +99,9 @@ def private_class_mixture(
         ValueError: If an argument does not fit.
     """
     noise_multiplier = validate.check_positive("noise_multiplier", noise_multiplier)
+    records = _records(x, y, num_classes)
     plan = MixturePlan(
-        shape=np.shape(x)[1:],
+        shape=records.shapes[0],
         num_classes=num_classes,
         rank=rank,
         components=components,
@@ -91,15 +109,18 @@ def private_class_mixture(
         max_norm=max_norm,
         pixel_range=pixel_range,
     )
-    rows = plan.rows(x)
-    labels = plan.labels(y, len(rows))
+    for _, labels in parts.of(records):
+        plan.labels(labels, len(labels))
     entry = mixture_entry(noise_multiplier)
     if ledger is not None:
         ledger.spend(entry, "class mixture")
 
-    def release(number, sums):
+    def release(number, arrays):
+        sums = plan.sums(number, *arrays)
         noise = noise_multiplier / np.sqrt(plan.steps[number].share)
-        vector = sums.of(rows, labels)
+        vector = np.zeros(sums.size)
+        for rows, labels in parts.of(records):
+            vector += sums.of(plan.rows(rows), labels)
         return sums.read(vector + noise * _normals(vector.shape), noise)
 
     mixture = fit(plan, release)
@@ -123,6 +144,25 @@ def mixture_entry(noise_multiplier: float) -> HistoryEntry:
     return one_gaussian(noise_multiplier)
 
 
+def _records(x, y, num_classes):
+    """The records, whose labels have the form of labels."""
+    if not isinstance(x, PoissonDataset):
+        records = Records(x, y)
+    elif y is None:
+        records = x.records
+    else:
+        raise ValueError(
+            "`y` must be left out with a `PoissonDataset`, which has its own labels. "
+            f"Received: y of type {type(y).__name__}"
+        )
+    n = len(records)
+    if len(records.shapes) == 1:
+        check_labels("y", None, n, num_classes)
+    shape, dtype = (n, *records.shapes[1]), records.dtypes[1]
+    check_label_form("y", shape, dtype, n, num_classes)
+    return records
+
+
 def _normals(shape):
     (normals,) = noise_source.process_stream().normal([shape], tf.float64)
     return normals.numpy()
@@ -130,7 +170,7 @@ def _normals(shape):
 
 def fit(
     plan: MixturePlan,
-    release: collections.abc.Callable[[int, typing.Any], typing.Any],
+    release: collections.abc.Callable[[int, list[np.ndarray]], GroupMoments],
 ) -> ClassMixture:
     """Makes a mixture of what is released of some rows.
 
@@ -140,8 +180,8 @@ def fit(
 
     Args:
         plan: A `MixturePlan`.
-        release: Function of the number of a step and of its `MomentSums`, which gives
-            a `GroupMoments`: the noisy sums of the rows.
+        release: Function of the number of a step and of `[centres, basis]`, what
+            `plan.sums` takes, which gives a `GroupMoments`: the noisy sums of rows.
 
     Returns:
         A `ClassMixture`.
@@ -161,21 +201,28 @@ def _fit(plan, release):
 
     def released(name, centres, basis):
         number = numbers[name]
-        return release(number, plan.sums(number, centres, basis))
+        return release(number, [centres, basis])
 
     basis = plan.public_basis()
     alike = np.zeros((plan.num_classes, 1, basis.shape[1]))
     overall = factors.means(released("mean", alike, basis))
     overall = _in_range(plan, overall, basis)
-    total = released("covariance", alike + overall, basis)
-    directions, variances = factors.principal_variances(total, plan.rank)
-    basis, overall = basis @ directions, overall @ directions
+    if plan.covariances == "shared":
+        total = released("variances", alike + overall, basis)
+        variances = factors.falling_variances(total)
+    else:
+        total = released("covariance", alike + overall, basis)
+        directions, variances = factors.principal_variances(total, plan.rank)
+        basis, overall = basis @ directions, overall @ directions
     of_labels = released(
         "means", np.broadcast_to(overall, (plan.num_classes, 1, plan.rank)), basis
     )
     counts = factors.counts(of_labels)
     means = factors.shrunk_means(of_labels, counts, variances)
     means = _in_range(plan, overall + means, basis)
+    if plan.covariances == "shared":
+        within = factors.within_labels(variances, means - overall, counts)
+        return _of_frequencies(plan, means, within)
     squares = released("labels", means[:, None], basis)
     counts = factors.counts_now(counts, squares)
     own = factors.group_factors(squares, counts)
@@ -183,6 +230,21 @@ def _fit(plan, release):
         return np.ones((plan.num_classes, 1)), means[:, None], own[:, None], basis
     labels = components.Labels(means, own)
     return *components.split(released, labels, plan.components, basis), basis
+
+
+def _of_frequencies(plan, means, variances):
+    """A mixture with variances of frequencies alone, and a guess of those beyond."""
+    measured = len(variances)
+    filled = min(plan.size, _FILLED * measured)
+    spread = np.full(filled, _SHARE_BEYOND * variances.min())
+    spread[:measured] = variances
+    wider = np.zeros((plan.num_classes, 1, filled))
+    wider[:, 0, :measured] = means
+    shared = np.broadcast_to(
+        np.diag(np.sqrt(spread)), (plan.num_classes, 1, filled, filled)
+    )
+    basis = frequencies.lowest(plan.shape, filled)
+    return np.ones((plan.num_classes, 1)), wider, shared, basis
 
 
 def _in_range(plan, means, basis):

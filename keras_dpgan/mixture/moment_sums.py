@@ -7,7 +7,6 @@ import numpy as np
 
 # What rounding in float64 may add to a norm of one.
 _ROUNDING_MARGIN = 1e-12
-_ORDERS = (1, 2)
 
 
 class GroupMoments(typing.NamedTuple):
@@ -17,6 +16,7 @@ class GroupMoments(typing.NamedTuple):
         counts: Float64 array of shape `(groups,)`, noisy numbers of rows.
         sums: Float64 array of shape `(groups, dim)`, or `(groups, dim, dim)` where the
             degree is two: noisy sums of `u` or of `u u^T` over each group's rows `u`.
+            It is `(groups, dim)` again for the diagonal of `u u^T` alone.
         count_noise: Float64 array of shape `(groups,)`: the standard deviation of the
             noise in each count.
         noise: Float64 array of shape `(groups,)`: that of the noise in the entries of
@@ -41,7 +41,9 @@ class MomentSums:
     far does the sum of all move when a row is added or removed, whoever adds it up:
     one place, or several owners of some rows each. Where `order` is one, norms are
     sums of absolute values, `a + b = 1`, and what is off the diagonal is doubled: that
-    is for Laplace noise.
+    is for Laplace noise. Where `diagonal` is true there is the diagonal alone, whose
+    sum of absolute values is the squared length of `u`: there rows are shortened in
+    the usual norm, whatever the `order`.
 
     Source: Dwork, Talwar, Thakurta and Zhang 2014, "Analyze Gauss"; Biswas et al. 2020,
     "CoinPress", for centring on what was released before.
@@ -68,6 +70,8 @@ class MomentSums:
             `False`: there is a group for each centre.
         count_weight: Float in (0, 1), the number `a`. Defaults to 0.25.
         order: 2, or 1. Defaults to 2.
+        diagonal: Whether only the squares of coordinates are summed up, where the
+            degree is two. Defaults to `False`.
     """
 
     centres: np.ndarray
@@ -77,6 +81,7 @@ class MomentSums:
     pooled: bool = False
     count_weight: float = 0.25
     order: int = 2
+    diagonal: bool = False
 
     @property
     def num_groups(self) -> int:
@@ -88,7 +93,12 @@ class MomentSums:
     def size(self) -> int:
         """The numbers in the vector."""
         dim = self.centres.shape[2]
-        return self.num_groups * (1 + (dim if self.degree == 1 else _triangle(dim)))
+        of_group = _triangle(dim) if self._has_matrices else dim
+        return self.num_groups * (1 + of_group)
+
+    @property
+    def _has_matrices(self):
+        return self.degree == 2 and not self.diagonal
 
     @property
     def _weights(self):
@@ -110,13 +120,12 @@ class MomentSums:
         if self.basis is not None:
             rows = rows @ self.basis
         groups, left = self._around_centres(rows, np.asarray(labels, np.int64))
-        left = _within_unit_ball(left, self.radius, self.order)
+        left = _within_unit_ball(left, self.radius, 2 if self.diagonal else self.order)
         a, b = self._weights
         parts = []
         for group in range(self.num_groups):
             mine = left[groups == group]
-            sums = mine.sum(axis=0) if self.degree == 1 else self._squares(mine)
-            parts += [[a * len(mine)], b * sums]
+            parts += [[a * len(mine)], b * self._sum(mine)]
         return np.concatenate(parts) * (1 - _ROUNDING_MARGIN)
 
     def _around_centres(self, rows, labels):
@@ -137,7 +146,11 @@ class MomentSums:
     def _off_diagonal(self):
         return 2.0 if self.order == 1 else np.sqrt(2)
 
-    def _squares(self, rows):
+    def _sum(self, rows):
+        if self.degree == 1:
+            return rows.sum(axis=0)
+        if self.diagonal:
+            return np.sum(rows**2, axis=0)
         dim = rows.shape[1]
         upper = np.triu_indices(dim)
         factors = np.where(upper[0] == upper[1], 1.0, self._off_diagonal)
@@ -160,7 +173,7 @@ class MomentSums:
         scale = self.radius**self.degree / b
         sums = scale * parts[:, 1:]
         noise_of_sums = scale * noise
-        if self.degree == 2:
+        if self._has_matrices:
             sums = self._matrices(sums)
             noise_of_sums = noise_of_sums / self._off_diagonal
         return GroupMoments(parts[:, 0] / a, sums, noise / a, noise_of_sums)

@@ -7,10 +7,12 @@ import typing
 import numpy as np
 
 from keras_dpgan._utils import validate
+from keras_dpgan._utils.labels import check_labels
 from keras_dpgan.mixture import frequencies
 from keras_dpgan.mixture.moment_sums import MomentSums
 
 BASES = ("private", "dct")
+COVARIANCES = ("label", "shared")
 
 
 class Step(typing.NamedTuple):
@@ -23,6 +25,7 @@ class Step(typing.NamedTuple):
         degree: As in `MomentSums`, and so is `pooled`.
         radius: Float: how far a row is taken to be from its centre, of `max_norm`.
         pooled: Bool.
+        diagonal: Bool.
     """
 
     name: str
@@ -30,14 +33,25 @@ class Step(typing.NamedTuple):
     degree: int
     radius: float
     pooled: bool = False
+    diagonal: bool = False
 
 
+# The sum of the absolute values of a row is taken to be at most this share of what it
+# can be for its length.
+_SHARE_OF_LARGEST_L1_NORM = 0.6
+# The weight of counts, where norms are sums of absolute values.
+_COUNT_WEIGHTS = {1: 0.15, 2: 0.25}
 # Each is centred on those before it, so that what is left of a row is short.
 _STEPS_OF_ONE = (
     Step("mean", 0.02, 1, 1.0, pooled=True),
     Step("covariance", 0.1, 2, 0.6, pooled=True),
     Step("means", 0.38, 1, 0.55),
     Step("labels", 0.5, 2, 0.4),
+)
+_STEPS_OF_SHARED = (
+    Step("mean", 0.05, 1, 1.0, pooled=True),
+    Step("variances", 0.1, 2, 0.6, pooled=True, diagonal=True),
+    Step("means", 0.85, 1, 0.55),
 )
 _STEPS_OF_MANY = (
     Step("mean", 0.01, 1, 1.0, pooled=True),
@@ -67,6 +81,12 @@ class MixturePlan:
         rank: Int, directions of a Gaussian at most. Defaults to `None`: 64, or as many
             as a row has numbers.
         components: Int, Gaussians per label. Defaults to 1.
+        covariances: `"label"`, or `"shared"`: one for all labels, which has a variance
+            for each of the `rank` lowest frequencies and no other numbers; those
+            beyond get a public guess. That asks for so little that it is for noise
+            in which a label's own covariance could not be seen: owners or clients that
+            each add their own. It takes one component and the basis `"dct"`. Defaults
+            to `"label"`.
         basis: `"private"`, which finds directions in the rows, or `"dct"`: rows are
             first reduced to the `rank` lowest frequencies of a cosine transform, which
             is public. That is for images, where a covariance of all pixels is too much
@@ -85,6 +105,7 @@ class MixturePlan:
     num_classes: int
     rank: int | None = None
     components: int = 1
+    covariances: str = "label"
     basis: str = "private"
     max_norm: float | None = None
     pixel_range: collections.abc.Sequence[float] = (-1.0, 1.0)
@@ -103,10 +124,18 @@ class MixturePlan:
             ),
             "rank": validate.check_int("rank", rank, minimum=1, maximum=size),
             "components": validate.check_int("components", self.components, minimum=1),
+            "covariances": validate.check_choice(
+                "covariances", self.covariances, COVARIANCES
+            ),
             "basis": validate.check_choice("basis", self.basis, BASES),
             "max_norm": validate.check_positive("max_norm", max_norm),
             "pixel_range": (low, high),
         }
+        if self.covariances == "shared" and (self.components, self.basis) != (1, "dct"):
+            raise ValueError(
+                '`components` must be 1 and `basis` "dct" with covariances="shared". '
+                f"Received: components={self.components}, basis={self.basis!r}"
+            )
         if self.basis == "dct" and len(self.shape) not in (2, 3):
             raise ValueError(
                 '`basis="dct"` is for images of shape (height, width) or (height, '
@@ -118,6 +147,8 @@ class MixturePlan:
     @property
     def steps(self) -> tuple[Step, ...]:
         """The sums that the mixture takes, in their order."""
+        if self.covariances == "shared":
+            return _STEPS_OF_SHARED
         return _STEPS_OF_ONE if self.components == 1 else _STEPS_OF_MANY
 
     @property
@@ -164,18 +195,8 @@ class MixturePlan:
         Raises:
             ValueError: If they do not fit.
         """
-        y = np.asarray(y)
-        if y.shape != (num_rows,) or y.dtype.kind not in "iu":
-            raise ValueError(
-                f"`y` must be int labels of shape ({num_rows},). Received: an array of "
-                f"shape {y.shape} and dtype {y.dtype}"
-            )
-        if num_rows and (y.min() < 0 or y.max() >= self.num_classes):
-            raise ValueError(
-                f"`y` must lie in [0, {self.num_classes}). Received: labels from "
-                f"{y.min()} to {y.max()}"
-            )
-        return y.astype(np.int64)
+        labels = check_labels("y", y, num_rows, self.num_classes)
+        return labels.astype(np.int64)
 
     def sums(
         self,
@@ -209,13 +230,18 @@ class MixturePlan:
                 f"`centres` and `basis` of the step {step.name!r} must have the shapes "
                 f"{expected}. Received: {(centres.shape, basis.shape)}"
             )
+        radius = step.radius
+        if order == 1 and not step.diagonal:
+            radius *= _SHARE_OF_LARGEST_L1_NORM * np.sqrt(dim)
         return MomentSums(
             centres,
             step.degree,
-            step.radius,
+            radius,
             basis,
             step.pooled,
-            order=order,
+            _COUNT_WEIGHTS[order],
+            order,
+            step.diagonal,
         )
 
     @property
@@ -235,4 +261,10 @@ class MixturePlan:
         components = self.components if number >= len(_STEPS_OF_ONE) else 1
         # No memory is taken: only its shape matters.
         centres = np.broadcast_to(0.0, (self.num_classes, components, dim))
-        return MomentSums(centres, step.degree, step.radius, pooled=step.pooled)
+        return MomentSums(
+            centres,
+            step.degree,
+            step.radius,
+            pooled=step.pooled,
+            diagonal=step.diagonal,
+        )

@@ -116,6 +116,8 @@ def group_epsilon(
         bound = group.converted_epsilon(compose(history), delta, group_size)
     if accountant == "rdp" or total.bounded:
         return bound
+    if total.laplace and total.sampled:
+        return bound
     if total.laplace:
         return min(bound, pld.laplace_epsilon(total, delta))
     if total.is_gaussian:

@@ -151,19 +151,9 @@ def audit(
     Raises:
         ValueError: If an argument is wrong.
     """
-    scores, included = np.asarray(scores, np.float64), np.asarray(included)
+    scores, included = validate.check_scores(scores, included, "included", "canary")
     if claimed_epsilon != math.inf:
         validate.check_non_negative("claimed_epsilon", claimed_epsilon)
-    if scores.ndim != 1 or not np.isfinite(scores).all():
-        raise ValueError(
-            "`scores` must be finite numbers, one per canary. Received: scores of "
-            f"shape {scores.shape}"
-        )
-    if included.shape != scores.shape or included.dtype != bool:
-        raise ValueError(
-            f"`included` must be bools of shape {scores.shape}. Received: included "
-            f"of shape {included.shape} and dtype {included.dtype}"
-        )
     half = len(scores) // 4 if num_guesses is None else num_guesses // 2
     num_guesses = validate.check_int(
         "num_guesses", 2 * half, minimum=2, maximum=len(scores)

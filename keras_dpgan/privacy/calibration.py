@@ -49,8 +49,7 @@ def least_noise_of(exact, about, target, start):
     """The least noise multiplier at which a cost is within a target.
 
     Args:
-        exact: Callable of a noise multiplier: the cost, which falls smoothly, slowly
-            computed.
+        exact: Callable of a noise multiplier: the cost, smooth and slow to compute.
         about: Callable of a noise multiplier: a similar cost that is computed fast.
         target: Positive float.
         start: Positive float: the value of `about` that is first taken for the target.

@@ -5,6 +5,7 @@ import collections.abc
 import dataclasses
 import json
 
+from keras_dpgan._utils import formats
 from keras_dpgan._utils.formats import Format
 from keras_dpgan._utils.formats import advice
 from keras_dpgan.privacy.history_entry import ADD_OR_REMOVE_ONE
@@ -83,7 +84,7 @@ class PrivacyHistory:
 
     @property
     def relation(self) -> str:
-        """The neighbouring relation under which all entries are added up.
+        """The neighboring relation under which all entries are added up.
 
         See `keras_dpgan.privacy.epsilon` for why entries under Poisson sampling
         may be added to others.
@@ -121,10 +122,10 @@ class PrivacyHistory:
             A `PrivacyHistory`.
 
         Raises:
-            ValueError: If the text is no JSON, a key is unknown, missing or
-                given twice, or a value is wrong.
+            ValueError: If the text is not JSON, if a key is unknown, missing or
+                given twice, or if a value is wrong.
         """
-        values = _load_json(text)
+        values = formats.load_json(text, "A history", only_finite=False)
         entries = _FORMAT.read(values)["entries"]
         if not isinstance(entries, list):
             raise ValueError(
@@ -175,22 +176,6 @@ def check_unit(entries, entry):
             f"up. Received: unit={entry.unit!r}. Give it a history, or a ledger, of "
             "its own."
         )
-
-
-def _load_json(text):
-    try:
-        return json.loads(text, object_pairs_hook=_unique_keys)
-    except (TypeError, RecursionError) as error:
-        raise ValueError(f"A history must be a JSON string: {error}.") from error
-
-
-def _unique_keys(pairs):
-    values = dict(pairs)
-    if len(values) != len(pairs):
-        raise ValueError(
-            f"A key is given twice. Received: keys={[key for key, _ in pairs]}."
-        )
-    return values
 
 
 @dataclasses.dataclass(frozen=True)
@@ -301,7 +286,7 @@ def compose(history, group_size=1):
         if entry.excess_divergence is not None:
             bounded.append(_bounded(entry))
         elif entry.mechanism == "laplace":
-            laplace.append((noise_multiplier, entry.count))
+            laplace.append((noise_multiplier / group_size, entry.count))
         elif is_sampled(entry):
             counts[entry.sampling_probability, noise_multiplier] += entry.count
         elif is_allocated(entry) and group_size == 1:

@@ -42,7 +42,9 @@ class HistoryEntry:
             releases a noisy count of the records below the clip; or
             `"discrete_gaussian"`, whose noise came with the sum, in shares of those
             who added it up (`federated.RecordSumNoise`, `SharedNoise`); or
-            `"laplace"`, of clients alone.
+            `"laplace"`, which a client or an owner of rows adds to its own sums
+            (`federated.LaplaceUpdate`, `OwnNoise`). There is no sampling with it: of
+            rows it takes `sampling_probability=1.0`.
         noise_multiplier: Non-negative float: the standard deviation of the
             noise on the sum, divided by `l2_norm_clip`; of a client's own noise
             the standard deviation (Laplace: the scale) divided by the most that
@@ -147,10 +149,11 @@ class HistoryEntry:
             )
         if self.unit == "client":
             self._check_client()
-        elif self.mechanism == "laplace":
+        elif self.mechanism == "laplace" and self.sampling_probability != 1.0:
             raise ValueError(
-                "`unit` must be 'client' with mechanism='laplace'. Received: "
-                f"unit={self.unit!r}."
+                "`sampling_probability` must be 1.0 with mechanism='laplace' and "
+                "unit='row'. Received: "
+                f"sampling_probability={self.sampling_probability}."
             )
         poisson = self.sampling_probability is not None
         if poisson and self.max_participations is not None:
@@ -200,7 +203,7 @@ class HistoryEntry:
 
     @property
     def relation(self) -> str:
-        """The neighbouring relation that the entry's guarantee is about.
+        """The neighboring relation that the entry's guarantee is about.
 
         `"add_or_remove_one"` under (secret) Poisson sampling and under random
         allocation, where each row has a draw of its own. Otherwise

@@ -231,7 +231,7 @@ def plan(
     budget = solver.attack_budget
     if budget == 0:
         raise ValueError(
-            "`attack_tpr` must be above `attack_fpr` by more than `delta`: otherwise "
+            "`attack_tpr` must be above `attack_fpr` by more than `delta`. Otherwise "
             f"no amount of noise is enough. Received: attack_tpr={attack_tpr}, "
             f"attack_fpr={attack_fpr}, delta={delta}."
         )
@@ -244,8 +244,8 @@ def plan(
 def _check_attack(attack_tpr, attack_fpr, epsilon):
     if epsilon is not None:
         raise ValueError(
-            "Exactly one of `epsilon` and the pair of `attack_tpr` and `attack_fpr` "
-            f"must be given: each is the budget. Received: epsilon={epsilon}, "
+            "Either `epsilon` or the pair of `attack_tpr` and `attack_fpr` must be "
+            f"given, because each of them is the budget. Received: epsilon={epsilon}, "
             f"attack_tpr={attack_tpr}, attack_fpr={attack_fpr}."
         )
     rates = {"attack_tpr": attack_tpr, "attack_fpr": attack_fpr}
@@ -257,9 +257,9 @@ def _check_attack(attack_tpr, attack_fpr, epsilon):
             )
     if not attack_fpr < attack_tpr:
         raise ValueError(
-            "`attack_tpr` must be above `attack_fpr`: whoever accuses at random "
-            f"recognizes that share of the members. Received: attack_tpr={attack_tpr}, "
-            f"attack_fpr={attack_fpr}."
+            "`attack_tpr` must be above `attack_fpr`, because an attacker who guesses "
+            "at random recognizes that share of members. Received: "
+            f"attack_tpr={attack_tpr}, attack_fpr={attack_fpr}."
         )
 
 

@@ -83,7 +83,7 @@ class PlanSolver:
         )
         if found is None:
             raise ValueError(
-                "No `noise_multiplier` is large enough. The smallest "
+                "No `noise_multiplier` is large enough. Raise the budget. The smallest "
                 f"{self._attained(expected_batch_size, epochs, calibration.LARGEST)}. "
                 f"{self._received(epsilon)}"
             )
@@ -102,9 +102,10 @@ class PlanSolver:
         epochs = root_finding.largest_within(exact, epsilon, guide)
         if epochs == 0:
             raise ValueError(
-                "Not one epoch is within the budget. The smallest "
+                "Not one epoch is within the budget. Raise the budget or "
+                "`noise_multiplier`. The smallest "
                 f"{self._attained(expected_batch_size, 1, noise_multiplier)}, for one "
-                f"epoch; or raise `noise_multiplier`. {self._received(epsilon)}"
+                f"epoch. {self._received(epsilon)}"
             )
         return {"epochs": epochs, "epsilon": exact(epochs)}
 
@@ -125,10 +126,10 @@ class PlanSolver:
         smallest = exact(1)
         if smallest > epsilon:
             raise ValueError(
-                "No `expected_batch_size` is within the budget. The smallest "
+                "No `expected_batch_size` is within the budget. Raise the budget or "
+                "`noise_multiplier`, or lower `epochs`. The smallest "
                 f"{self._attained(1, epochs, noise_multiplier)}, for batches of one "
-                "row; or raise `noise_multiplier`, or lower `epochs`. "
-                f"{self._received(epsilon)}"
+                f"row. {self._received(epsilon)}"
             )
         start = epsilon / self._group_size
         found = root_finding.solve(exact, guide, settle, epsilon, start)

@@ -88,12 +88,14 @@ def pld_curve(composition: Composition, group_size=1):
     Returns:
         Pair of float64 arrays of one size, non-negative epsilons in rising order and
         upper bounds of their deltas; `None` where the distributions are not
-        computed, as in `pld_epsilon`.
+        computed, as in `pld_epsilon`, or for Laplace noise beside sampled updates.
     """
     num_updates = composition.num_sampled_updates
     divergence = rdp.composition_rdp(composition)
     expected = group_size * rdp.to_epsilon(divergence, _USUAL_DELTA)
     if expected > _MAX_EPSILON or num_updates > _MAX_UPDATES:
+        return None
+    if composition.laplace and composition.sampled:
         return None
     if composition.laplace:
         total = _compose_laplace(composition)

@@ -312,7 +312,7 @@ class PrivacyRecord(keras.layers.Layer):
                 f"counters say {closed + count} updates. The history has "
                 f"{self._closed.total_updates} updates of earlier settings, and the "
                 f"present settings are {self._entry}. `get_weights` and "
-                "`set_weights` copy the counters without the history: use `save` and "
+                "`set_weights` copy the counters without the history. Use `save` and "
                 "`load_model`, or `save_weights` and `load_weights`."
             )
 

@@ -25,22 +25,21 @@ RELEASED = (
 WITHHELD = (
     "the private data",
     "metrics whose name starts with nonprivate_",
-    "the batches: who was drawn, and how many",
+    "the batches: which rows were drawn, and how many",
 )
 ASSUMPTIONS = (
     "random numbers of the operating system, from which noise and batches are drawn, "
     "cannot be guessed",
-    "floating-point arithmetic stands for that of real numbers",
-    "what is published depends on the private data through these updates alone",
+    "floating-point arithmetic is treated as arithmetic with real numbers",
+    "what is published depends on the private data only through these updates",
 )
 _ONCE_IN_A_BATCH = (
-    "no row is twice in one batch of the data whose batches were not drawn here: "
-    "a row that is there m times moves an update by m clips, which the noise is not "
-    "counted for"
+    "in data whose batches were not drawn here, no row is twice in one batch: a row "
+    "that occurs m times would move an update by m clips, and the noise only covers one"
 )
 NOT_COVERED = (
-    "hyper-parameters chosen by looking at results on the private data: each trial "
-    "spends a budget of its own",
+    "hyper-parameters chosen by results on the private data, since each trial spends "
+    "its own budget",
     "evaluation on the private data",
 )
 
@@ -287,7 +286,8 @@ def _once_per_epoch(history):
     """The same updates, as if they had used the rows in a fixed order."""
     entries = []
     for entry in history.entries:
-        if entry.is_amplified:
+        # Where every row is drawn each time there is no order.
+        if entry.is_amplified and entry.sampling_probability != 1:
             epochs = entry.participations
             if entry.allocation_batches is None:
                 epochs = math.ceil(entry.count * entry.sampling_probability - 1e-9)

@@ -13,7 +13,7 @@ _WIDTH = 80
 _RELATIONS = {
     ADD_OR_REMOVE_ONE: "one has one row more than the other (add or remove one).",
     REPLACE_WITH_NULL: (
-        "they differ in one row, in whose place one of them has a null row, whose "
+        "they differ in one row, which one of them replaces by a null row, whose "
         "gradient counts as zero."
     ),
     REPLACE_CLIENT: "they differ in all data of one client, in any way.",
@@ -23,16 +23,16 @@ _RELATIONS = {
 }
 _OF_A_CLIENT = {
     "gaussian": (
-        "in L2 and adds Gaussian noise itself, of {} times the most that two updates "
-        "can be apart."
+        "in L2 and adds Gaussian noise itself, of {} times the largest distance "
+        "between two updates."
     ),
     "laplace": (
-        "in L1 and adds Laplace noise itself, of a scale of {} times the most that two "
-        "updates can be apart."
+        "in L1 and adds Laplace noise itself, with a scale of {} times the largest "
+        "distance between two updates."
     ),
     "discrete_gaussian": (
-        "in L2 and adds its share of discrete Gaussian noise; the sum has noise of {} "
-        "times the clip and what rounding adds to it."
+        "in L2 and adds its share of discrete Gaussian noise. The sum has noise of {} "
+        "times the clip, enlarged by the effect of rounding."
     ),
 }
 
@@ -64,8 +64,8 @@ def caveats(history, delta, num_examples, private):
         said += [text for text in _of_entry(entry) if text not in said]
     if num_examples is not None and delta >= 1 / num_examples:
         said.append(
-            f"DELTA IS TOO LARGE: at delta = {delta:g}, not below 1/n = "
-            f"{1 / num_examples:.2g}, publishing one row outright counts as private."
+            f"DELTA IS TOO LARGE: delta = {delta:g} is not below 1/n = "
+            f"{1 / num_examples:.2g}, so publishing a whole row would count as private."
         )
     if len(history.entries) > 1:
         said.append(
@@ -81,36 +81,36 @@ def _of_entry(entry):
     if entry.insecure_noise:
         yield (
             "INSECURE NOISE: noise was drawn from a seed. The guarantee holds only "
-            "against those who do not know it; it must never be published."
+            "against those who do not know the seed, which must never be published."
         )
     if entry.excess_divergence is not None:
         yield (
-            "NOISE OF THE CLIENTS: it is in the sums before the server sees them. The "
-            "guarantee holds against the server and the key holder, where there is "
-            "one, too, whatever they do, as long as no more clients tell "
-            "it their noise than the noise was made for."
+            "NOISE OF THE CLIENTS: the sums contain the noise before the server sees "
+            "them. The guarantee also holds against the server and the key holder, if "
+            "there is one, whatever they do, as long as no more clients reveal their "
+            "noise to them than the noise was made for."
         )
     if entry.excess_divergence is not None and entry.unit == "row":
         yield (
-            "FLOAT32: each client adds its sum up in float32, whose rounding is not "
-            "counted."
+            "FLOAT32: each client adds its sum up in float32, and the accounting does "
+            "not include its rounding."
         )
     if entry.seeded_sampling:
         yield (
-            "SEEDED SAMPLING: batches were drawn from a seed. Whoever knows it knows "
-            "them, so each row is taken to be in every update."
+            "SEEDED SAMPLING: batches were drawn from a seed. Whoever knows the seed "
+            "knows the batches, so each row is assumed to be in every update."
         )
     how = (entry.sampling_probability, entry.allocation_batches)
     undeclared = (*how, entry.max_participations) == (None, None, None)
     if undeclared and entry.unit == "row":
         yield (
-            "UNKNOWN SAMPLING, NOT POISSON: where batches came from was not declared, "
-            "so each row is taken to be in every update."
+            "UNKNOWN SAMPLING, NOT POISSON: it was not declared how batches were made, "
+            "so each row is assumed to be in every update."
         )
     if entry.max_participations is not None:
         yield (
-            "SAMPLING IS NOT POISSON: that no row is in more than "
-            f"{entry.max_participations:,} updates was declared, not checked."
+            "SAMPLING IS NOT POISSON: it was declared, and not checked, that no row is "
+            f"in more than {entry.max_participations:,} updates."
         )
 
 
@@ -128,13 +128,13 @@ def write(statement):
     paragraphs = {
         "What an attacker can do": _attack(statement),
         "Unit of privacy": _unit(statement),
-        "Neighbouring data sets": _RELATIONS[statement.history.relation],
+        "Neighboring data sets": _RELATIONS[statement.history.relation],
         "Public": _public(statement),
         **_updates(statement),
         "Without random batches": _without_random_batches(statement),
         "Assumed": _list(statement.assumptions),
         "May be published": _list(statement.released)
-        or "nothing, on the strength of this statement.",
+        or "nothing, according to this statement.",
         "Must not be published": _list(statement.withheld),
         "Not covered": _list(statement.not_covered),
     }
@@ -151,7 +151,7 @@ def _guarantee(statement):
         unit = statement.history.unit
         return f"Epsilon is infinite: nothing is promised about any {unit}."
     if not statement.history.entries:
-        return "No update was made: nothing of the private data was used (epsilon 0)."
+        return "No update was made, so the private data were not used (epsilon 0)."
     return (
         f"Differentially private with epsilon = {shown(statement.epsilon)} at delta = "
         f"{statement.delta:g}, by {ACCOUNTANT_NAMES[statement.accountant]}, "
@@ -165,14 +165,15 @@ def _attack(statement):
         return ""
     mu = curve.gdp_mu(statement.smallest_rate)
     return (
-        f"someone who sees all that is published, and knows everything else, decides "
-        f"whether a {statement.history.unit} was in the data. {attack_line(curve)} Who "
-        f"may accuse 1 in 1,000: at most {_recognized(curve, 0.001)} in 100; 1 in 10: "
-        f"at most {_recognized(curve, 0.1)} in 100. The largest advantage (the share "
-        f"of members recognized less that of outsiders accused) is "
-        f"{rounded_up(curve.advantage)} in 100. Where both kinds of errors have "
-        f"rates of at least {statement.smallest_rate:g}, Gaussian differential privacy "
-        f"with mu = {shown(mu)} covers it."
+        f"an attacker sees everything that is published, knows everything else, and "
+        f"decides whether a {statement.history.unit} was in the data. "
+        f"{attack_line(curve)} If 1 in 1,000 may be accused wrongly, it is at most "
+        f"{_recognized(curve, 0.001)} in 100; if 1 in 10, at most "
+        f"{_recognized(curve, 0.1)} in 100. The largest advantage (the share of "
+        f"members recognized less that of outsiders accused) is "
+        f"{rounded_up(curve.advantage)} in 100. If both kinds of errors have rates of "
+        f"at least {statement.smallest_rate:g}, Gaussian differential privacy with "
+        f"mu = {shown(mu)} covers it."
     )
 
 
@@ -203,7 +204,7 @@ def rounded_up(rate):
 def _unit(statement):
     people = statement.max_records_per_person
     if statement.history.unit == "client":
-        return "a client: all data that it has, together."
+        return "a client with all of its data."
     if people == 1:
         return "one row of the data. A person with several rows is protected less."
     return (
@@ -265,17 +266,19 @@ def _phase_of_all_rows(entry):
     noise = _noise(entry).replace("the clip", "that")
     return (
         f"{entry.count:,} sums over all rows (of counts, moments or gradients). One "
-        f"row moves each by a size at most that is fixed beforehand, and {noise} is "
-        "added."
+        f"row moves each sum by at most a size that is fixed beforehand, and {noise} "
+        "is added."
     )
 
 
 def _noise(entry):
+    if entry.mechanism == "laplace":
+        return f"Laplace noise of a scale of {entry.noise_multiplier:g} times the clip"
     if entry.excess_divergence is None:
         return f"Gaussian noise of {entry.noise_multiplier:g} times the clip"
     return (
-        "discrete Gaussian noise, in the shares of those who add the sum up, of "
-        f"{entry.noise_multiplier:g} times the clip and what rounding adds to it,"
+        "discrete Gaussian noise, of which each of those who add the sum up gives a "
+        f"share, of {entry.noise_multiplier:g} times the clip enlarged by rounding,"
     )
 
 
@@ -283,26 +286,26 @@ def _sampling(entry):
     if entry.sampling_probability is not None:
         seeded = "seeded " if entry.seeded_sampling else ""
         return (
-            f"each on a {seeded}Poisson sample that holds a row with probability "
+            f"each on a {seeded}Poisson sample that contains a row with probability "
             f"{entry.sampling_probability:.4g}"
         )
     if entry.allocation_batches is not None:
         return (
-            "under random allocation: each row is put into one of "
-            f"{entry.allocation_batches:,} consecutive updates by a draw of its own, "
-            f"and anew for the next ones, {entry.participations:,} times in all"
+            "under random allocation: a draw puts each row into one of "
+            f"{entry.allocation_batches:,} consecutive updates, and a new draw into "
+            f"one of the next ones, {entry.participations:,} times in all"
         )
     if entry.max_participations is not None:
-        return f"of which a row is declared to be in at most {entry.participations:,}"
-    return "of which a row may be in every one"
+        return f"with each row declared to be in at most {entry.participations:,}"
+    return "each of which may contain any row"
 
 
 def _without_random_batches(statement):
     if statement.epsilon_once_per_epoch is None or not statement.has_guarantee:
         return ""
     return (
-        "had each row been in one batch per epoch instead, in an order fixed "
-        "beforehand (shuffled batches), epsilon = "
+        "if each row had been in one batch per epoch instead, in an order fixed "
+        "beforehand (shuffled batches), epsilon would be "
         f"{shown(statement.epsilon_once_per_epoch)} for replacing one row by a null "
         "row."
     )

@@ -56,8 +56,7 @@ class TradeOff:
         deltas: Float64 array of shape `(n,)`: the history is
             `(epsilons[i], deltas[i])`-private for each i.
         mu: Non-negative float if the history is exactly one Gaussian mechanism.
-        Defaults
-            to `None`.
+            Defaults to `None`.
     """
 
     def __init__(

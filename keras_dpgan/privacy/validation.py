@@ -104,8 +104,8 @@ def _refuse(violations):
         listed = "\n".join(f"  - {violation}" for violation in violations)
         raise ValueError(
             "The discriminator cannot be trained with differential privacy:\n"
-            f"{listed}\n`keras_dpgan.privacy.validation.fix(discriminator)` gives "
-            "the nearest model that can, where there is one."
+            f"{listed}\n`keras_dpgan.privacy.validation.fix(discriminator)` returns "
+            "the nearest model that can be trained, if there is one."
         )
 
 
@@ -181,8 +181,8 @@ def _judge(layer):
         yield Violation(
             layer.name,
             "keeps a mean and a variance that `adapt` computes from the data",
-            "give `mean` and `variance` that are public constants, or scale the "
-            "data with `keras_dpgan.data.scale_to_range`",
+            "give public constants as `mean` and `variance`, or scale the data with "
+            "`keras_dpgan.data.scale_to_range`",
         )
     if getattr(layer, "stateful", False):
         yield Violation(
@@ -207,8 +207,8 @@ def _regularizers(layer):
 _REFUSED = (
     (
         keras.layers.BatchNormalization,
-        "computes statistics over the batch, so that one record moves the "
-        "gradients of all the others",
+        "computes statistics over the batch, so that one record changes the "
+        "gradients of all others",
         "use `keras.layers.GroupNormalization` or `LayerNormalization`",
     ),
     (
@@ -223,32 +223,32 @@ _REFUSED = (
             keras.layers.TextVectorization,
             keras.layers.Discretization,
         ),
-        "looks values up in a vocabulary or in bins, which `adapt` would learn "
-        "from the data",
+        "looks values up in a vocabulary or in bins, which `adapt` computes from the "
+        "data",
         "prepare the data with public constants before `fit`",
     ),
 )
 
 _FOUND = {
     row_probe.MIXES_ROWS: (
-        "mixes rows: a change of one row moves what it makes of the others, or "
-        "their gradients",
-        "compute each row from that row alone, without reductions over the first axis",
+        "mixes rows: a change of one row changes the outputs of others, or their "
+        "gradients",
+        "compute each row only from that row, without reductions over the first axis",
     ),
     row_probe.DRAWS: (
         "draws random numbers from TensorFlow, which a known seed repeats and which "
-        "depend on the row's place in the batch: one row moves those of all the others",
+        "depend on the row's place in the batch, so that a row changes those of others",
         "draw with `keras.random` and a `keras.random.SeedGenerator`, which training "
         "gives secret seeds",
     ),
     row_probe.HAS_EFFECT: (
-        "changes or reads something outside of what it computes, such as a variable",
-        "compute its outputs from its inputs and weights alone, and change variables "
-        "in a callback",
+        "changes or reads something besides its inputs and weights, such as a variable",
+        "compute its outputs only from its inputs and weights, and change variables in "
+        "a callback",
     ),
     row_probe.KEEPS_STATE: (
-        "keeps what it saw of the rows in its variables, without noise",
-        "remove the variables that it assigns when it is called, metrics included",
+        "stores information on the rows in its variables, without noise",
+        "remove the variables that it assigns when it is called, including metrics",
     ),
     row_probe.ADDS_LOSS: (
         "adds a loss (`add_loss`) that belongs to no record, which clipping would drop",

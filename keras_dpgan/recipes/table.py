@@ -45,9 +45,9 @@ def table(
     (`tables.TableGenerator`). Above 25 columns only as many pairs as columns are
     measured in each of two rounds, and none together with the target.
 
-    What is private is the table; the schema is published. Each row is a record, unless persons have several: then `id_column` names who a row
-    is of, and of each person the first `max_records_per_person` rows are used, and
-    protected together.
+    What is private is the table; the schema is published. Each row is a record, unless
+    persons have several: then `id_column` names who a row is of, and of each person the
+    first `max_records_per_person` rows are used, and protected together.
 
     Examples:
         >>> import pandas as pd

@@ -29,7 +29,7 @@ _NANOSECONDS = {
     "min": 60_000_000_000,
     "s": 1_000_000_000,
 }
-_ISO_UNITS = {"D": "D", "h": "h", "min": "m", "s": "s"}
+_ISO_UNITS: dict[str, typing.Any] = {"D": "D", "h": "h", "min": "m", "s": "s"}
 # The largest whole number up to which float64 holds every one.
 _EXACT = 2**53
 

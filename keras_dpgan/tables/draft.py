@@ -46,7 +46,7 @@ def draft_schema(frame: "pd.DataFrame") -> tuple[TableSchema, tuple]:
         could not be told what they are, such as identifiers.
 
     Raises:
-        ValueError: If no column is left.
+        ValueError: If no column is left, or two have the same name.
 
     Examples:
         >>> import pandas as pd
@@ -55,6 +55,12 @@ def draft_schema(frame: "pd.DataFrame") -> tuple[TableSchema, tuple]:
         >>> schema.names, left_out
         (('age', 'smoker'), ())
     """
+    twice = frame.columns[frame.columns.duplicated()].unique().tolist()
+    if twice:
+        raise ValueError(
+            "`frame` must have columns of different names: rename those that are "
+            f"there twice. Received: twice={twice}."
+        )
     columns, left_out = {}, []
     for name in frame.columns:
         column = _column(frame[name]) if isinstance(name, str) else None
@@ -62,6 +68,11 @@ def draft_schema(frame: "pd.DataFrame") -> tuple[TableSchema, tuple]:
             left_out.append(name)
         else:
             columns[name] = column
+    if not columns:
+        raise ValueError(
+            "`frame` must have a column with values of which it can be told what they "
+            f"are. Received: {len(frame)} rows of the columns {left_out!r:.80}."
+        )
     return TableSchema(columns), tuple(left_out)
 
 

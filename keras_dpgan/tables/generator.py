@@ -94,7 +94,10 @@ class TableGenerator(keras.Model):
         return 1 + 2 * len(self.schema.names)
 
     def call(
-        self, latents: tf.Tensor, component: tf.Tensor | None = None
+        self,
+        latents: tf.Tensor,
+        component: tf.Tensor | None = None,
+        known: tf.Tensor | None = None,
     ) -> dict[str, tf.Tensor]:
         """Rows for latents.
 
@@ -102,14 +105,32 @@ class TableGenerator(keras.Model):
             latents: Float32 tensor of shape `(rows, latent_dim)`, standard normal.
             component: Int tensor of shape `(rows,)`. Defaults to `None`: that of the
                 first latent.
+            known: Int tensor of shape `(rows, columns)`: cells that are given, and -1
+                where none is. Defaults to `None`: none is.
 
         Returns:
             Dict of tensors; see `TableSchema.decode`.
         """
         cells, places = self._cells(latents, component)
-        return self.schema.decode(cells, places)
+        if known is not None:
+            cells = [
+                tf.where(known[:, column] < 0, cell, known[:, column])
+                for column, cell in enumerate(cells)
+            ]
+        for first, second in self.schema.dependencies:
+            follows = tf.gather(self._most_probable(first, second), cells[first])
+            if known is not None:
+                follows = tf.where(known[:, second] < 0, follows, known[:, second])
+            cells[second] = follows
+        return self.schema.decode(tf.stack(cells, axis=1), places)
 
-    def _cells(self, latents, component=None):
+    def _most_probable(self, first, second):
+        """For each cell of a column the most probable one of another."""
+        columns = self.mixture.by_column()
+        both = tf.matmul(columns[first], columns[second], transpose_a=True)
+        return tf.argmax(both, axis=1, output_type=tf.int32)
+
+    def _cells(self, latents, component):
         uniform = _uniform(latents)
         if component is None:
             component = tf.cast(uniform[:, 0] * self.components, tf.int32)
@@ -121,7 +142,7 @@ class TableGenerator(keras.Model):
             threshold = uniform[:, 1 + column : 2 + column] * cumulated[:, -1:]
             cell = tf.reduce_sum(tf.cast(threshold >= cumulated, tf.int32), axis=1)
             cells.append(tf.minimum(cell, self.schema.num_cells[column] - 1))
-        return tf.stack(cells, axis=1), uniform[:, 1 + number :]
+        return cells, uniform[:, 1 + number :]
 
     def sample(
         self,
@@ -140,7 +161,8 @@ class TableGenerator(keras.Model):
                 estimated to have.
             conditions: Dict from names of columns to what they have to be in all
                 rows: a value, or an array of `n` of them. The other columns are
-                drawn given these, and constraints of the schema are not looked at.
+                drawn given these. Of the constraints of the schema only
+                dependencies are kept then, where none of the conditions breaks them.
                 Defaults to `None`.
             seed: Non-negative int below 2**63, to repeat a draw. Defaults to `None`.
 
@@ -191,7 +213,8 @@ class TableGenerator(keras.Model):
         """The parts, without rows that break a constraint."""
         missing = n
         for values, _ in self._drawn(_MOST_DRAWS * max(n, 1), {}, seed):
-            broken = self.schema.violations(self.schema.to_frame(values))
+            values, outside = self.schema.with_sums(values)
+            broken = self.schema.violations(self.schema.to_frame(values)) | outside
             kept = np.flatnonzero(~broken)[:missing]
             missing -= len(kept)
             yield {name: part[kept] for name, part in values.items()}, {}
@@ -200,8 +223,9 @@ class TableGenerator(keras.Model):
         raise ValueError(
             "`constraints` of the schema must hold in one of a hundred rows at least, "
             "so that others can be drawn again. Received: "
-            f"constraints={self.schema.constraints!r:.200}. Leave out those that are "
-            "equations between numbers, and compute one of their columns afterwards."
+            f"constraints={self.schema.constraints!r:.200}. Write an equation with the "
+            "column that follows alone on one side, 'total == food + rent', and give "
+            "it bounds that hold its values; or leave the column out."
         )
 
     def _drawn(self, n, given, seed):
@@ -219,9 +243,13 @@ class TableGenerator(keras.Model):
             rows = np.arange(start, start + len(latents))
             chance = np.mod(shift + rows[:, None] * _GOLDEN_RATIO, 1.0)
             component = (chance[:, 0] * self.components).astype(np.int32)
+            known = None
             if given:
                 component = self._components_given(mine, chance)
-            values = self._decoded(latents, component)
+                known = np.full((len(latents), len(self.schema.names)), -1, np.int32)
+                for name, (_, cells) in mine.items():
+                    known[:, self.schema.index(name)] = cells
+            values = self._decoded(latents, component, known)
             yield {name: part.numpy() for name, part in values.items()}, mine
             start += len(latents)
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 from keras_dpgan._utils import files
 from keras_dpgan._utils.formats import Format
 from keras_dpgan.tables import columns as column_kinds
-from keras_dpgan.tables.constraints import Constraint
+from keras_dpgan.tables import constraints as constraint_kinds
 from keras_dpgan.tables.pandas_library import pandas
 
 if typing.TYPE_CHECKING:
@@ -46,11 +46,13 @@ class TableSchema:
         columns: Dict from names of columns, in their order, to `Categorical`,
             `Numeric`, `Datetime` or `Boolean`. Columns of the private table that are
             not among them are neither read nor published: leave out identifiers.
-        constraints: Strings, what is publicly known to hold in every row, such as
-            `"end >= start"`: a comparison of sums, differences and products of
-            columns and numbers. Generated rows that break one are drawn again, which
-            costs nothing. Where a column of it has a gap the row is kept. Defaults
-            to none.
+        constraints: Strings, what is publicly known to hold in every row. A comparison
+            of sums, differences and products of columns and numbers, such as
+            `"end >= start"`: generated rows that break it are drawn again. An equation
+            for a `Numeric` column, `"total == food + rent"`: it is computed from the
+            others. A dependency of categories, `"city -> state"`: each city gets the
+            one state that it most probably has. None of it costs anything. Where a
+            column of a comparison has a gap the row is kept. Defaults to none.
 
     Raises:
         ValueError: If there is no column, or one is of no such kind, or a constraint
@@ -78,8 +80,15 @@ class TableSchema:
             )
         self._columns = dict(columns)
         self._constraints = tuple(
-            Constraint(text, self._columns) for text in constraints
+            constraint_kinds.parse(text, self._columns) for text in constraints
         )
+        comparisons: list = []
+        dependencies: list = []
+        for constraint in self._constraints:
+            is_dependency = isinstance(constraint, constraint_kinds.Dependency)
+            (dependencies if is_dependency else comparisons).append(constraint)
+        self._sums = constraint_kinds.sums(comparisons)
+        self._dependencies = constraint_kinds.in_order(dependencies)
 
     @property
     def columns(self) -> dict:
@@ -182,6 +191,34 @@ class TableSchema:
                 is_null = np.asarray(values[f"{name}.is_null"])
             frame[name] = column.to_series(decoded, is_null)
         return pandas().DataFrame(frame)
+
+    @property
+    def dependencies(self) -> tuple:
+        """Pairs of places of columns, the second of which follows from the first."""
+        return tuple(
+            (self.names.index(one.first), self.names.index(one.second))
+            for one in self._dependencies
+        )
+
+    def with_sums(
+        self, values: dict[str, np.ndarray]
+    ) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        """Values of `decode` as arrays, with columns computed where equations say so.
+
+        Returns:
+            The dict, and which rows have a sum outside of its column's bounds.
+        """
+        values = dict(values)
+        rows = len(values[self.names[0]])
+        outside = np.zeros(rows, bool)
+        for name, used, value in self._sums:
+            gaps = [values.get(f"{other}.is_null", False) for other in (name, *used)]
+            known = ~np.any(np.broadcast_arrays(*gaps, outside)[:-1], axis=0)
+            column = self._columns[name]
+            found = np.asarray(value(values)) * np.ones(rows, values[name].dtype)
+            values[name] = np.where(known, found, values[name])
+            outside |= (values[name] < column.low) | (values[name] > column.high)
+        return values, outside
 
     def violations(self, frame: "pd.DataFrame") -> np.ndarray:
         """Which rows break a constraint, a boolean array."""

@@ -166,7 +166,7 @@ def test_dicts_without_a_transform_are_refused_with_a_remedy():
 def test_records_of_several_shapes_are_refused():
     ragged = [np.zeros(2), np.zeros(3)]
     dataset = PoissonDataset(ragged, sampling_probability=1)
-    with pytest.raises(ValueError, match="one shape"):
+    with pytest.raises(ValueError, match="the same shape"):
         dataset[0]
 
 

@@ -215,7 +215,7 @@ def test_a_condition_prior_goes_with_vectors_alone():
 @pytest.mark.parametrize(
     ("y", "message"),
     [
-        (None, "`y` must hold each record's condition, finite numbers of shape"),
+        (None, "`y` must hold one condition for each record: finite numbers of shape"),
         (np.zeros((120, 3)), r"Received: y of shape \('?n'?, 3\)"),
         (np.zeros(120, np.int32), "Received: y of shape"),
         (np.full((120, DIM), np.inf), "`y` must be finite"),

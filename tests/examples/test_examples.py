@@ -73,13 +73,30 @@ def test_help_names_the_flags(example):
 
 @pytest.mark.slow
 def test_digits_compares_real_private_and_plain(tmp_path):
-    output = run("digits", "--updates=2", "--epochs=1", f"--output_dir={tmp_path}")
+    output = run(
+        "digits",
+        "--recipe=gan",
+        "--updates=2",
+        "--epochs=1",
+        f"--output_dir={tmp_path}",
+    )
     private = check_written(tmp_path)
     assert private["updates"] == 2
     assert 0 < private["privacy"]["epsilon"] <= 10
     plain = check_written(tmp_path / "not_private")
     assert not plain["privacy"]["has_guarantee"]
     assert "of real" in output
+
+
+@pytest.mark.slow
+def test_private_digits_are_nearly_as_useful_as_real_ones(tmp_path):
+    run("digits", "--updates=2", "--epochs=1", f"--output_dir={tmp_path}")
+    accuracies = json.loads((tmp_path / "accuracies.json").read_text())
+    shares = {
+        name: value / accuracies["real digits"] for name, value in accuracies.items()
+    }
+    assert shares["digits generated privately"] >= 0.95
+    assert (tmp_path / "samples.png").exists()
 
 
 @pytest.mark.slow

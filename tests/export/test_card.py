@@ -182,7 +182,7 @@ def test_a_card_of_another_savedmodel_is_refused(copied, name, fault):
 
 def test_an_added_file_of_the_savedmodel_is_refused(copied):
     (copied / "variables" / "variables.data-00001-of-00002").write_bytes(b"")
-    with pytest.raises(ValueError, match="data-00001-of-00002 changed, missing or"):
+    with pytest.raises(ValueError, match="added since .*data-00001-of-00002"):
         export.load(copied)
 
 
@@ -202,7 +202,7 @@ def test_a_folder_without_a_card_is_refused(tmp_path):
         ("", "Expecting value"),
         ("[]", "`card` must be of type object"),
         ("{}", "have the key 'schema'"),
-        ('{"private": NaN}', "NaN, which is not valid JSON"),
+        ('{"private": NaN}', "must hold finite numbers. Received: NaN"),
         ('{"private": true, "private": false}', "a key twice"),
         ("[" * 100_000, "privacy.json"),
     ],

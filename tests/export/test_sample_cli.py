@@ -129,7 +129,7 @@ def test_bad_arguments_are_named_and_leave_no_file(
 
 
 def test_labels_out_of_range_and_pictures_too_large_are_refused(exports, tmp_path):
-    with pytest.raises(ValueError, match=r"`labels` must be in \[0, 3\)"):
+    with pytest.raises(ValueError, match=r"`labels` must lie in \[0, 3\)"):
         sample.draw(exports / "images", 3, tmp_path / "data.npz", label=3)
     with pytest.raises(ValueError, match="at most 1048576 images.*n=2000000"):
         sample.draw(exports / "images", 2_000_000, tmp_path / "grid.png")

@@ -144,8 +144,8 @@ def test_labels_may_be_one_or_one_each(exported, labels):
     [
         (True, {"n": -1}, "`n` must be at least 0"),
         (True, {"n": 2, "labels": [0, 1, 2]}, "`labels` must be one int, or ints"),
-        (True, {"n": 2, "labels": [0, 3]}, r"`labels` must be in \[0, 3\)"),
-        (True, {"n": 2, "labels": -1}, r"`labels` must be in \[0, 3\)"),
+        (True, {"n": 2, "labels": [0, 3]}, r"`labels` must lie in \[0, 3\)"),
+        (True, {"n": 2, "labels": -1}, r"`labels` must lie in \[0, 3\)"),
         (False, {"n": 2, "labels": [0, 1]}, "`labels` must be None"),
     ],
 )

@@ -191,6 +191,19 @@ def forged(poll, kind):
         return votes | poll.votes(run="another", clients=(2, 3))
     if kind == "of one client under another's number":
         return votes | {2: votes[0], 3: votes[1], -1: votes[0], 4: votes[0]}
+    if kind == "copied":
+        # Counted, two copies of a vote would tell what it was.
+        sealed = votes[0][: -signatures.SIGNATURE_BYTES]
+        return votes | {
+            n: sealed + signatures.sign(poll.keys[n], "vote", RUN, 0, sealed)
+            for n in (2, 3)
+        }
+    if kind == "made by the server":
+        server = signatures.new_signing_key()
+        return votes | {
+            n: budget_vote.cast(poll.sealing_key, server, n, RUN, 0, can_pay=True)
+            for n in (2, 3)
+        }
     if kind == "too short":
         return votes | {2: b"", 3: votes[1][:40]}
     other = Poll("unused")
@@ -203,6 +216,8 @@ def forged(poll, kind):
         "of another round",
         "of another run",
         "of one client under another's number",
+        "copied",
+        "made by the server",
         "too short",
         "of a stranger",
     ],

@@ -119,7 +119,7 @@ def test_training_says_who_makes_the_noise_and_what_it_costs(owners, tmp_path):
     assert statement.accountant == "rdp"
     assert "TRUSTED SERVER" not in str(statement)
     assert "! NOISE OF THE CLIENTS" in str(statement)
-    assert "no more clients tell it their noise" in " ".join(str(statement).split())
+    assert "no more clients reveal their noise" in " ".join(str(statement).split())
     gan.save(tmp_path / "gan.keras")
     loaded = keras.models.load_model(tmp_path / "gan.keras")
     assert loaded.epsilon(1e-5) == gan.epsilon(1e-5)

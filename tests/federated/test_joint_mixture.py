@@ -1,18 +1,15 @@
 """Mixtures that owners release together equal those of all records in one place."""
 
-import functools
-
 import dp_accounting
 import grid_here
 import numpy as np
+import owners_here
 import pytest
 from dp_accounting import rdp
 
 pytest.importorskip("cryptography")
 
 from keras_dpgan import DPGAN
-from keras_dpgan import data
-from keras_dpgan import evaluation
 from keras_dpgan import federated
 from keras_dpgan import mixture
 from keras_dpgan import models
@@ -21,36 +18,12 @@ from keras_dpgan.federated.cohort import Cohort
 from keras_dpgan.federated.joint_mixture import JointMixture
 from keras_dpgan.mixture.fitting import fit
 
-NUM_OWNERS, DROPPED = 10, 3
-COHORT = Cohort(NUM_OWNERS, max_dropouts=DROPPED, max_colluders=1)
-PLAN = mixture.MixturePlan(shape=(8, 8, 1), num_classes=10)
-SMALL = mixture.MixturePlan(shape=(8, 8, 1), num_classes=10, rank=9, basis="dct")
-# By the largest of the owners below.
-MAX_RECORDS = 500
 DELTA = 1e-5
 
 
-@functools.cache
-def owners():
-    """Unequal shares of each class of the digits."""
-    x, y = data.load_digits()[0]
-    rng = np.random.RandomState(0)
-    owner = np.zeros(len(y), int)
-    for label, share in enumerate(rng.dirichlet(np.ones(NUM_OWNERS), 10)):
-        (mine,) = np.nonzero(y == label)
-        edges = (np.cumsum(share)[:-1] * len(mine)).round().astype(int)
-        owner[mine] = np.searchsorted(edges, np.arange(len(mine)), side="right")
-    return [(x[owner == i], y[owner == i]) for i in range(NUM_OWNERS)]
-
-
-def everyones():
-    x, y = zip(*owners(), strict=True)
-    return np.concatenate(x), np.concatenate(y)
-
-
-def of_records(plan=SMALL, noise_multiplier=2.2, **options):
+def of_records(plan=owners_here.SMALL, noise_multiplier=2.2, **options):
     return JointMixture.of_records(
-        plan, COHORT, noise_multiplier, MAX_RECORDS, **options
+        plan, owners_here.COHORT, noise_multiplier, owners_here.MAX_RECORDS, **options
     )
 
 
@@ -59,19 +32,23 @@ class AddedUpHere:
 
     def __init__(self, joint, noise_of):
         self._joint, self._noise_of = joint, noise_of
-        self._owners = [joint.contribution(*own) for own in owners()]
+        self._owners = [joint.contribution(*own) for own in owners_here.owners()]
 
-    def release(self, number, sums):
-        arrays, facts = [sums.centres, sums.basis], {"step": number}
+    def release(self, number, arrays):
+        sums, facts = self._joint.sums(number, arrays), {"step": number}
         (total,) = np.sum([own(arrays, facts) for own in self._owners], axis=0)
         noise = self._joint.mechanisms[number].total_noise
         return sums.read(total + self._noise_of(number, sums.size), noise)
 
 
 def fit_in_one_place(joint, noise_of):
-    rows, labels = joint.plan.rows(everyones()[0]), everyones()[1]
+    rows, labels = (
+        joint.plan.rows(owners_here.everyones()[0]),
+        owners_here.everyones()[1],
+    )
 
-    def release(number, sums):
+    def release(number, arrays):
+        sums = joint.sums(number, arrays)
         vector = sums.of(rows, labels) + noise_of(number, sums.size)
         return sums.read(vector, joint.mechanisms[number].total_noise)
 
@@ -108,20 +85,22 @@ def test_it_is_that_of_one_place_by_the_public_function(monkeypatch):
 
     def read_with_known_noise(sums, vector, deviation):
         seen.append(deviation)
-        exact = sums.of(joint.plan.rows(everyones()[0]), everyones()[1])
+        exact = sums.of(
+            joint.plan.rows(owners_here.everyones()[0]), owners_here.everyones()[1]
+        )
         known = exact + noise[len(seen) - 1]
         return read(sums, known, joint.mechanisms[len(seen) - 1].total_noise)
 
     with monkeypatch.context() as patch:
         patch.setattr(mixture.MomentSums, "read", read_with_known_noise)
         here, _ = mixture.private_class_mixture(
-            *everyones(), 10, noise_multiplier=1.5, rank=9, basis="dct"
+            *owners_here.everyones(), 10, noise_multiplier=1.5, rank=9, basis="dct"
         )
     together, _ = federated.joint_mixture(
         joint, AddedUpHere(joint, lambda number, size: noise[number])
     )
     # In units of the clip of a record both have the noise of the steps' shares.
-    shares = [step.share for step in SMALL.steps]
+    shares = [step.share for step in owners_here.SMALL.steps]
     np.testing.assert_allclose(seen, 1.5 / np.sqrt(shares))
     np.testing.assert_allclose(together.means, here.means, atol=1e-5)
     np.testing.assert_allclose(together.factors, here.factors, atol=1e-5)
@@ -129,23 +108,6 @@ def test_it_is_that_of_one_place_by_the_public_function(monkeypatch):
 
 def sizes(joint):
     return enumerate(joint.plan.sizes)
-
-
-def centred_arrays(plan, number):
-    """Somewhere near the digits, as what was released before would be."""
-    rng = np.random.default_rng(number)
-    dim = plan.dims[number]
-    components = plan.components if number >= 4 else 1
-    basis = np.linalg.qr(rng.normal(size=(plan.size, dim)))[0]
-    centres = 0.05 * rng.normal(size=(plan.num_classes, components, dim))
-    return [centres, basis]
-
-
-def changed_records():
-    x, y = owners()[2]
-    yield x[1:], y[1:]
-    for row in (np.ones((1, 8, 8, 1)), np.full((1, 8, 8, 1), np.nan), 1e6 * x[:1]):
-        yield np.concatenate([x, row]), np.append(y, 7)
 
 
 @pytest.mark.parametrize("components", [1, 2])
@@ -156,10 +118,12 @@ def test_a_record_moves_each_rounded_sum_by_no_more_than_is_charged(components):
     # Coarse, so that rounding matters.
     joint = of_records(plan, growth=0.5)
     for number, mechanism in enumerate(joint.mechanisms):
-        arrays, facts = centred_arrays(plan, number), {"step": number}
-        before = mechanism.integers(joint.contribution(*owners()[2])(arrays, facts))
+        arrays, facts = owners_here.centred_arrays(plan, number), {"step": number}
+        before = mechanism.integers(
+            joint.contribution(*owners_here.owners()[2])(arrays, facts)
+        )
         longest = 0.0
-        for records in changed_records():
+        for records in owners_here.changed_records():
             after = mechanism.integers(joint.contribution(*records)(arrays, facts))
             longest = max(longest, np.linalg.norm(after - before))
         assert longest <= mechanism.sensitivity
@@ -172,12 +136,14 @@ def test_a_client_moves_each_rounded_sum_by_no_more_than_is_charged(components):
     plan = mixture.MixturePlan(
         shape=(8, 8, 1), num_classes=10, rank=6, components=components
     )
-    joint = JointMixture.of_clients(plan, COHORT, 2.2, max_records=10, growth=0.5)
-    x, y = owners()[2]
+    joint = JointMixture.of_clients(
+        plan, owners_here.COHORT, 2.2, max_records=10, growth=0.5
+    )
+    x, y = owners_here.owners()[2]
     many = np.concatenate([x] * 20), np.concatenate([y] * 20)
     for number, mechanism in enumerate(joint.mechanisms):
-        arrays, facts = centred_arrays(plan, number), {"step": number}
-        for records in (many, *changed_records()):
+        arrays, facts = owners_here.centred_arrays(plan, number), {"step": number}
+        for records in (many, *owners_here.changed_records()):
             whole = mechanism.integers(joint.contribution(*records)(arrays, facts))
             assert np.linalg.norm(whole) <= mechanism.sensitivity
         assert np.linalg.norm(mechanism.step * whole) > 0.9 * mechanism.l2_norm_clip
@@ -188,7 +154,9 @@ def test_epsilon_is_that_of_dp_accounting(unit):
     if unit == "record":
         joint = of_records(noise_multiplier=1.3)
     else:
-        joint = JointMixture.of_clients(SMALL, COHORT, 1.3, max_records=4)
+        joint = JointMixture.of_clients(
+            owners_here.SMALL, owners_here.COHORT, 1.3, max_records=4
+        )
     accountant = rdp.RdpAccountant()
     for mechanism in joint.mechanisms:
         accountant.compose(dp_accounting.GaussianDpEvent(mechanism.noise_multiplier))
@@ -204,8 +172,8 @@ def test_epsilon_is_that_of_dp_accounting(unit):
 
 def test_shares_of_noise_are_whole_where_some_drop_out_and_collude():
     joint = of_records(noise_multiplier=1.0)
-    for mechanism, step in zip(joint.mechanisms, SMALL.steps, strict=True):
-        honest = NUM_OWNERS - DROPPED - 1
+    for mechanism, step in zip(joint.mechanisms, owners_here.SMALL.steps, strict=True):
+        honest = owners_here.NUM_OWNERS - owners_here.DROPPED - 1
         size = mechanism.num_parameters
         zeros = [np.zeros(size)]
         total = sum(mechanism.privatize(zeros) for _ in range(honest))
@@ -216,18 +184,14 @@ def test_shares_of_noise_are_whole_where_some_drop_out_and_collude():
         assert np.std(opened) == expected_within
 
 
-def accuracy(found, classifier="logistic_regression"):
-    labels = np.arange(4000) % 10
-    images = np.clip(found.sample(labels, seed=0), -1, 1).reshape(-1, 8, 8, 1)
-    test = data.load_digits()[1]
-    return evaluation.classifier_accuracy(images, labels, *test, classifier=classifier)
-
-
 @pytest.mark.parametrize(("epsilon", "least"), [(2.0, 0.85), (4.0, 0.92)])
 def test_digits_of_ten_owners_are_worth_having(epsilon, least):
     noise_multiplier = federated.joint_noise(epsilon, DELTA)
     joint = JointMixture.of_records(
-        PLAN, Cohort(NUM_OWNERS), noise_multiplier, MAX_RECORDS
+        owners_here.PLAN,
+        Cohort(owners_here.NUM_OWNERS),
+        noise_multiplier,
+        owners_here.MAX_RECORDS,
     )
     history = privacy.PrivacyHistory([joint.entry])
     assert privacy.epsilon(history, DELTA) == pytest.approx(epsilon, rel=2e-3)
@@ -239,7 +203,7 @@ def test_digits_of_ten_owners_are_worth_having(epsilon, least):
             return joint.mechanisms[number].total_noise * rng.standard_normal(size)
 
         found, _ = federated.joint_mixture(joint, AddedUpHere(joint, noise_of))
-        scores.append(accuracy(found))
+        scores.append(owners_here.accuracy(found))
     assert np.mean(scores) > least
 
 
@@ -261,18 +225,20 @@ def test_a_model_counts_what_the_mixture_has_cost(tmp_path):
 
 def test_says_what_is_wrong():
     with pytest.raises(ValueError, match="`mechanisms` must be one for each step"):
-        JointMixture(plan=PLAN, mechanisms=of_records(SMALL).mechanisms)
+        JointMixture(
+            plan=owners_here.PLAN, mechanisms=of_records(owners_here.SMALL).mechanisms
+        )
     with pytest.raises(ValueError, match="`max_records` must be"):
-        JointMixture.of_records(SMALL, COHORT, 1.0, 0)
+        JointMixture.of_records(owners_here.SMALL, owners_here.COHORT, 1.0, 0)
     joint = of_records()
     with pytest.raises(ValueError, match="`x` must have rows of shape"):
         joint.contribution(np.zeros((3, 64)), np.zeros(3, int))
     with pytest.raises(ValueError, match=r"`y` must lie in \[0, 10\)"):
         joint.contribution(np.zeros((3, 8, 8, 1)), np.array([0, 1, 10]))
     with pytest.raises(ValueError, match="`number` must be"):
-        joint.sums(4, centred_arrays(SMALL, 3))
+        joint.sums(4, owners_here.centred_arrays(owners_here.SMALL, 3))
     with pytest.raises(ValueError, match="must have the shapes"):
-        joint.sums(2, centred_arrays(PLAN, 2))
+        joint.sums(2, owners_here.centred_arrays(owners_here.PLAN, 2))
 
 
 # Over messages.
@@ -288,10 +254,10 @@ class Owners:
         from keras_dpgan.federated.flower import joint_releases
         from keras_dpgan.federated.flower import masked_sums
 
-        agreed = agreed or joint
+        agreed, all_owners = agreed or joint, owners_here.owners()
 
         def node(number):
-            state, contribution = RecordDict(), agreed.contribution(*owners()[number])
+            state, contribution = RecordDict(), agreed.contribution(*all_owners[number])
             budget = federated.ClientBudget(
                 folder / f"{number}.ledger", f"owner {number}", epsilon, DELTA
             )
@@ -307,8 +273,8 @@ class Owners:
 
             return answer
 
-        self.grid = grid_here.GridHere(map(node, range(NUM_OWNERS)))
-        clients = group.ClientGroup(self.grid, NUM_OWNERS, 0.3)
+        self.grid = grid_here.GridHere(map(node, range(owners_here.NUM_OWNERS)))
+        clients = group.ClientGroup(self.grid, owners_here.NUM_OWNERS, 0.3)
         self.source = joint_releases.HiddenSums(
             joint, lambda mechanism: masked_sums.MaskedSums(clients, mechanism)
         )
@@ -317,11 +283,11 @@ class Owners:
 
 def test_masked_sums_make_it_and_every_owner_has_paid(tmp_path):
     pytest.importorskip("flwr")
-    joint = of_records(PLAN, 1.4)
+    joint = of_records(owners_here.PLAN, 1.4)
     here = Owners(joint, tmp_path, epsilon=4.0)
     found, entry = federated.joint_mixture(joint, here.source)
-    assert accuracy(found) > 0.8
-    for number in range(NUM_OWNERS):
+    assert owners_here.accuracy(found) > 0.8
+    for number in range(owners_here.NUM_OWNERS):
         history = privacy.Ledger.read(tmp_path / f"{number}.ledger").history()
         paid = privacy.epsilon(history, DELTA)
         assert paid == pytest.approx(
@@ -338,7 +304,7 @@ def test_owners_drop_out_of_every_step(tmp_path):
         folder = tmp_path / action
         folder.mkdir()
         here = Owners(joint, folder)
-        for number in range(DROPPED):
+        for number in range(owners_here.DROPPED):
             here.grid.tamper[100 + number, action] = grid_here.drop_out
         found, _ = federated.joint_mixture(joint, here.source)
         assert np.isfinite(found.factors).all()
@@ -351,7 +317,7 @@ def test_a_step_that_too_few_answer_says_so(tmp_path):
 
     joint = of_records()
     here = Owners(joint, tmp_path)
-    for number in range(DROPPED + 1):
+    for number in range(owners_here.DROPPED + 1):
         here.grid.tamper[100 + number, masked_sums.UPDATE] = grid_here.drop_out
     with pytest.raises(joint_releases.NotOpenedError, match="fewer than 7 clients"):
         federated.joint_mixture(joint, here.source)
@@ -366,14 +332,14 @@ def test_an_owner_answers_no_less_noise_and_no_more_often_than_its_limit(tmp_pat
     here = Owners(cheaper, tmp_path, agreed=joint)
     with pytest.raises(joint_releases.NotOpenedError):
         federated.joint_mixture(cheaper, here.source)
-    assert here.group.num_left_out["error"] == NUM_OWNERS
+    assert here.group.num_left_out["error"] == owners_here.NUM_OWNERS
     assert not any(tmp_path.iterdir())
     here = Owners(joint, tmp_path, epsilon=2.5)
     federated.joint_mixture(joint, here.source)
     again = Owners(joint, tmp_path, epsilon=2.5)
     with pytest.raises(joint_releases.NotOpenedError):
         federated.joint_mixture(joint, again.source)
-    assert again.group.num_abstentions == NUM_OWNERS
+    assert again.group.num_abstentions == owners_here.NUM_OWNERS
 
 
 def test_a_step_that_is_not_agreed_upon_is_refused():

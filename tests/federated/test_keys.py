@@ -36,8 +36,9 @@ def votes(folder):
 
 
 def test_a_secret_key_does_not_keep_the_readers_of_an_older_file(tmp_path):
-    (tmp_path / "client-0.signing").write_bytes(b"old")
-    (tmp_path / "client-0.signing").chmod(0o666)
+    for name in ("client-0.signing", "holder.signing", "holder.key", "server.key"):
+        (tmp_path / name).write_bytes(b"old")
+        (tmp_path / name).chmod(0o666)
     keys.make_keys(tmp_path, 1)
     for path in (*tmp_path.glob("*.signing"), *tmp_path.glob("*.key")):
         assert path.stat().st_mode & 0o777 == 0o600, path

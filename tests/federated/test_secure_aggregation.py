@@ -152,10 +152,16 @@ def test_the_graphs_bound_is_what_simulated_choices_say():
     draws = rng.permuted(np.tile(np.arange(others), (200_000, 1)), axis=1)
     inside = (draws[:, :degree] < colluders).sum(axis=1)
     expected = np.mean(inside >= threshold)
-    chance = mask_graph_module._log_chance(
+    chances = mask_graph_module._log_chances(
         others, np.array([colluders]), degree, range(threshold, degree + 1)
     )
-    assert np.exp(chance[0]) == pytest.approx(expected, rel=0.05)
+    assert np.exp(chances).sum() == pytest.approx(expected, rel=0.05)
+
+
+def test_few_clients_mask_with_all_and_with_as_high_a_threshold_as_can_be():
+    assert mask_graph(3, 0, 0) == mask_graph_module.MaskGraph(2, 2)
+    assert mask_graph(10, 3, 1) == mask_graph_module.MaskGraph(9, 4)
+    assert mask_graph(1000, 0, 0) == mask_graph_module.MaskGraph(16, 16)
 
 
 def test_a_round_below_its_threshold_is_not_confirmed():
@@ -373,6 +379,15 @@ def test_a_key_that_no_exchange_can_be_made_with_is_refused(public):
     server = MaskedRound(played.registry, COHORT, RUN, NUMBER, 2**32)
     with pytest.raises(ProtocolError, match="client 3 are none to exchange with"):
         server.admit(3, content + signature)
+
+
+def test_a_registry_with_more_clients_than_the_cohort_is_refused():
+    """There could be two lists of survivors, each confirmed by others."""
+    played = Round()
+    more = signatures.verifying_key(signatures.new_signing_key())
+    registry = signatures.Registry([*played.registry.verifying_keys, more])
+    with pytest.raises(ValueError, match="clients of the cohort, 8. Received: 9"):
+        MaskingClient(played.keys[0], registry, COHORT, RUN, NUMBER)
 
 
 def test_a_client_counts_once_and_a_stranger_not_at_all():

@@ -7,6 +7,8 @@ from keras_dpgan import models
 from keras_dpgan import privacy
 from keras_dpgan.evaluation import classifier_accuracy
 from keras_dpgan.mixture import factors
+from keras_dpgan.mixture import fitting
+from keras_dpgan.mixture import parts
 from keras_dpgan.mixture import private_class_mixture
 from keras_dpgan.mixture.fitting import fit
 
@@ -76,7 +78,8 @@ def test_a_mixture_sees_the_rows_through_what_is_released_alone(digits, componen
     plan = mixture.MixturePlan(shape=(8, 8, 1), num_classes=10, components=components)
     rows, names = plan.rows(x), []
 
-    def release(number, sums):
+    def release(number, arrays):
+        sums = plan.sums(number, *arrays)
         names.append(plan.steps[number].name)
         assert sums.size == plan.sizes[number]
         return sums.read(sums.of(rows, y), 1e-9)
@@ -124,6 +127,43 @@ def test_useful_at_a_small_epsilon(digits):
     assert np.mean(scores) > 0.85
 
 
+@pytest.mark.parametrize("components", [1, 2])
+def test_every_kind_of_data_gives_the_same_mixture(
+    digits, components, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(fitting, "_normals", np.zeros)
+    x, y = digits
+    np.save(tmp_path / "x.npy", x)
+    kinds = [
+        (x, y),
+        (list(x), list(y)),
+        (np.load(tmp_path / "x.npy", mmap_mode="r"), y),
+        (data.PoissonDataset(x, y, expected_batch_size=10), None),
+    ]
+    found = []
+    for number, kind in enumerate(kinds):
+        # Small parts, whose number changes nothing but the signs of directions, on
+        # which k-means' draws rest.
+        size = 100 + (300 * number if components == 1 else 0)
+        monkeypatch.setattr(parts, "_NUMBERS_AT_ONCE", 64 * size)
+        made, _ = private_class_mixture(
+            *kind, num_classes=10, noise_multiplier=1e-3, rank=8, components=components
+        )
+        found.append(made)
+    for other in found[1:]:
+        np.testing.assert_allclose(other.means, found[0].means, atol=1e-5)
+        # A factor is known up to the signs of its directions.
+        squares = [m.factors.swapaxes(-1, -2) @ m.factors for m in (other, found[0])]
+        np.testing.assert_allclose(*squares, atol=1e-4)
+
+
+def test_a_poisson_dataset_has_its_own_labels(digits):
+    x, y = digits
+    poisson = data.PoissonDataset(x, y, expected_batch_size=10)
+    with pytest.raises(ValueError, match="`y` must be left out with a"):
+        private_class_mixture(poisson, y, 10, noise_multiplier=1.0)
+
+
 def test_noise_far_above_the_rows_still_gives_samples(digits):
     found, _ = private_class_mixture(
         *digits, 10, noise_multiplier=1e3, rank=16, components=3
@@ -165,7 +205,9 @@ def test_a_generator_starts_at_the_mixture(digits, components):
         ({"basis": "wavelets"}, "`basis` must be"),
         ({"max_norm": -1}, "`max_norm` must be"),
         ({"num_classes": 3}, r"`y` must lie in \[0, 3\)"),
-        ({"y": np.zeros(3)}, "`y` must be int labels"),
+        ({"y": np.zeros(1437)}, "`y` must hold one int"),
+        ({"y": None}, "`y` must hold one int"),
+        ({"y": np.zeros(3, int)}, "`x` and `y` must have the same length"),
     ],
 )
 def test_says_what_is_wrong(digits, changes, message):

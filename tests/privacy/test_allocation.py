@@ -253,7 +253,7 @@ def test_the_statement_says_how_rows_were_allocated():
     history = privacy.PrivacyHistory([allocated(1.0, 10, 25)])
     statement = privacy.privacy_statement(history, DELTA, num_examples=1000)
     text = " ".join(str(statement).split())
-    assert "random allocation: each row is put into one of 10 consecutive" in text
+    assert "a draw puts each row into one of 10 consecutive updates" in text
     assert "3 times in all" in text
     assert statement.caveats == () and "not drawn here" not in text
     assert statement.history.relation == "add_or_remove_one"

@@ -130,7 +130,7 @@ def test_the_statement_says_who_is_protected_and_how(mechanism, relation, words)
     assert statement.to_dict()["neighbouring_relation"] == relation
     assert statement.to_dict()["unit_of_privacy"] == "client"
     assert len(statement.caveats) == (mechanism == "discrete_gaussian")
-    assert "Unit of privacy: a client: all data that it has, together." in text
+    assert "Unit of privacy: a client with all of its data." in text
     assert "20 rounds" in text
     assert words in text
     assert " row" not in text.split("Assumed:")[0]
@@ -154,9 +154,34 @@ def test_clients_are_not_sampled(options):
         entry_of(**options)
 
 
-def test_laplace_noise_is_of_clients_alone():
-    with pytest.raises(ValueError, match="must be 'client'"):
-        HistoryEntry(mechanism="laplace", noise_multiplier=1.0)
+@pytest.mark.parametrize("sampling_probability", [None, 0.5])
+def test_laplace_noise_of_rows_is_not_sampled(sampling_probability):
+    with pytest.raises(ValueError, match="`sampling_probability` must be 1.0"):
+        HistoryEntry(
+            mechanism="laplace",
+            noise_multiplier=1.0,
+            sampling_probability=sampling_probability,
+        )
+
+
+def test_laplace_noise_of_rows_beside_sampled_updates_costs_both():
+    alone = HistoryEntry(
+        mechanism="laplace", noise_multiplier=1.0, sampling_probability=1.0, count=1
+    )
+    sampled = HistoryEntry(
+        mechanism="gaussian", noise_multiplier=1.0, sampling_probability=0.1, count=50
+    )
+    both = privacy.PrivacyHistory([alone, sampled])
+    assert both.relation == "add_or_remove_one"
+    epsilons = [
+        privacy.epsilon(privacy.PrivacyHistory(entries), DELTA)
+        for entries in ([alone], [sampled])
+    ]
+    assert privacy.epsilon(both, DELTA) > max(epsilons)
+    assert privacy.epsilon(both, DELTA, "rdp") >= privacy.epsilon(both, DELTA)
+    statement = privacy.privacy_statement(both, DELTA)
+    assert statement.epsilon == privacy.epsilon(both, DELTA)
+    assert "Laplace noise of a scale of 1 times" in " ".join(str(statement).split())
 
 
 def test_a_group_of_clients_is_refused():

@@ -114,4 +114,4 @@ def test_a_budget_and_a_statement_know_it():
     assert statement.accountant == "rdp"
     text = " ".join(str(statement).split())
     assert "by Renyi differential privacy (RDP)" in text
-    assert "in the shares of those who add the sum up, of 1 times the clip" in text
+    assert "each of those who add the sum up gives a share, of 1 times the clip" in text

@@ -257,7 +257,7 @@ def test_a_head_tells_a_shortened_and_another_ledger(written, tmp_path):
         ledger.spend(entry(count=1), purpose="training")
         ledger.check_head(head)
     written.write_bytes(b"".join(content.splitlines(keepends=True)[:-1]))
-    with pytest.raises(ValueError, match="has 7 lines, but had 8"):
+    with pytest.raises(ValueError, match="has 7 lines, but it had 8"):
         Ledger.read(written).check_head(head)
     other = tmp_path / "other"
     with Ledger(other, NAME) as ledger:

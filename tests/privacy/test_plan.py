@@ -233,7 +233,7 @@ def test_the_epochs_are_the_most_that_keep_an_attacker_at_the_rate():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"epsilon": 1.0}, "Exactly one of `epsilon` and the pair"),
+        ({"epsilon": 1.0}, "Either `epsilon` or the pair"),
         ({"attack_fpr": None}, "`attack_fpr` must be a float in"),
         ({"attack_tpr": None}, "`attack_tpr` must be a float in"),
         ({"attack_tpr": 1.0}, "`attack_tpr` must be a float in"),

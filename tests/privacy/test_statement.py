@@ -36,7 +36,7 @@ def test_a_sound_run_begins_with_its_epsilon():
     )
     for part in (
         "Unit of privacy: one row",
-        "Neighbouring data sets: one has one row more than the other",
+        "Neighboring data sets: one has one row more than the other",
         "Public: the number of rows, n = 60,000",
         "50,000 discriminator updates, each on a Poisson sample",
         "probability 0.002133",
@@ -57,7 +57,7 @@ def test_epsilon_without_poisson_sampling_is_stated_beside_it():
     assert statement.epsilon == epsilon_of(SOUND)
     once = epsilon_of(not_poisson(1.0, 50_000, max_participations=107))
     assert statement.epsilon_once_per_epoch == once
-    assert "(shuffled batches), epsilon = 96.79 for replacing" in words(statement)
+    assert "(shuffled batches), epsilon would be 96.79 for" in words(statement)
     other = state(not_poisson(5.0, 10))
     assert other.epsilon_once_per_epoch is None
     assert "Without random batches" not in str(other)
@@ -119,7 +119,7 @@ def test_without_a_guarantee_nothing_may_be_published(statement):
     text = words(statement)
     assert text.startswith("! NO PRIVACY GUARANTEE")
     assert "Epsilon is infinite: nothing is promised about any row." in text
-    assert "May be published: nothing, on the strength of this statement." in text
+    assert "May be published: nothing, according to this statement." in text
     assert "the generator" in text.split("Must not be published: ")[1]
     assert "Differentially private" not in text
 
@@ -141,8 +141,8 @@ def test_a_person_with_several_rows_has_an_epsilon_of_their_own():
 
 def test_other_sampling_is_stated_with_its_relation():
     text = words(state(not_poisson(5.0, 50, max_participations=2)))
-    assert "in whose place one of them has a null row" in text
-    assert "no row is in more than 2 updates was declared, not checked" in text
+    assert "which one of them replaces by a null row" in text
+    assert "declared, and not checked, that no row is in more than 2 updates" in text
 
 
 def test_adaptive_clipping_is_stated_with_its_count():
@@ -204,7 +204,8 @@ def test_the_statement_says_what_an_attacker_can_do():
     text = words(statement)
     # One Gaussian update of noise multiplier 2 is 0.5-GDP.
     assert "may accuse 1 in 100 outsiders wrongly can recognize at most 3.4" in text
-    assert "1 in 1,000: at most 0.5 in 100; 1 in 10: at most 21.8 in 100." in text
+    assert "If 1 in 1,000 may be accused wrongly, it is at most 0.5 in 100;" in text
+    assert "if 1 in 10, at most 21.8 in 100." in text
     assert "outsiders accused) is 19.8 in 100." in text
     assert "at least 1e-05, Gaussian differential privacy with mu = 0.5 " in text
     attack = statement.to_dict()["attack"]

@@ -204,10 +204,10 @@ def wide_table(columns, n):
 
 
 def test_a_wide_table_is_learned_by_the_pairs_that_go_together(monkeypatch):
-    shorten(monkeypatch, 100)
+    shorten(monkeypatch, 60)
     frame, schema = wide_table(27, 20_000)
     generator = dpgan.recipes.table(
-        frame, schema, "x0", epsilon=2, delta=1e-5, components=60, verbose=0
+        frame, schema, "x0", epsilon=2, delta=1e-5, components=40, verbose=0
     )
     found = np.corrcoef(generator.sample(8000, seed=0).to_numpy().T)
     together = [found[i, i + 1] for i in range(26) if i % 3 < 2]

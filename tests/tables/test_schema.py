@@ -242,3 +242,26 @@ def test_a_draft_of_a_public_table_takes_its_rows(tmp_path):
     assert counts[:-1].max() < 40
     schema.save(tmp_path / "schema.json")
     assert dpgan.tables.TableSchema.load(tmp_path / "schema.json") == schema
+
+
+@pytest.mark.parametrize(
+    ("frame", "message"),
+    [
+        (pd.DataFrame([[1, 2]], columns=["x", "x"]), r"twice=\['x'\]"),
+        (pd.DataFrame(), "must have a column with values"),
+        (pd.DataFrame({"x": [None, None]}), "must have a column with values"),
+        (pd.DataFrame({"x": [1.5]}), "1 rows of the columns"),
+        (pd.DataFrame({"x": [np.inf, -np.inf]}), "must have a column with values"),
+        (pd.DataFrame({3: [1, 2]}), "must have a column with values"),
+    ],
+)
+def test_a_public_table_that_says_nothing_is_refused(frame, message):
+    with pytest.raises(ValueError, match=message):
+        dpgan.tables.draft_schema(frame)
+
+
+def test_a_draft_of_one_row_takes_what_it_can():
+    frame = pd.DataFrame({"whole": [3], "text": ["a"], "truth": [True]})
+    schema, left_out = dpgan.tables.draft_schema(frame)
+    assert schema.names == ("whole", "text", "truth")
+    assert left_out == ()

@@ -16,8 +16,9 @@ class HiddenRecords(RemoteRecords):
     print(gan.privacy_statement())
     ```
 
-    The server is trusted with nothing. If the sum of an update cannot be opened, the update uses noise only. It still counts against the
-    budget, because clients have already replied.
+    The server is trusted with nothing. If the sum of an update cannot be opened, the
+    update uses noise only. It still counts against the budget, because clients have
+    already replied.
 
     Args:
         gan: A `DPGAN` whose `d_optimizer` has the clip of `mechanism` and a

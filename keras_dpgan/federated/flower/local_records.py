@@ -63,7 +63,7 @@ class LocalRecords:
         # Of whom the number is not known, the cost is not, either: it is not asked.
         num_records = ask_num_records(group)
         self._nodes = list(num_records)
-        smallest = min(num_records.values(), default=1)
+        smallest = min(num_records.values())
         # Of the client with the fewest records, which spends the most.
         rate = min(1.0, local_batch_size / smallest)
         self.entry = entry_of(gan.d_optimizer, rate, local_updates)

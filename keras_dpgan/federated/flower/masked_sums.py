@@ -47,11 +47,7 @@ class MaskedSums:
                 f"`mechanism` must have the modulus {self.modulus}. Received: "
                 f"{mechanism}"
             )
-        if len(registry) != mechanism.cohort.num_clients:
-            raise ValueError(
-                "`registry` must have the keys of the clients of the cohort, "
-                f"{mechanism.cohort.num_clients}. Received: {len(registry)} keys"
-            )
+        masking_client.check_registry(registry, mechanism.cohort)
         self._group, self._mechanism, self._registry = group, mechanism, registry
         # It must be new, not secret: clients answer each round of it once.
         self._run = secrets.token_hex(16)

@@ -89,11 +89,6 @@ class FlowerRecords(RemoteRecords):
         self._noise_multiplier = float(gan.d_optimizer.noise_multiplier)
         self._num_records = ask_num_records(group)
         total = sum(self._num_records.values())
-        if total == 0:
-            raise ValueError(
-                "The clients of `group` must have records. Received: no valid number "
-                f"of records, for these reasons: {dict(group.num_left_out)}"
-            )
         self._run = secrets.token_hex(16)
         super().__init__(
             gan.row_shape,
@@ -130,6 +125,9 @@ def ask_num_records(group):
     """The number of records of each client, which is public.
 
     A number that cannot be is counted as a reply that fails.
+
+    Raises:
+        ValueError: If no client has said a number that can be.
     """
     form = messages.Form([(1,)], np.int64, {})
     answers = group.ask(
@@ -140,6 +138,11 @@ def ask_num_records(group):
         if not 1 <= number <= _MOST_RECORDS:
             group.leave_out(node, "wrong number of records")
             del numbers[node]
+    if not numbers:
+        raise ValueError(
+            "The clients of `group` must have records. Received: no valid number of "
+            f"records, for these reasons: {dict(group.num_left_out)}"
+        )
     return numbers
 
 
@@ -147,7 +150,7 @@ def answer_num_records(owner):
     """What a client answers to `NUM_RECORDS`.
 
     Args:
-        owner: A `RecordOwner`.
+        owner: A `RecordOwner` or a `LocalTraining`.
 
     Returns:
         The content of the reply.
