@@ -18,10 +18,10 @@ make bench-check   # holds the ratios against thresholds.json
 `python benchmarks/first_update.py` measures the first update of recurrent
 discriminators, which is traced then: [figures](first_update.md).
 
-`python benchmarks/profile.py` shows where the time of an update goes, by operation, plain
-and private side by side; `python benchmarks/data.py` what it costs to train on data that
-memory does not hold; `benchmarks/accelerator.sh` checks the clip and measures on an
-accelerator, in at most ten minutes.
+`python benchmarks/profile.py` shows where the time of an update goes, by operation,
+plain and private side by side; `python benchmarks/data.py` what it costs to train on
+data that memory does not hold; `benchmarks/accelerator.sh` checks the clip and measures
+on an accelerator, in at most ten minutes.
 """
 
 
