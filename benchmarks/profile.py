@@ -8,7 +8,6 @@ processor's time, which a busy machine changes less.
 """
 
 import collections
-import gzip
 import json
 import pathlib
 import subprocess
@@ -16,6 +15,7 @@ import sys
 import tempfile
 import time
 
+import update
 from absl import app
 from absl import flags
 
@@ -44,7 +44,7 @@ def main(arguments):
 def traced():
     """Milliseconds of an update, by kind of operation and of the processor."""
     import tensorflow as tf
-    import update
+    from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
     run = update.make_update()
     for _ in range(3):
@@ -57,13 +57,17 @@ def traced():
         with tf.profiler.experimental.Profile(folder):
             for _ in range(UPDATES.value):
                 run()
-        (path,) = pathlib.Path(folder).rglob("*.trace.json.gz")
-        events = json.loads(gzip.decompress(path.read_bytes()))["traceEvents"]
+        (path,) = pathlib.Path(folder).rglob("*.xplane.pb")
+        space = xplane_pb2.XSpace.FromString(path.read_bytes())
     kinds: collections.Counter = collections.Counter()
-    for event in events:
-        kind = event.get("args", {}).get("tf_op", "").rpartition(":")[2]
-        if kind and "dur" in event:
-            kinds[kind] += event["dur"]
+    for plane in space.planes:
+        for line in plane.lines:
+            for event in line.events:
+                # A kernel is named by its node and, behind a colon, its kind.
+                name = plane.event_metadata[event.metadata_id].name
+                node, _, kind = name.rpartition(":")
+                if node and kind.isidentifier():
+                    kinds[kind] += event.duration_ps / 1e6
     return {
         "processor_ms": 1e3 * processor / UPDATES.value,
         "kinds": {k: v / 1e3 / UPDATES.value for k, v in kinds.items()},
