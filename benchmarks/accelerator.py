@@ -44,7 +44,8 @@ CONTENDERS = {
     "plain, bfloat16": ["--engine=plain", "--policy=mixed_bfloat16"],
     "ghost, bfloat16": ["--engine=ghost", "--policy=mixed_bfloat16"],
     "plain, XLA": ["--engine=plain", "--jit_compile"],
-    "auto, XLA": ["--engine=auto", "--jit_compile"],
+    "ghost, XLA": ["--engine=ghost", "--jit_compile"],
+    "vectorized, XLA": ["--engine=vectorized", "--jit_compile"],
 }
 ROUNDS = {"full": 5, "small": 1}
 QUALITY = {

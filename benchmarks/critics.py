@@ -5,13 +5,28 @@ import keras
 from keras_dpgan import GradientPenalty
 from keras_dpgan import losses
 
-SHAPES = {"conv28": (28, 28, 1), "conv32": (32, 32, 3), "mlp": (784,)}
+SHAPES = {
+    "conv28": (28, 28, 1),
+    "conv32": (32, 32, 3),
+    "conv64": (64, 64, 3),
+    "conv128": (128, 128, 3),
+    "mlp": (784,),
+    "lstm": (32, 16),
+    "gru": (32, 16),
+    "attention": (32, 16),
+}
 
 LOSSES = ("wasserstein", "non_saturating", "wasserstein_gp")
 
 
 def make_critic(name, width=64, depth=2):
-    """A discriminator: `depth` strided convolutions, or dense layers of 512."""
+    """A discriminator: `depth` strided convolutions, or dense layers of 512.
+
+    Or of a sequence: one layer that goes through it, or lets its steps look at each
+    other.
+    """
+    if len(SHAPES[name]) == 2:
+        return make_sequence_critic(name, width)
     network = keras.Sequential([keras.Input(SHAPES[name])])
     for i in range(depth):
         if name == "mlp":
@@ -24,6 +39,18 @@ def make_critic(name, width=64, depth=2):
         network.add(keras.layers.Flatten())
     network.add(keras.layers.Dense(1))
     return network
+
+
+def make_sequence_critic(name, width):
+    """A recurrent layer of `width` units, or attention with heads of 16."""
+    inputs = keras.Input(SHAPES[name])
+    if name == "attention":
+        attention = keras.layers.MultiHeadAttention(max(1, width // 16), 16)
+        hidden = keras.layers.GlobalAveragePooling1D()(attention(inputs, inputs))
+    else:
+        layer = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}[name]
+        hidden = layer(width)(inputs)
+    return keras.Model(inputs, keras.layers.Dense(1)(hidden))
 
 
 def make_loss(name):

@@ -152,10 +152,10 @@ def memory_of(folder, source):
     The first pass over the records, which checks them, is part of it.
     """
     script = (
-        "import sys; sys.argv = sys.argv[:1] + sys.argv[2:]; import data; "
-        "from absl import flags; flags.FLAGS(sys.argv); data.print_memory()"
+        "import sys; import data; from absl import flags; "
+        "flags.FLAGS(sys.argv); data.print_memory()"
     )
-    command = [sys.executable, "-c", script, "", f"--source={source}"]
+    command = [sys.executable, "-c", script, f"--source={source}"]
     command += [f"--folder={folder}", f"--gigabytes={GIGABYTES.value}"]
     done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=HERE)
     return json.loads(done.stdout.strip().splitlines()[-1])

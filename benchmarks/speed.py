@@ -35,6 +35,9 @@ SETTINGS = {
     "conv32 wasserstein_gp 256": ("conv32", "wasserstein_gp", 256, ""),
     "mlp wasserstein 256": ("mlp", "wasserstein", 256, "peers"),
     "mlp wasserstein_gp 256": ("mlp", "wasserstein_gp", 256, ""),
+    "lstm wasserstein 64": ("lstm", "wasserstein", 64, ""),
+    "gru wasserstein 64": ("gru", "wasserstein", 64, ""),
+    "attention wasserstein 64": ("attention", "wasserstein", 64, ""),
 }
 
 # How the cost grows: the same setting, wider and deeper.
@@ -80,7 +83,9 @@ def commands(critic, loss, batch_size, others):
     """The contenders' commands by name."""
     what = [f"--critic={critic}", f"--loss={loss}", f"--batch_size={batch_size}"]
     engines = ["plain", "ghost"]
-    if batch_size < 1024 and not CHECK.value:
+    # Of sequences it is record by record, which takes minutes.
+    is_sequence = critic in ("lstm", "gru", "attention")
+    if batch_size < 1024 and not is_sequence and not CHECK.value:
         engines.append("vectorized")
     result = {engine: own(f"--engine={engine}", *what) for engine in engines}
     if "tf_privacy" in others:
@@ -136,6 +141,18 @@ def large_batch():
     return driver.compare({"ghost": own(*flags)}, 1)
 
 
+def large_rows():
+    """Batches of 512 and 4096 large rows, in parts of 64: in memory, and in time."""
+    results = {}
+    for critic in ("conv64", "conv128"):
+        for size in (512, 4096):
+            flags = [f"--critic={critic}", f"--batch_size={size}"]
+            command = own("--engine=ghost", *flags, "--physical_batch_size=64")
+            name = f"{critic} batch {size}"
+            results[name] = driver.compare({name: command}, 1)[name]
+    return results
+
+
 def loop():
     """`fit` against the same traced step alone: turns of about one epoch each."""
     script = str(HERE / "loop.py")
@@ -150,6 +167,7 @@ OTHERS = {
     "growth": growth,
     "secure noise": secure_noise,
     "batch 8192": large_batch,
+    "large rows": large_rows,
     "fit": loop,
     "startup": lambda: startup.measure(3),
 }

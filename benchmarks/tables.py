@@ -17,6 +17,11 @@ make bench-check   # holds the ratios against thresholds.json
 
 `python benchmarks/first_update.py` measures the first update of recurrent
 discriminators, which is traced then: [figures](first_update.md).
+
+`python benchmarks/profile.py` shows where the time of an update goes, by operation,
+plain and private side by side; `python benchmarks/data.py` what it costs to train on
+data that memory does not hold; `benchmarks/accelerator.sh` checks the clip and measures
+on an accelerator, in at most ten minutes.
 """
 
 
@@ -67,6 +72,26 @@ FIGURES = [
         "under 3 GiB",
         lambda r: f"{r['batch 8192']['ghost']['peak_mib'] / 1024:.2f} GiB",
     ),
+    *[
+        (
+            f"update, {name}, 32 x 16, batch 64, of plain",
+            "at most 1.5x",
+            lambda r, name=name: times(r[f"{name} wasserstein 64"], "ghost", "plain"),
+        )
+        for name in ("lstm", "gru", "attention")
+    ],
+    *[
+        (
+            f"{measure}, {side}x{side}x3, batch 4096 in parts, of batch 512",
+            bound,
+            lambda r, side=side, grown=grown: f"{grown(r['large rows'], side):.2f}x",
+        )
+        for side in (64, 128)
+        for measure, grown, bound in (
+            ("peak memory beside the rows", lambda *x: _memory(*x), "1.1x"),
+            ("time", lambda *x: _time(*x), "8x"),
+        )
+    ],
     (
         '`noise_source="secure"`, of the default',
         "at most 1.3x",
@@ -115,6 +140,22 @@ def figures(settings):
         except KeyError:
             lines.append(f"| {measure} | {bound} | not measured |")
     return "\n".join(lines) + "\n"
+
+
+def _memory(result, side):
+    """How the memory grows from 512 rows to 4096, real and fake rows left out."""
+
+    def beside(size):
+        peak = result[f"conv{side} batch {size}"]["peak_mib"]
+        return peak - 2 * size * 4 * 3 * side**2 / 2**20
+
+    return beside(4096) / beside(512)
+
+
+def _time(result, side):
+    """How the time grows from 512 rows to 4096."""
+    large, small = (result[f"conv{side} batch {size}"] for size in (4096, 512))
+    return large["median_ms"] / small["median_ms"]
 
 
 def seconds(result):

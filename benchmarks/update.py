@@ -1,5 +1,6 @@
 """One discriminator update, by one way of clipping: `python update.py --help`."""
 
+import critics
 import worker
 from absl import app
 from absl import flags
@@ -7,13 +8,13 @@ from absl import flags
 ENGINE = flags.DEFINE_enum(
     "engine",
     "plain",
-    ["plain", "auto", "ghost", "vectorized", "tf_privacy"],
+    ["plain", "ghost", "vectorized", "tf_privacy"],
     "How gradients are clipped; `plain` is the same model without privacy.",
 )
 NOISE = flags.DEFINE_enum(
     "noise_source", "default", ["default", "secure"], "Of a DP optimizer."
 )
-CRITIC = flags.DEFINE_enum("critic", "conv28", ["conv28", "conv32", "mlp"], "Network.")
+CRITIC = flags.DEFINE_enum("critic", "conv28", list(critics.SHAPES), "Network.")
 LOSS = flags.DEFINE_enum(
     "loss", "wasserstein", ["wasserstein", "non_saturating", "wasserstein_gp"], "Loss."
 )
@@ -27,7 +28,6 @@ DEPTH = flags.DEFINE_integer("depth", 2, "Number of layers before the last.")
 
 def make_update():
     """The update as a callable that returns when it is done."""
-    import critics
     import keras
     import tensorflow as tf
 
@@ -64,7 +64,7 @@ def make_update():
             optimizer.apply(tape.gradient(total, variables), variables)
 
     else:
-        engine = clipping.get_engine(ENGINE.value, CHUNK.value, JIT.value)
+        engine = clipping.get_engine(ENGINE.value, CHUNK.value)
         optimizer = optimizers.DPKerasAdamOptimizer(
             1.0, 0.6, learning_rate=5e-4, beta_1=0.5, noise_source=NOISE.value
         )

@@ -18,7 +18,7 @@ _ENGINES = {
 
 
 def get_engine(
-    name: str, physical_batch_size: int | None = None, jit_compile: bool = False
+    name: str, physical_batch_size: int | None = None
 ) -> collections.abc.Callable[..., ClippedSum]:
     """The clipping engine of a name.
 
@@ -30,28 +30,20 @@ def get_engine(
     Args:
         name: `"ghost"`: norms without gradients, the fastest. `"vectorized"`: each
             record's gradient by itself. `"tf_privacy"`: TensorFlow Privacy's
-            own, many times slower, to compare with. `"auto"`: `"ghost"`, or
-            `"vectorized"` under XLA.
+            own, many times slower, to compare with. `"auto"`: `"ghost"`.
         physical_batch_size: Int or `None`: the most records at once.
-        jit_compile: Whether XLA will compile it.
 
     Returns:
         An engine; see `keras_dpgan.clipping.contract`.
 
     Raises:
-        ValueError: For another name, and for `"ghost"` under XLA.
+        ValueError: For another name.
     """
     if name == "auto":
-        name = "vectorized" if jit_compile else "ghost"
+        name = "ghost"
     if name not in _ENGINES:
         raise ValueError(
             f"`engine` must be one of {['auto', *_ENGINES]}. Received: engine={name!r}"
-        )
-    if name == "ghost" and jit_compile:
-        raise ValueError(
-            '`engine="ghost"` works on slices of a size that XLA cannot compile: use '
-            '`engine="vectorized"`, or leave `jit_compile` out, which is faster on a '
-            f"processor. Received: engine={name!r}, jit_compile={jit_compile}"
         )
     return _in_parts(_ENGINES[name], physical_batch_size)
 

@@ -85,7 +85,7 @@ class Chunk:
         self._start = start
         self._size = size
         self._n = n
-        self._bounds = {}
+        self._places = {}
         self._rows = {}
         self._norms = {}
 
@@ -97,12 +97,29 @@ class Chunk:
         """The rows of one block, in single precision or better."""
         key = tensor.ref(), block
         if key not in self._rows:
-            if block not in self._bounds:
-                first = block * self._n + self._start
-                self._bounds[block] = [first], [first + self._size]
-                self._bounds[block] = tuple(map(tf.stack, self._bounds[block]))
-            self._rows[key] = _at_least_single(_between(tensor, *self._bounds[block]))
+            rows = tf.slice(tensor, *self._place(tensor, block))
+            rows.set_shape((None, *tensor.shape[1:]))
+            self._rows[key] = _at_least_single(rows)
         return self._rows[key]
+
+    def _place(self, tensor, block):
+        """Where the rows of one block begin, and their shape.
+
+        The number of rows is a shape's, which XLA knows, and not the difference of
+        two places, which it does not.
+        """
+        rest = tuple(tensor.shape[1:])
+        if None in rest:
+            rest = tuple(tf.unstack(tf.shape(tensor)[1:], len(rest)))
+            return self._begin_and_size(block, rest)
+        key = block, rest
+        if key not in self._places:
+            self._places[key] = self._begin_and_size(block, rest)
+        return self._places[key]
+
+    def _begin_and_size(self, block, rest):
+        first = block * self._n + self._start
+        return tf.stack([first, *[0] * len(rest)]), tf.stack([self._size, *rest])
 
     def row_norms(self, tensor, block):
         """The L2 norm of each of these rows, or of their one-hot vectors."""
@@ -500,10 +517,12 @@ class BookKeeping:
             ]
             return number + 1, *added
 
-        places = tf.cast(tf.where(wanted)[:, 0], tf.int32)
+        # The wanted ones first, in a tensor of a size that XLA knows.
+        _, places = tf.math.top_k(tf.cast(wanted, tf.int32), self._n)
+        num_wanted = tf.reduce_sum(tf.cast(wanted, tf.int32))
         zeros = [tf.zeros(w.variable.shape, w.dtype) for w in weights]
         _, *totals = tf.while_loop(
-            lambda number, *_: number < tf.size(places),
+            lambda number, *_: number < num_wanted,
             add,
             (tf.constant(0), *zeros),
             parallel_iterations=1,

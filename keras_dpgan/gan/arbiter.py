@@ -48,7 +48,8 @@ def choose_engine(step, row_shape, inputs, name, physical_batch_size, jit_compil
         inputs: What the discriminator is probed on, see `row_probe`.
         name: The engine's name, see `clipping.get_engine`.
         physical_batch_size: See there.
-        jit_compile: See there.
+        jit_compile: Whether XLA will compile the engine, which is then held against
+            single records as XLA compiles it, too.
 
     Returns:
         An engine.
@@ -57,16 +58,16 @@ def choose_engine(step, row_shape, inputs, name, physical_batch_size, jit_compil
         ValueError: If the loss draws random numbers of its own or changes something
             outside, or if no engine agrees.
     """
-    wanted = clipping.get_engine(name, physical_batch_size, jit_compile)
-    is_by_record = name == "vectorized" or (name == "auto" and jit_compile)
-    engines = [(wanted, is_by_record)]
+    wanted = clipping.get_engine(name, physical_batch_size)
+    engines = [(wanted, name == "vectorized")]
     if name != "tf_privacy":
         others = clipping.get_engines_by_record(physical_batch_size)
-        engines += [(e, True) for e in others if e is not wanted and not jit_compile]
+        engines += [(e, True) for e in others if e is not wanted]
     return row_probe.without_strategy(
         step.discriminator,
         lambda discriminator: _first_that_agrees(
-            engines, _SingleRecords(step, discriminator, row_shape, inputs)
+            engines,
+            _SingleRecords(step, discriminator, row_shape, inputs, jit_compile),
         ),
         inputs,
     )
@@ -106,9 +107,11 @@ class _SingleRecords:
         discriminator: Its discriminator, or a copy of it.
         row_shape: Tuple of ints.
         inputs: What the discriminator is probed on, see `row_probe`.
+        jit_compile: Bool.
     """
 
-    def __init__(self, step, discriminator, row_shape, inputs):
+    def __init__(self, step, discriminator, row_shape, inputs, jit_compile):
+        self._jit_compile = jit_compile
         step = copy.copy(step)
         step.discriminator = discriminator
         self._loss_fn = step.record_losses
@@ -174,7 +177,6 @@ class _SingleRecords:
     def _disagreement(self, engine, alone):
         """Where an engine's sums are not those of single records, or `None`."""
 
-        @tf.function(autograph=False, input_signature=self._specs())
         def clipped(seed, scale, records):
             n = clipping.contract.num_rows(records)
             seeds = tf.tile(seed[tf.newaxis], [n, 1])
@@ -188,16 +190,24 @@ class _SingleRecords:
                     seeds,
                 ).sums
 
+        specs = self._specs()
+        traced = tf.function(clipped, specs, autograph=False)
+        tried = [(name, traced) for name in _BATCHES]
+        if self._jit_compile:
+            # Each size would be compiled anew: one is tried.
+            by_xla = tf.function(clipped, specs, autograph=False, jit_compile=True)
+            tried.append((list(_BATCHES)[-1], by_xla))
         try:
-            clipped.get_concrete_function()
+            traced.get_concrete_function()
         except _OF_AN_ENGINE as error:
             return _failure(error)
         scale, expected = alone.result()
         scale = tf.constant(scale, tf.float32)
-        for name, indices in _BATCHES.items():
+        for name, function in tried:
+            indices = _BATCHES[name]
             batch = self._batch(indices)
             try:
-                found = _flat(clipped(tf.constant(isolation.NO_SEED), scale, batch))
+                found = _flat(function(tf.constant(isolation.NO_SEED), scale, batch))
             except _OF_AN_ENGINE as error:
                 return _failure(error)
             apart = np.linalg.norm(found - expected[indices].sum(0))

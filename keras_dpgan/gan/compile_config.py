@@ -216,8 +216,7 @@ def check_keras_arguments(arguments):
 def resolve_jit_compile(jit_compile):
     """Whether XLA compiles. `"auto"`, Keras' default, lets this package decide.
 
-    Batches differ in size, and XLA compiles anew for each size; the engine of the
-    norms without gradients cannot run in it at all. So `"auto"` is `False`.
+    Batches differ in size, and XLA compiles anew for each size. So `"auto"` is `False`.
 
     Raises:
         ValueError: For anything but `True`, `False` and `"auto"`.
@@ -226,9 +225,8 @@ def resolve_jit_compile(jit_compile):
         return False
     if not isinstance(jit_compile, bool):
         raise ValueError(
-            '`jit_compile` must be True, False or "auto", which is False: XLA runs '
-            "only the slower clipping engine and compiles again for batches of "
-            f"another size. Received: jit_compile={jit_compile!r}"
+            '`jit_compile` must be True, False or "auto", which is False: XLA compiles '
+            f"again for batches of another size. Received: jit_compile={jit_compile!r}"
         )
     return jit_compile
 

@@ -204,8 +204,9 @@ class DPGAN(validate.ReadOnly, CriticMethods, PrivacyMethods, KerasMethods):
             condition_prior: Array of public conditions, of shape `(m, d)`, for a
                 generator that takes a vector besides latents: fakes are made for
                 conditions drawn from it. Defaults to `None`.
-            jit_compile: Whether to compile with XLA, which runs the slower engine
-                alone. Defaults to `False`; `"auto"` is the same.
+            jit_compile: Whether to compile with XLA, which takes a minute and slows
+                convolutions on a processor. What XLA cannot compile of an engine is
+                found out here. Defaults to `False`; `"auto"` is the same.
             critic: A `critics.ReleasedCritic`, or a list of them: `fit` then trains
                 the generator against them and reads no record. What they cost is
                 counted by this call. Besides it only `g_optimizer`, `label_prior` and

@@ -234,11 +234,5 @@ def test_a_physical_batch_size_changes_memory_and_nothing_else(name, size):
         assert [int(c) for c in parts[1:]] == [int(c) for c in whole[1:]]
 
 
-def test_auto_is_ghost_where_that_can_be():
+def test_auto_is_ghost():
     assert clipping.get_engine("auto") is clipping.ghost
-    assert clipping.get_engine("auto", jit_compile=True) is clipping.vectorized
-
-
-def test_ghost_is_refused_under_xla():
-    with pytest.raises(ValueError, match="XLA cannot compile"):
-        clipping.get_engine("ghost", jit_compile=True)

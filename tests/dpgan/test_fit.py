@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from keras_dpgan import DPGAN
+from keras_dpgan import clipping
 from keras_dpgan import losses
 from keras_dpgan import privacy
 from keras_dpgan.data import PoissonDataset
@@ -93,6 +94,7 @@ def test_an_unconditional_model_trains_and_samples():
 
 def test_jit_compile_trains_with_batches_padded_to_one_shape():
     gan = helpers.make_gan(jit_compile=True, gradient_penalty=10.0)
+    assert gan.training_step.engine is clipping.ghost
     gan.fit(*helpers.make_data(), batch_size=12, epochs=1, verbose=0)
     assert gan.num_discriminator_updates == 10
 
