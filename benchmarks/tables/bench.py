@@ -181,7 +181,7 @@ def _contender(name, contender, results):
     times = []
     for kind in ("seconds", "cpu_seconds"):
         known = [result[kind] for result in results if kind in result]
-        times.append(f"{np.mean(known):.0f}")
+        times.append(f"{np.mean(known):.0f}" if known else "")
     figures = _figures(results, "synthetic")
     return _row(name, contender, figures, [len(results), *times])
 
