@@ -155,10 +155,10 @@ def release_critic(
 def _sum_and_release(critic, records, noise_multiplier, ledger):
     """Reads the records, enters the release in the ledger, and draws its noise."""
     entry = one_gaussian(noise_multiplier)
-    sums = _sums(critic, records)
+    means, squares = _sums(critic, records)
     if ledger is not None:
         ledger.spend(entry, "critic")
-    _release(critic, *sums, noise_multiplier)
+    _release(critic, means, squares, noise_multiplier)
     released = [critic.means.numpy(), critic.squares.numpy()]
     critic.privacy_record.absorb(origins.release(entry, released, ledger))
 

@@ -150,13 +150,16 @@ def _checked_records(x, y, num_classes):
             f"Received: y of type {type(y).__name__}"
         )
     records = x.records if isinstance(x, PoissonDataset) else Records(x, y)
-    shape, dtype = None, None
-    if len(records.shapes) > 1:
-        shape, dtype = records.shapes[1], records.dtypes[1]
+    if len(records.shapes) == 1:
+        raise ValueError(
+            "`y` must be int labels, one for each row. Received: y=None, and rows that "
+            "bring no labels"
+        )
+    shape, dtype = records.shapes[1], records.dtypes[1]
     if shape != () or dtype.kind not in "iu":
         raise ValueError(
             "`y` must be int labels, one for each row. Received: labels of shape "
-            f"{None if shape is None else (len(records), *shape)} and dtype {dtype}"
+            f"{(len(records), *shape)} and dtype {dtype}"
         )
     for _, labels in Parts(records):
         if labels.min() < 0 or labels.max() >= num_classes:
