@@ -6,18 +6,18 @@ import typing
 import numpy as np
 
 from keras_dpgan._utils import validate
-from keras_dpgan.data.poisson import PoissonDataset
-from keras_dpgan.data.records import Records
 from keras_dpgan.mixture import components as component_releases
 from keras_dpgan.mixture import factors
 from keras_dpgan.mixture import moments
 from keras_dpgan.mixture.class_mixture import ClassMixture
 from keras_dpgan.mixture.parts import Parts
+from keras_dpgan.mixture.parts import records_of
 from keras_dpgan.privacy import origins
 from keras_dpgan.privacy.history_entry import HistoryEntry
 from keras_dpgan.privacy.history_entry import one_gaussian
 
 if typing.TYPE_CHECKING:
+    from keras_dpgan.data.poisson import PoissonDataset
     from keras_dpgan.data.records import IndexedRows
     from keras_dpgan.privacy.ledger.ledger import Ledger
 
@@ -144,12 +144,7 @@ def mixture_entry(noise_multiplier: float) -> HistoryEntry:
 
 def _checked_records(x, y, num_classes):
     """The records, all of whose labels were looked at."""
-    if isinstance(x, PoissonDataset) and y is not None:
-        raise ValueError(
-            "`y` must be left out with a `PoissonDataset`, which has its own labels. "
-            f"Received: y of type {type(y).__name__}"
-        )
-    records = x.records if isinstance(x, PoissonDataset) else Records(x, y)
+    records = records_of(x, y)
     if len(records.shapes) == 1:
         raise ValueError(
             "`y` must be int labels, one for each row. Received: y=None, and rows that "
