@@ -9,6 +9,7 @@ from keras_dpgan import GradientPenalty
 from keras_dpgan import privacy
 from keras_dpgan.data import PoissonDataset
 from keras_dpgan.data.remote import RemoteRecords
+from keras_dpgan.federated.local_training import LocalTraining
 from keras_dpgan.federated.record_owner import RecordOwner
 
 SIZES = (60, 35, 25)
@@ -198,3 +199,16 @@ def test_owners_records_are_refused_under_xla():
     gan = make_gan(jit_compile=True, run_eagerly=False)
     with pytest.raises(ValueError, match="Use no strategy and no `jit_compile`"):
         gan.fit(OwnersHere(make_owners(make_gan)), verbose=0)
+
+
+def test_owners_of_records_without_labels_train_an_unconditional_model():
+    gan = helpers.make_gan(num_classes=None, discriminator_steps=10**6)
+    x, _ = helpers.make_data(20)
+    weights = [v.numpy() for v in gan.discriminator.trainable_variables]
+    training = LocalTraining(gan, x, None, expected_batch_size=20, updates=1)
+    after = training.weights_after(weights, gan.generator.get_weights())
+    assert not helpers.same(weights, after)
+    pool = np.zeros((20, *helpers.SHAPE), np.float32)
+    sums = RecordOwner(gan, x).clipped_sums(0, weights, pool, 1.0, 1.0)
+    assert [s.shape for s in sums] == [w.shape for w in weights]
+    assert any(np.any(s) for s in sums)

@@ -1,5 +1,6 @@
 """Rounds of all modes between a server and clients in one process."""
 
+import functools
 import secrets
 
 import grid_here
@@ -170,10 +171,15 @@ def test_a_client_refuses_a_server_that_wants_more_than_agreed(owners, asked):
         )
 
 
+@functools.cache
+def pool_and_weights():
+    variables = make_gan().discriminator.trainable_variables
+    pool = np.zeros((40, *helpers.SHAPE), np.float32)
+    return [pool, *(v.numpy() for v in variables)]
+
+
 def record_request(number, run="a run", **asked):
-    gan = make_gan()
-    weights = [v.numpy() for v in gan.discriminator.trainable_variables]
-    arrays = [np.zeros((40, *helpers.SHAPE), np.float32), *weights]
+    arrays = pool_and_weights()
     facts = {
         "l2_norm_clip": 0.5,
         "noise_multiplier": 0.5,
