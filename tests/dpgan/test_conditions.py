@@ -196,7 +196,7 @@ def test_one_hot_labels_are_conditions():
         ({"condition_prior": np.zeros((0, 2))}, "m of at least 1"),
         (
             {"label_prior": [0.5, 0.5]},
-            "`label_prior` must be None: the generator takes c",
+            "`label_prior` must be None, because the generator takes c",
         ),
     ],
 )
