@@ -1,7 +1,7 @@
 """Private tables, measured: `python benchmarks/tables/bench.py --csv=adult.csv`.
 
-Each run learns a generator from four fifths of a table, draws as many rows as it has
-(or is estimated to have), and compares them. Peers run on the same cells, each in an
+Each run learns a generator from four fifths of a table, draws as many rows as it has,
+or is estimated to have, and compares them. Peers run on the same cells, each in an
 environment of its own (`make bench-peers`). The figures go to `results.jsonl`, a line
 for each run, and as a table into `README.md`.
 """
@@ -178,10 +178,10 @@ def _contender(name, contender, results):
     errors = [result["error"] for result in results if "error" in result]
     if errors:
         return f"| {name} | {contender} | {len(results)} | {errors[0]} | | | | | |"
-    times = [
-        f"{np.mean([r[kind] for r in results]):.0f}"
-        for kind in ("seconds", "cpu_seconds")
-    ]
+    times = []
+    for kind in ("seconds", "cpu_seconds"):
+        known = [result[kind] for result in results if kind in result]
+        times.append(f"{np.mean(known):.0f}" if known else "")
     figures = _figures(results, "synthetic")
     return _row(name, contender, figures, [len(results), *times])
 

@@ -122,7 +122,7 @@ def fit(gan, records, config, output_dir):
 
 def folder_of_keys(config):
     """Public keys of the clients and the key holder; in trials, beside the output."""
-    return pathlib.Path(config.get("keys", pathlib.Path(config["output-dir"], "keys")))
+    return pathlib.Path(config["keys"] or pathlib.Path(config["output-dir"], "keys"))
 
 
 def hidden_sums(group, holder, mechanism, config):

@@ -1,1 +1,1 @@
-"""What every room may use: files, arguments, internals of Keras and TensorFlow."""
+"""Helpers for every room: files, arguments, internals of Keras and TensorFlow."""

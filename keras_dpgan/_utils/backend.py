@@ -31,7 +31,7 @@ def _loaded_backend():
     try:
         import keras
     except ModuleNotFoundError as error:
-        # What the configuration file names is not installed.
+        # The backend that the configuration file names is not installed.
         if error.name in _OTHERS:
             return error.name
         raise

@@ -1,13 +1,12 @@
-"""Files that are whole on disk, or not there."""
+"""Files that are either complete on disk or do not exist."""
 
 import os
 
 
 def replace(beside, path):
-    """Puts a finished file in the place of another, at once and for good.
+    """Replaces a file by a finished one, in one step that survives a power failure.
 
-    Until then the other stays as it is, whenever the process is killed or the
-    power fails.
+    If the process is killed or the power fails before, the old file is unchanged.
 
     Args:
         beside: The new file, in the folder of `path`.
@@ -19,7 +18,7 @@ def replace(beside, path):
 
 
 def sync_folder(path):
-    """Waits until the disk has the name `path`, as it has the file's content."""
+    """Waits until the name `path` is on disk, and not only the file's content."""
     _sync(os.path.dirname(os.path.abspath(path)), os.O_RDONLY)
 
 

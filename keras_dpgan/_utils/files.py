@@ -1,4 +1,4 @@
-"""Files that are either complete or not there."""
+"""Files that are either complete or do not exist."""
 
 import contextlib
 import pathlib
@@ -9,13 +9,13 @@ from keras_dpgan._utils import durable
 
 @contextlib.contextmanager
 def complete_file(path):
-    """Gives a path to write to; it becomes `path` when the block has ended well.
+    """Gives a path to write to, which becomes `path` when the block ends without error.
 
-    The file is written beside its place and renamed, so that a reader never sees
-    half of one and a crash leaves the previous one. The folder is made.
+    The file is written in the folder of `path`, which is created if necessary, and then
+    renamed. So a reader never sees an incomplete file, and a crash keeps the old one.
 
     Args:
-        path: The file to make or to replace.
+        path: The file to write or to replace.
 
     Yields:
         A `pathlib.Path` in the same folder and with the same suffix.

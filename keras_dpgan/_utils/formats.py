@@ -1,4 +1,4 @@
-"""What every file and message of this package says about itself.
+"""The header with which every file and message of this package names its format.
 
 The rules are in `docs/formats.md`.
 """
@@ -9,7 +9,7 @@ import math
 
 from keras_dpgan._version import __version__
 
-# What files are of that say nothing: keras_dpgan 0.1 wrote no header.
+# The version of files without a header, since keras_dpgan 0.1 wrote none.
 _FIRST = 1
 _HEADER = ("format", "version", "written_by", "may_ignore")
 
@@ -20,11 +20,11 @@ class Format:
 
     Args:
         name: String.
-        version: Int, the one that is written. Those before it are read.
+        version: Int, the version that is written. Earlier versions can be read.
         required: Tuple of strings: the fields that each version has.
-        optional: Dict from the names of the fields that are newer than the first
-            version to what stands for them where they are missing, which must never
-            make the reader report less than was spent. Defaults to none.
+        optional: Dict from the fields that are newer than the first version to their
+            defaults in older files. A default must never make the reader report less
+            than was spent. Defaults to no fields.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Format:
     optional: dict = dataclasses.field(default_factory=dict)
 
     def header(self):
-        """What a file of this format says about itself, a dict."""
+        """The header of a file of this format, a dict."""
         return {
             "format": f"keras_dpgan.{self.name}",
             "version": self.version,
@@ -45,7 +45,7 @@ class Format:
         return {**self.header(), **fields}
 
     def read(self, values):
-        """The fields of what `write` has made, in this version or an earlier one.
+        """The fields in a dict that `write` of this or an earlier version has made.
 
         Args:
             values: A dict. Without a header it is of version 1.
@@ -54,9 +54,9 @@ class Format:
             Dict of all fields, the required and the optional ones.
 
         Raises:
-            ValueError: If it is of another format or a later version, or if a field
-                is missing, or is not known and not among those of which the file
-                says that a reader may ignore them.
+            ValueError: If it is of another format or a later version, if a field is
+                missing, or if a field is unknown and the file does not allow readers
+                to ignore it.
         """
         self.check_header(values)
         fields = {k: v for k, v in values.items() if k not in _HEADER}
@@ -71,7 +71,7 @@ class Format:
         return {**self.optional, **{k: v for k, v in fields.items() if k in known}}
 
     def check_header(self, values):
-        """Raises a `ValueError` unless this version can read what has the header."""
+        """Raises a `ValueError` unless this version can read a file with the header."""
         if not isinstance(values, dict):
             raise ValueError(f"A {self.name} must be a dict. Received: {values!r:.80}")
         name = values.get("format", self.header()["format"])
@@ -97,7 +97,7 @@ class Format:
 
 
 def advice(values):
-    """Which keras_dpgan reads what has a header: a sentence, where it is another."""
+    """A sentence on which keras_dpgan reads a file, if another one has written it."""
     writer = values.get("written_by")
     if not isinstance(writer, str) or not writer.isprintable() or len(writer) > 40:
         return ""
@@ -116,7 +116,7 @@ def load_json(text, name, only_finite=True):
             `False` is for callers that check each number and name its field.
 
     Raises:
-        ValueError: If it is anything else.
+        ValueError: If it is not such a text.
     """
 
     def unique_keys(pairs):

@@ -1,7 +1,7 @@
-"""Every touch of a name that Keras does not promise to keep.
+"""Every use of a name that Keras does not promise to keep.
 
-`tests/test_keras_internals.py` runs each on the installed Keras, so that a
-release that moves one shows here and nowhere else.
+`tests/test_keras_internals.py` runs each of them on the installed Keras, so that a
+release that moves a name fails there and nowhere else.
 """
 
 import contextlib
@@ -17,13 +17,13 @@ from keras.src.legacy.saving import legacy_h5_format
 class SharedPatch:
     """Replaces a method of a class while at least one thread is inside.
 
-    What replaces it is the same for all threads, and has to tell by itself which of
-    them it is for. The last one to leave puts the method back.
+    The replacement is the same for all threads, and must find out itself in which
+    thread it is called. The last thread to leave restores the method.
 
     Args:
         owner: The class.
         name: String, the method's name.
-        wrap: Function of the method that returns what replaces it.
+        wrap: Function of the method that returns its replacement.
     """
 
     def __init__(self, owner, name, wrap):
@@ -55,15 +55,15 @@ _RESHAPING = (
 
 
 def last_activation(model, output=0):
-    """The name of the activation that makes one of a model's outputs.
+    """The name of the activation behind one of a model's outputs.
 
     Args:
         model: A `keras.Model`.
         output: Int, which output. Defaults to the first.
 
     Returns:
-        `"linear"`, `"sigmoid"`, `"tanh"`, ...; `None` where it cannot be read,
-        as in a subclassed model.
+        `"linear"`, `"sigmoid"`, `"tanh"`, ...; `None` if it cannot be determined, as
+        in a subclassed model.
     """
     outputs = getattr(model, "outputs", None)
     return _activation_of(outputs[output]) if outputs else None
@@ -96,7 +96,7 @@ def takes_inputs_by_name(model):
 
 
 def nodes_in_order(model):
-    """The calls that a functional or sequential model is made of, earlier ones first.
+    """The calls that make up a functional or sequential model, in their order.
 
     Args:
         model: A `keras.Model`.
@@ -125,14 +125,14 @@ def initial_epoch(model):
 
 
 def resumed_epoch(model):
-    """The epoch at which a resumed `fit` goes on; `None` where none was resumed."""
+    """The epoch at which a resumed `fit` continues; `None` if it was not resumed."""
     return model._initial_epoch
 
 
 def set_initial_epoch(model, epoch):
     """Makes the `fit` that is about to begin start at an epoch.
 
-    It holds for later ones, too, until it is set to `None`.
+    It also holds for later calls of `fit`, until it is set to `None`.
     """
     model._initial_epoch = epoch
 
@@ -143,7 +143,7 @@ def all_layers(model):
 
 
 def own_variables(layer):
-    """The weights that a layer made itself, without those of layers inside it."""
+    """The weights that a layer created itself, without those of layers inside it."""
     return layer._trainable_variables
 
 
@@ -153,7 +153,7 @@ def variables_of(optimizer):
 
 
 def has_special_call(layer):
-    """Whether calling a layer runs something else than its class' `call`."""
+    """Whether calling a layer runs other code than the `call` of its class."""
     return (
         "call" in vars(layer)
         or bool(getattr(layer, "_remat_mode", None))
@@ -164,9 +164,9 @@ def has_special_call(layer):
 def check_before_hdf5(check):
     """Lets `check(model, filepath)` raise before a whole model is written as HDF5.
 
-    Keras opens the file, and so empties one that stands there, before it asks the
-    model anything. Every road to such a file goes through one function of Keras:
-    `model.save`, `keras.saving.save_model` and `keras.models.save_model`.
+    Keras opens the file, and so empties an existing one, before it calls any method of
+    the model. `model.save`, `keras.saving.save_model` and `keras.models.save_model` all
+    use one function of Keras to write such a file.
 
     Args:
         check: A function of the model and the path, for any Keras model.
@@ -182,11 +182,11 @@ def check_before_hdf5(check):
 
 
 class BuiltTrainer(keras.Model):
-    """A model that is built when it is made, and need not see a batch for it.
+    """A model that is built when it is created, without seeing a batch.
 
-    Under a distribution strategy Keras averages a batch over the replicas for
-    its shapes: it fails where these differ, and shows records of one worker to
-    the others.
+    Under a distribution strategy, Keras would average a batch over the replicas to get
+    its shapes. That fails if the replicas' batches differ in size, and it sends records
+    of one worker to the others.
     """
 
     train_function: typing.Any
@@ -200,10 +200,10 @@ _active = threading.local()
 
 @contextlib.contextmanager
 def replaced_seeds(make_seed):
-    """Within it, what this thread runs gets its seeds from elsewhere.
+    """A scope in which layers that this thread runs get their seeds from `make_seed`.
 
-    Other threads draw as ever, also those that are inside a `replaced_seeds` of
-    their own, and the last of them to leave takes the patch of Keras away.
+    Other threads are not affected, including those in a `replaced_seeds` of their own.
+    The last thread to leave such a scope removes the patch of Keras.
 
     Args:
         make_seed: Function of an int, the number of the draw from 1 on. Returns
@@ -228,7 +228,7 @@ def replaced_seeds(make_seed):
 
 
 def seeds_from(seed):
-    """`replaced_seeds` in which each draw has a seed made from one seed.
+    """A `replaced_seeds` in which the seed of each draw is derived from one seed.
 
     Args:
         seed: Int64 tensor of shape `(2,)`.

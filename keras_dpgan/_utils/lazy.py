@@ -1,4 +1,4 @@
-"""Submodules that are loaded when they are first asked for."""
+"""Submodules that are loaded when they are first used."""
 
 import importlib
 import sys
@@ -10,8 +10,8 @@ def submodules(package, names, old_paths=None):
     Args:
         package: String, the package's `__name__`.
         names: Strings, the submodules.
-        old_paths: The module `old_paths`, where it is to be asked, too. Defaults to
-            `None`.
+        old_paths: The module `old_paths`, if old names are to be found, too. Defaults
+            to `None`.
 
     Returns:
         The two functions, to be assigned in the package's `__init__.py`.

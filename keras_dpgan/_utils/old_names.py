@@ -1,4 +1,4 @@
-"""Public names in British spelling, which work for one version more."""
+"""Public names in British spelling, which work for one more version."""
 
 import functools
 import typing
@@ -6,7 +6,7 @@ import warnings
 
 
 def warn(old, new, stacklevel=3) -> None:
-    """Says that a name has become another one.
+    """Warns that a name has changed.
 
     Args:
         old: String, the name that was used.

@@ -1,4 +1,4 @@
-"""Old paths of modules, which work for one version more."""
+"""Old paths of modules, which work for one more version."""
 
 import importlib.abc
 import importlib.machinery
@@ -40,12 +40,12 @@ MOVED = {
     "workers": "distribution.workers",
 }
 
-# What `python -m keras_dpgan.NAME` runs, with no warning.
+# The modules that `python -m keras_dpgan.NAME` runs, without a warning.
 COMMANDS = {"evaluate": "cli.evaluate", "sample": "cli.sample"}
 
 
 class OldPaths(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Finds a module at its old path, and says where it is now."""
+    """Finds a module at its old path and warns of the new path."""
 
     def find_spec(self, fullname, path=None, target=None):
         package, _, name = fullname.partition(".")
@@ -65,7 +65,7 @@ class OldPaths(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 def load(name):
-    """The module that has had a path, with a warning.
+    """The module that had an old path, with a warning.
 
     Args:
         name: String, the old path inside the package.

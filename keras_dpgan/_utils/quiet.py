@@ -1,7 +1,7 @@
-"""Keeps other libraries' lines off the screen of our own commands and examples.
+"""Hides lines that other libraries print when our own commands and examples run.
 
-Used by them alone, before TensorFlow is loaded: what a user's own program shows is
-the user's to choose.
+Only these use it, before TensorFlow is loaded. Users decide themselves what their own
+programs show.
 """
 
 import logging
@@ -12,8 +12,8 @@ import tempfile
 
 _COMMANDS = ("keras_dpgan.evaluate", "keras_dpgan.sample")
 
-# What TensorFlow says while it is loaded, on each machine without a GPU. No
-# environment variable keeps these lines off.
+# TensorFlow prints these lines while it is loaded on a machine without a GPU. No
+# environment variable suppresses them.
 _NOISE = re.compile(
     r"WARNING: All log messages before absl::InitializeLog"
     r"|I\d{4} "
@@ -26,7 +26,7 @@ _NOISE = re.compile(
 
 def is_command() -> bool:
     """Whether Python was started as one of our commands, with `-m`."""
-    # While Python looks for the module of `-m`, that stands in its place.
+    # While Python looks for the module after `-m`, `sys.argv[0]` is "-m".
     if sys.argv[:1] != ["-m"]:
         return False
     arguments = sys.orig_argv
@@ -37,9 +37,9 @@ def is_command() -> bool:
 
 
 def start() -> None:
-    """Loads TensorFlow without what it says of itself, and quiets it from then on.
+    """Loads TensorFlow without its usual messages, and makes it quiet from then on.
 
-    Whatever else it says is shown, and everything if it cannot be loaded.
+    Other messages are shown. If TensorFlow cannot be loaded, all messages are shown.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from absl import flags

@@ -1,7 +1,7 @@
-"""Every touch of a name that TensorFlow does not promise to keep.
+"""Every use of a name that TensorFlow does not promise to keep.
 
-`tests/test_tensorflow_internals.py` runs each on the installed TensorFlow, so that a
-release that moves one shows there and nowhere else.
+`tests/test_tensorflow_internals.py` runs each of them on the installed TensorFlow, so
+that a release that moves a name fails there and nowhere else.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ def function_graph(operation, name):
         name: String, the function's name.
 
     Returns:
-        A graph with `inputs` and `outputs`, or `None` where it cannot be had.
+        A graph with `inputs` and `outputs`, or `None` if it is not available.
     """
     find = getattr(operation.graph, "_get_function", None)
     return find and getattr(find(name), "graph", None)
@@ -35,20 +35,20 @@ def called_functions(operation):
 
 
 def is_stateful(operation):
-    """Whether running an operation twice may give two results, or leave a trace."""
+    """Whether an operation may give different results each time, or has an effect."""
     return operation.op_def.is_stateful
 
 
 @contextlib.contextmanager
 def replaced_outputs(replace):
-    """Within it, what is traced in this thread gets other tensors from operations.
+    """A scope in which operations that this thread traces get other output tensors.
 
-    To be entered while a function is being traced.
+    Enter it while a function is being traced.
 
     Args:
         replace: A function of an operation's type (a string), its inputs and its
-            outputs (lists of tensors). It returns the tensors that stand for the
-            outputs, or `None` where they stay.
+            outputs (lists of tensors). It returns the tensors that replace the
+            outputs, or `None` to keep them.
     """
 
     def callback(kind, inputs, attributes, outputs, op_name=None, graph=None):
@@ -63,7 +63,7 @@ def replaced_outputs(replace):
 
 
 def is_computed_from(tensor, source):
-    """Whether a tensor that is being traced depends on another, as far as can be seen.
+    """Whether a traced tensor depends on another one, as far as the graph shows.
 
     Args:
         tensor: A tensor of a graph.
@@ -91,8 +91,8 @@ def own_gradient(operation):
 
     Returns:
         `None` if it has TensorFlow's own gradient. Otherwise the qualified name of the
-        function given to `tf.custom_gradient`, with its module; an empty string where
-        that cannot be found out.
+        function given to `tf.custom_gradient`, with its module; an empty string if
+        that is unknown.
     """
     if "_gradient_op_type" not in operation.node_def.attr:
         return None
@@ -107,10 +107,10 @@ def own_gradient(operation):
 
 
 def forget_own_gradients(graph, module):
-    """Lets go of the gradients that a module has given to a graph's operations.
+    """Releases the gradients that a module has given to a graph's operations.
 
-    TensorFlow keeps each function given to `tf.custom_gradient` for good, and with it
-    the graph that it was traced in. Call it when the gradients have been taken.
+    TensorFlow never releases a function given to `tf.custom_gradient`, nor the graph in
+    which it was traced. Call this when the gradients have been computed.
 
     Args:
         graph: A graph.
@@ -132,13 +132,13 @@ def _closed_over(function, variable):
 
 
 def input_datasets(dataset):
-    """The data sets that a `tf.data.Dataset` is made from; none where unknown."""
+    """The data sets from which a `tf.data.Dataset` is made; none if unknown."""
     inputs = getattr(dataset, "_inputs", None)
     return list(inputs()) if inputs else []
 
 
-# Stateful operations that keep nothing of a record. Functions, branches and loops are
-# looked into.
+# Stateful operations that store nothing of a record. The operations inside functions,
+# branches and loops are examined separately.
 HARMLESS = frozenset(
     """
     Assert If PrintV2 ReadVariableOp ResourceGather StatefulPartitionedCall
@@ -146,23 +146,23 @@ HARMLESS = frozenset(
     """.split()
 )
 
-# Code that cannot be looked into, though its author says that it keeps no state.
+# Code that cannot be examined, although its author says that it keeps no state.
 _OUT_OF_SIGHT = frozenset("MatchingFiles PyFuncStateless ReadFile".split())
 
 
 def find_effect(graph):
     """The first operation that draws, or that changes or reads something outside.
 
-    Such an operation may give a record's loss something of other records: random
-    numbers that follow a user's seed and the row's place, or a variable that another
+    Such an operation may let other records influence a record's loss: by random numbers
+    that depend on a user's seed and on the row's place, or by a variable that another
     record has changed.
 
     Args:
         graph: The graph of a traced function.
 
     Returns:
-        A `tf.Operation`, or `None`. A call of a function that cannot be looked into
-        counts as an effect.
+        A `tf.Operation`, or `None`. A call of a function that cannot be examined counts
+        as an effect.
     """
     return _find(graph, set())
 
@@ -222,7 +222,7 @@ class _FewRuns:
 few_runs = _FewRuns()
 """A scope for functions that are traced to be run a few times.
 
-To optimize their graphs takes longer than to run them, and collecting garbage while a
-function is traced takes a third of a second, for nothing: what tracing makes is kept.
-The last thread to leave puts both settings back.
+Optimizing their graphs takes longer than running them. Collecting garbage while a
+function is traced takes a third of a second and frees nothing, because the results of
+tracing are kept. The last thread to leave restores both settings.
 """

@@ -41,8 +41,8 @@ def check_probability(name, value):
 def check_delta(delta, num_examples=None):
     """Returns `delta` as a float if it is in (0, 1).
 
-    Warns where it is at or above one in the number of examples: a mechanism
-    that publishes one row at random meets such a delta.
+    Warns if it is at least one divided by the number of examples, because a mechanism
+    that publishes one random row satisfies such a delta.
 
     Args:
         delta: The probability with which epsilon may be exceeded.
@@ -59,7 +59,7 @@ def check_delta(delta, num_examples=None):
         raise ValueError(_message("delta", "in (0, 1)", delta))
     if num_examples is not None and number >= 1 / num_examples:
         warnings.warn(
-            "`delta` should be below 1 / num_examples: with a larger one, "
+            "`delta` should be below 1 / num_examples. With a larger delta, "
             "publishing one whole row would count as private. "
             f"Received: delta={delta}, num_examples={num_examples}.",
             stacklevel=3,
@@ -72,7 +72,7 @@ def check_int(name, value, minimum=None, maximum=None):
 
     Args:
         name: Name of the argument.
-        value: What was given. A bool is no whole number.
+        value: The given value. A bool is not a whole number.
         minimum: Smallest value allowed, or `None`.
         maximum: Largest value allowed, or `None`.
 
@@ -112,7 +112,7 @@ def check_choice(name, value, choices):
 
 
 def _finite(value):
-    """`value` as a float, or `None` where it is no finite real number."""
+    """`value` as a float, or `None` if it is not a finite real number."""
     if not isinstance(value, numbers.Real) or isinstance(value, bool):
         return None
     try:
@@ -150,8 +150,8 @@ def check_scores(scores, truth, name, unit) -> tuple[np.ndarray, np.ndarray]:
 class ReadOnly:
     """Refuses to set an attribute again that is named in `_read_only`.
 
-    What was validated and what is counted must be what runs. A mixin, which stands
-    first among the base classes.
+    Training must run exactly what was validated and is counted. This is a mixin, which
+    must be the first of the base classes.
 
     Attributes:
         _read_only: Dict of the names to the remedy, a sentence.
@@ -164,16 +164,16 @@ class ReadOnly:
         is_unlocked = vars(self).get("_is_unlocked", False)
         if remedy is not None and not is_unlocked and hasattr(self, name):
             raise AttributeError(
-                f"`{name}` of a `{type(self).__name__}` cannot be set: training would "
-                "go on with what it was when it was checked, and privacy would be "
-                f"counted for something else. {remedy} Received: {name}={value!r:.80}"
+                f"`{name}` of a `{type(self).__name__}` cannot be set. Training would "
+                "continue with the value that was checked, and privacy would be "
+                f"counted for another one. {remedy} Received: {name}={value!r:.80}"
             )
         super().__setattr__(name, value)
 
 
 @contextlib.contextmanager
 def unlocked(owner):
-    """Within it, the read-only attributes of `owner` can be set."""
+    """A scope in which the read-only attributes of `owner` can be set."""
     owner._is_unlocked = True
     try:
         yield

@@ -60,7 +60,7 @@ def synthesize(
     id_column=None,
     max_records_per_person=1,
     say=print,
-    verbose=1,
+    verbose="auto",
 ):
     """Learns a private table's rows and writes synthetic ones.
 
@@ -76,7 +76,7 @@ def synthesize(
         id_column: As in `recipes.table`.
         max_records_per_person: As in `recipes.table`.
         say: Function that is given the lines of the plan and of what was done.
-        verbose: 1 for a progress bar of the fit, 0 for none. Defaults to 1.
+        verbose: As in `recipes.table`. Defaults to `"auto"`.
 
     Raises:
         OSError: If a file is missing, or would be replaced.

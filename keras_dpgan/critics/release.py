@@ -12,16 +12,16 @@ from keras_dpgan._utils import validate
 from keras_dpgan.critics import standards
 from keras_dpgan.critics.released_critic import ReleasedCritic
 from keras_dpgan.data.checks import check_records
-from keras_dpgan.data.poisson import PoissonDataset
-from keras_dpgan.data.records import Records
 from keras_dpgan.distribution import workers
 from keras_dpgan.mechanisms import noise as noise_source
 from keras_dpgan.mixture.moment_sums import MomentSums
+from keras_dpgan.mixture.parts import records_of
 from keras_dpgan.models.output_range import output_range
 from keras_dpgan.privacy import origins
 from keras_dpgan.privacy.history_entry import one_gaussian
 
 if typing.TYPE_CHECKING:
+    from keras_dpgan.data.poisson import PoissonDataset
     from keras_dpgan.data.records import IndexedRows
     from keras_dpgan.privacy.ledger.ledger import Ledger
 
@@ -194,14 +194,10 @@ def _check_gan(gan):
 
 def _checked_records(gan, x, y):
     """The records, all of which were looked at."""
-    if isinstance(x, PoissonDataset) and y is not None:
-        raise ValueError(
-            "`y` must be left out with a `PoissonDataset`, which has its own labels. "
-            f"Received: y of type {type(y).__name__}"
-        )
+    records = records_of(x, y)
     value_range = output_range(gan.generator)
     check_records(x, y, gan.row_shape, gan.num_classes, value_range)
-    return x.records if isinstance(x, PoissonDataset) else Records(x, y)
+    return records
 
 
 def _parts(records):

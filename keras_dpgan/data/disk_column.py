@@ -1,4 +1,4 @@
-"""Rows that are read from disk when they are asked for."""
+"""Rows that are read from disk when they are needed."""
 
 import abc
 
@@ -6,11 +6,11 @@ import numpy as np
 
 
 class DiskColumn(abc.ABC):
-    """What `PoissonDataset` asks of an array, of rows that are on disk.
+    """Rows on disk, as an array that `PoissonDataset` can draw from.
 
-    `shape`, `dtype`, a length, and rows for an int, a slice or an array of ints.
-    `numpy.asarray` reads all of it. Rows are decoded by TensorFlow, which does not
-    survive a fork: take threads (`workers`), not `use_multiprocessing`.
+    It has `shape`, `dtype`, a length, and rows for an int, a slice or an array of ints.
+    `numpy.asarray` reads all rows. TensorFlow decodes the rows and does not work after
+    a fork, so use threads (`workers`) and not `use_multiprocessing`.
 
     Args:
         num_rows: Int.

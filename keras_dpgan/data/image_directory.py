@@ -26,13 +26,13 @@ def load_image_directory(
     image_size: tuple[int, int] = (256, 256),
     pixel_range: collections.abc.Sequence[float] = (-1.0, 1.0),
 ) -> tuple["ImageFiles", np.ndarray | None]:
-    """Finds images as `keras.utils.image_dataset_from_directory` does, read by index.
+    """Finds images as `keras.utils.image_dataset_from_directory` does, by index.
 
-    Folders, classes, and which files are images follow Keras' function, and the
-    arguments of the same names do. That one gives batches in an order of its own, which
-    are no Poisson batches; here an image is read and decoded when it is drawn. Give `x`
-    and `y` to `PoissonDataset` or `AllocationDataset`, which then draw from more
-    images than memory holds.
+    Folders, classes, image files and the arguments of the same names are treated as in
+    Keras' function. That function returns batches in its own order, which are not
+    Poisson batches. Here, an image is read and decoded when it is drawn. Give `x` and
+    `y` to `PoissonDataset` or `AllocationDataset`, which can then draw from more images
+    than fit in memory.
 
     Examples:
         >>> import os
@@ -98,7 +98,7 @@ def load_image_directory(
 
 
 class ImageFiles(DiskColumn):
-    """Image files as an array that is read when it is asked for.
+    """Image files as an array whose images are read when needed.
 
     Made by `load_image_directory`.
 

@@ -32,6 +32,7 @@ _MECHANISMS = {
     "adaptive_clip_gaussian": "Gaussian noise on a sum with an adaptive clip",
     "discrete_gaussian": "discrete Gaussian noise on a clipped sum, in shares",
     "laplace": "Laplace noise on a clipped update",
+    "pure": "a report by a randomizer of the client's own",
 }
 _DIFFERENCES = {
     "add_or_remove_one": "adding or removing one row",

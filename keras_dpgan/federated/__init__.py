@@ -18,10 +18,13 @@ from keras_dpgan.federated.gaussian_update import GaussianUpdate as GaussianUpda
 from keras_dpgan.federated.joint_mixture import JointMixture as JointMixture
 from keras_dpgan.federated.joint_mixture import joint_mixture as joint_mixture
 from keras_dpgan.federated.joint_mixture import joint_noise as joint_noise
+from keras_dpgan.federated.joint_reports import JointReports as JointReports
+from keras_dpgan.federated.joint_reports import ReportsHere as ReportsHere
 from keras_dpgan.federated.kept_model import KeptModel as KeptModel
 from keras_dpgan.federated.laplace_update import LaplaceUpdate as LaplaceUpdate
 from keras_dpgan.federated.local_training import LocalTraining as LocalTraining
 from keras_dpgan.federated.own_noise import OwnNoise as OwnNoise
+from keras_dpgan.federated.priv_unit import PrivUnit as PrivUnit
 from keras_dpgan.federated.record_owner import RecordOwner as RecordOwner
 from keras_dpgan.federated.record_sum_noise import RecordSumNoise as RecordSumNoise
 from keras_dpgan.federated.round_budget import RoundBudget as RoundBudget

@@ -58,6 +58,11 @@ class LaplaceUpdate:
             count=1,
         )
 
+    @staticmethod
+    def grid_step(l1_norm_clip: float, size: int) -> float:
+        """The step of the public grid for updates of a size, a power of two."""
+        return 2.0 ** math.floor(math.log2(_LARGEST_GROWTH * l1_norm_clip / size))
+
     def privatize(
         self, arrays: collections.abc.Sequence[np.ndarray]
     ) -> list[np.ndarray]:
@@ -71,7 +76,7 @@ class LaplaceUpdate:
         """
         vector = vectors.clip(vectors.flatten(arrays), self.l1_norm_clip, order=1)
         size = max(1, vector.size)
-        step = 2.0 ** math.floor(math.log2(_LARGEST_GROWTH * self.l1_norm_clip / size))
+        step = self.grid_step(self.l1_norm_clip, size)
         # Rounded, two updates are at most 2 * clip + step * size apart.
         scale = self.noise_multiplier * (self.l1_norm_clip / step + size / 2)
         noised = step * (np.rint(vector / step) + discrete_laplace(size, scale))

@@ -9,8 +9,6 @@ import tensorflow as tf
 from keras_dpgan._utils import validate
 from keras_dpgan._utils.labels import check_label_form
 from keras_dpgan._utils.labels import check_labels
-from keras_dpgan.data.poisson import PoissonDataset
-from keras_dpgan.data.records import Records
 from keras_dpgan.mechanisms import noise as noise_source
 from keras_dpgan.mixture import components
 from keras_dpgan.mixture import factors
@@ -29,6 +27,7 @@ _FILLED = 4
 _SHARE_BEYOND = 0.5
 
 if typing.TYPE_CHECKING:
+    from keras_dpgan.data.poisson import PoissonDataset
     from keras_dpgan.data.records import IndexedRows
     from keras_dpgan.privacy.ledger.ledger import Ledger
 
@@ -146,15 +145,7 @@ def mixture_entry(noise_multiplier: float) -> HistoryEntry:
 
 def _records(x, y, num_classes):
     """The records, whose labels have the form of labels."""
-    if not isinstance(x, PoissonDataset):
-        records = Records(x, y)
-    elif y is None:
-        records = x.records
-    else:
-        raise ValueError(
-            "`y` must be left out with a `PoissonDataset`, which has its own labels. "
-            f"Received: y of type {type(y).__name__}"
-        )
+    records = parts.records_of(x, y)
     n = len(records)
     if len(records.shapes) == 1:
         check_labels("y", None, n, num_classes)

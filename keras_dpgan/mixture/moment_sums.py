@@ -116,17 +116,46 @@ class MomentSums:
         Returns:
             Float64 array of shape `(size,)`, private.
         """
-        rows = np.asarray(rows, np.float64)
-        if self.basis is not None:
-            rows = rows @ self.basis
-        groups, left = self._around_centres(rows, np.asarray(labels, np.int64))
-        left = _within_unit_ball(left, self.radius, 2 if self.diagonal else self.order)
+        groups, left = self._shortened(rows, labels)
         a, b = self._weights
         parts = []
         for group in range(self.num_groups):
             mine = left[groups == group]
             parts += [[a * len(mine)], b * self._sum(mine)]
         return np.concatenate(parts) * (1 - _ROUNDING_MARGIN)
+
+    def each(
+        self, rows: np.ndarray, labels: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The group and the vector of each row, for those who report them one by one.
+
+        Args:
+            rows: As in `of`.
+            labels: As in `of`.
+
+        Returns:
+            Groups, an int array of shape `(n,)`, and vectors, without counts, of shape
+            `(n, dim)`, whose norms are at most one.
+
+        Raises:
+            ValueError: If the degree is two and not `diagonal`: one row's matrix is
+                too much for a report.
+        """
+        if self._has_matrices:
+            raise ValueError(
+                "`diagonal` must be true where the degree is two. Received: "
+                f"diagonal={self.diagonal}"
+            )
+        groups, left = self._shortened(rows, labels)
+        return groups, left**self.degree
+
+    def _shortened(self, rows, labels):
+        rows = np.asarray(rows, np.float64)
+        if self.basis is not None:
+            rows = rows @ self.basis
+        groups, left = self._around_centres(rows, np.asarray(labels, np.int64))
+        order = 2 if self.diagonal else self.order
+        return groups, _within_unit_ball(left, self.radius, order)
 
     def _around_centres(self, rows, labels):
         """Each row's group, and what is left of it around its centre."""

@@ -116,10 +116,10 @@ def group_epsilon(
         bound = group.converted_epsilon(compose(history), delta, group_size)
     if accountant == "rdp" or total.bounded:
         return bound
-    if total.laplace and total.sampled:
+    if total.is_local and total.is_amplified:
         return bound
-    if total.laplace:
-        return min(bound, pld.laplace_epsilon(total, delta))
+    if total.is_local:
+        return min(bound, pld.local_epsilon(total, delta))
     if total.is_gaussian:
         return min(bound, pld.gaussian_epsilon(total.squared_shift, delta))
     return min(bound, pld.pld_epsilon(total, delta, group_size))

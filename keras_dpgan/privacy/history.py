@@ -240,6 +240,8 @@ class Composition:
         bounded: Tuple of `BoundedUpdates`.
         laplace: Tuple of pairs of a positive float, the scale of Laplace noise on
             what moves by at most 1 in L1, and an int, how often it was added.
+        pure: Tuple of pairs of a positive float, epsilon at a delta of zero, and an
+            int, how often it was spent.
     """
 
     sampled: tuple
@@ -248,11 +250,22 @@ class Composition:
     allocated: tuple = ()
     bounded: tuple = ()
     laplace: tuple = ()
+    pure: tuple = ()
 
     @property
     def is_gaussian(self):
         """Whether it is one Gaussian mechanism, which has a closed form."""
-        return not (self.sampled or self.allocated or self.bounded or self.laplace)
+        return not (self.is_amplified or self.bounded or self.is_local)
+
+    @property
+    def is_amplified(self):
+        """Whether it is secret which updates a row is in."""
+        return bool(self.sampled or self.allocated)
+
+    @property
+    def is_local(self):
+        """Whether there are mechanisms whose largest loss is finite."""
+        return bool(self.laplace or self.pure)
 
     @property
     def num_sampled_updates(self):
@@ -278,7 +291,7 @@ def compose(history, group_size=1):
     counts: collections.Counter = collections.Counter()
     allocations: collections.Counter = collections.Counter()
     squared_shift = 0.0
-    bounded, laplace = [], []
+    bounded, laplace, pure = [], [], []
     for entry in history.entries:
         noise_multiplier = entry.effective_noise_multiplier
         if noise_multiplier == 0:
@@ -287,6 +300,8 @@ def compose(history, group_size=1):
             bounded.append(_bounded(entry))
         elif entry.mechanism == "laplace":
             laplace.append((noise_multiplier / group_size, entry.count))
+        elif entry.mechanism == "pure":
+            pure.append((1 / noise_multiplier, entry.count))
         elif is_sampled(entry):
             counts[entry.sampling_probability, noise_multiplier] += entry.count
         elif is_allocated(entry) and group_size == 1:
@@ -303,7 +318,13 @@ def compose(history, group_size=1):
         for (num_batches, noise_multiplier), count in allocations.items()
     )
     return Composition(
-        sampled, squared_shift, False, allocated, tuple(bounded), tuple(laplace)
+        sampled,
+        squared_shift,
+        False,
+        allocated,
+        tuple(bounded),
+        tuple(laplace),
+        tuple(pure),
     )
 
 

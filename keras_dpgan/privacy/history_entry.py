@@ -13,10 +13,16 @@ REPLACE_WITH_NULL = "replace_with_null"
 REPLACE_CLIENT = "replace_client"
 REPLACE_CLIENT_WITH_NULL = "replace_client_with_null"
 
-MECHANISMS = ("gaussian", "adaptive_clip_gaussian", "discrete_gaussian", "laplace")
+MECHANISMS = (
+    "gaussian",
+    "adaptive_clip_gaussian",
+    "discrete_gaussian",
+    "laplace",
+    "pure",
+)
 UNITS = ("row", "client")
 # The mechanisms for which a guarantee of clients is known.
-_OF_CLIENTS = ("gaussian", "discrete_gaussian", "laplace")
+_OF_CLIENTS = ("gaussian", "discrete_gaussian", "laplace", "pure")
 # Older files do not have these fields.
 _NEWER = {"excess_divergence": None, "allocation_batches": None, "unit": "row"}
 
@@ -44,7 +50,9 @@ class HistoryEntry:
             who added it up (`federated.RecordSumNoise`, `SharedNoise`); or
             `"laplace"`, which a client or an owner of rows adds to its own sums
             (`federated.LaplaceUpdate`, `OwnNoise`). There is no sampling with it: of
-            rows it takes `sampling_probability=1.0`.
+            rows it takes `sampling_probability=1.0`; or `"pure"`, of clients alone: any
+            mechanism whose epsilon is `1 / noise_multiplier` at a delta of zero
+            (`federated.PrivUnit`).
         noise_multiplier: Non-negative float: the standard deviation of the
             noise on the sum, divided by `l2_norm_clip`; of a client's own noise
             the standard deviation (Laplace: the scale) divided by the most that
@@ -149,6 +157,11 @@ class HistoryEntry:
             )
         if self.unit == "client":
             self._check_client()
+        elif self.mechanism == "pure":
+            raise ValueError(
+                "`unit` must be 'client' with mechanism='pure'. Received: "
+                f"unit={self.unit!r}."
+            )
         elif self.mechanism == "laplace" and self.sampling_probability != 1.0:
             raise ValueError(
                 "`sampling_probability` must be 1.0 with mechanism='laplace' and "

@@ -61,19 +61,19 @@ def pld_epsilon(composition: Composition, delta, group_size=1):
     return float(_compose(composition, group_size).get_epsilon_for_delta(safe_delta))
 
 
-def laplace_epsilon(composition: Composition, delta):
-    """Epsilon of Laplace noise, and of Gaussian noise without amplification.
+def local_epsilon(composition: Composition, delta):
+    """Epsilon of Laplace noise and pure mechanisms, and of Gaussian noise beside.
 
     Args:
-        composition: A `Composition` whose `laplace` is not empty, without sampled
+        composition: A `Composition` that `is_local`, without sampled
             and bounded updates.
         delta: Float in (0, 1).
 
     Returns:
         Float, an upper bound.
     """
-    largest = _largest_laplace_loss(composition)
-    epsilon = float(_compose_laplace(composition).get_epsilon_for_delta(delta))
+    largest = _largest_local_loss(composition)
+    epsilon = float(_compose_local(composition).get_epsilon_for_delta(delta))
     return epsilon if composition.squared_shift else min(epsilon, largest)
 
 
@@ -88,17 +88,18 @@ def pld_curve(composition: Composition, group_size=1):
     Returns:
         Pair of float64 arrays of one size, non-negative epsilons in rising order and
         upper bounds of their deltas; `None` where the distributions are not
-        computed, as in `pld_epsilon`, or for Laplace noise beside sampled updates.
+        computed, as in `pld_epsilon`, or for Laplace noise or pure mechanisms beside
+        sampled updates.
     """
     num_updates = composition.num_sampled_updates
     divergence = rdp.composition_rdp(composition)
     expected = group_size * rdp.to_epsilon(divergence, _USUAL_DELTA)
     if expected > _MAX_EPSILON or num_updates > _MAX_UPDATES:
         return None
-    if composition.laplace and composition.sampled:
+    if composition.is_local and composition.is_amplified:
         return None
-    if composition.laplace:
-        total = _compose_laplace(composition)
+    if composition.is_local:
+        total = _compose_local(composition)
     else:
         total = _compose(composition, group_size)
     lost = float(total.get_delta_for_epsilon(math.inf))
@@ -108,21 +109,30 @@ def pld_curve(composition: Composition, group_size=1):
     return epsilons, np.minimum(deltas + num_updates * _ROUND_OFF, 1.0)
 
 
-def _largest_laplace_loss(composition):
+def _largest_local_loss(composition):
     """Epsilon at a delta of zero: the sum of the largest losses."""
-    return sum(count / scale for scale, count in composition.laplace)
+    of_laplace = sum(count / scale for scale, count in composition.laplace)
+    return of_laplace + sum(count * epsilon for epsilon, count in composition.pure)
 
 
-def _compose_laplace(composition):
+def _compose_local(composition):
+    from dp_accounting.pld import common
     from dp_accounting.pld import privacy_loss_distribution
 
-    largest = _largest_laplace_loss(composition)
+    largest = _largest_local_loss(composition)
     interval = max(_INTERVAL, 2 * largest / _MAX_POINTS)
     parts = [
         privacy_loss_distribution.from_laplace_mechanism(
             scale, value_discretization_interval=interval
         ).self_compose(count)
         for scale, count in composition.laplace
+    ]
+    parts += [
+        privacy_loss_distribution.from_privacy_parameters(
+            common.DifferentialPrivacyParameters(epsilon, 0.0),
+            value_discretization_interval=interval,
+        ).self_compose(count)
+        for epsilon, count in composition.pure
     ]
     parts += _gaussian_part(composition, interval)
     return functools.reduce(lambda total, part: total.compose(part), parts)

@@ -85,6 +85,8 @@ def composition_rdp(composition: Composition, orders=ORDERS):
         )
     for scale, count in composition.laplace:
         total = total + count * _laplace_rdp(scale, orders)
+    for epsilon, count in composition.pure:
+        total = total + count * _pure_rdp(epsilon, orders)
     return total
 
 
@@ -93,6 +95,18 @@ def _laplace_rdp(scale, orders):
     near = np.log(orders / (2 * orders - 1)) + (orders - 1) / scale
     far = np.log((orders - 1) / (2 * orders - 1)) - orders / scale
     return np.logaddexp(near, far) / (orders - 1)
+
+
+def _pure_rdp(epsilon, orders):
+    """That of randomized response, which no mechanism with this epsilon exceeds.
+
+    Source: Mironov 2017, "Renyi Differential Privacy", proposition 5, and Kairouz, Oh
+    and Viswanath 2015, "The Composition Theorem for Differential Privacy".
+    """
+    likely, unlikely = -np.log1p(np.exp(-epsilon)), -np.log1p(np.exp(epsilon))
+    one = orders * likely + (1 - orders) * unlikely
+    other = orders * unlikely + (1 - orders) * likely
+    return np.logaddexp(one, other) / (orders - 1)
 
 
 def conversion_offsets(delta, orders=ORDERS):

@@ -30,6 +30,10 @@ _OF_A_CLIENT = {
         "in L1 and adds Laplace noise itself, with a scale of {} times the largest "
         "distance between two updates."
     ),
+    "pure": (
+        "and reports it by a randomizer under which no report is more likely by more "
+        "than a factor of exp(1 / {}), whatever another client would have."
+    ),
     "discrete_gaussian": (
         "in L2 and adds its share of discrete Gaussian noise. The sum has noise of {} "
         "times the clip, enlarged by the effect of rounding."

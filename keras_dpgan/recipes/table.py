@@ -1,5 +1,6 @@
 """From a private table to a private generator of its rows."""
 
+import sys
 import typing
 
 from keras_dpgan._utils import validate
@@ -36,7 +37,7 @@ def table(
     components: int | None = None,
     released: list | tuple = (),
     ledger: "Ledger | None" = None,
-    verbose: int = 1,
+    verbose: int | str = "auto",
 ) -> TableGenerator:
     """Learns a generator of a private table's rows.
 
@@ -85,7 +86,9 @@ def table(
             `tables.private_bounds`: epsilon is for all together. Defaults to none.
         ledger: A `privacy.Ledger` of the data, where the release is entered before it
             is made. Defaults to `None`.
-        verbose: 1 for a progress bar of the fit, 0 for none. Defaults to 1.
+        verbose: As in `fit` of Keras: 1 for a progress bar, 2 for a line at the end, 0
+            for neither. Defaults to `"auto"`: a bar in a terminal or notebook, a line
+            elsewhere.
 
     Returns:
         A `tables.TableGenerator`.
@@ -98,7 +101,7 @@ def table(
     )
     if components is not None:
         validate.check_int("components", components, minimum=1)
-    validate.check_int("verbose", verbose, minimum=0, maximum=1)
+    verbose = _verbosity(verbose)
     counts = _counts(table, schema, target, id_column, max_records_per_person)
     entry = calibration.entry(noise_multiplier)
     if ledger is not None:
@@ -133,6 +136,16 @@ def _counts(table, schema, target, id_column, max_records_per_person):
     for frame in frames:
         counts.add(schema.encode(frame))
     return counts
+
+
+def _verbosity(verbose):
+    if verbose == "auto":
+        return 1 if sys.stdout.isatty() or "ipykernel" in sys.modules else 2
+    if isinstance(verbose, str):
+        raise ValueError(
+            f"`verbose` must be 'auto', 0, 1 or 2. Received: verbose={verbose!r:.80}."
+        )
+    return validate.check_int("verbose", verbose, minimum=0, maximum=2)
 
 
 def _components(schema, target):

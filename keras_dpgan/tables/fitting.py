@@ -94,7 +94,8 @@ def fit(counts, mixture, noise_multiplier, target=None, verbose=0):
         mixture: `ProductMixture`.
         noise_multiplier: Positive float.
         target: Int, the place of the target's column. Defaults to `None`: none.
-        verbose: 1 for a progress bar of the training steps. Defaults to 0.
+        verbose: 1 for a progress bar of the training steps, 2 for a line at the end.
+            Defaults to 0.
 
     Returns:
         Float, the estimated number of rows.

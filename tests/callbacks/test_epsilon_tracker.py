@@ -96,7 +96,7 @@ def test_a_fit_beyond_the_budget_is_refused_with_the_epochs_that_fit():
     gan = helpers.make_gan()
     before = helpers.weights_of(gan.discriminator)
     target = epsilon_after(37)
-    with pytest.raises(ValueError, match="3 epochs of 10") as error:
+    with pytest.raises(ValueError, match="3 whole epochs of 10") as error:
         fit(gan, tracker(target_epsilon=target), epochs=4)
     assert "asks for 40 updates" in str(error.value)
     assert gan.num_discriminator_updates == 0

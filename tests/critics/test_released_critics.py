@@ -320,6 +320,7 @@ def adapted(x):
         ({"max_norm": 0}, "`max_norm` must be"),
         ({"num_reference": 3}, "`num_reference` must be"),
         ({"gan": 3}, "`gan` must be a `DPGAN`"),
+        ({"x": tf.data.Dataset.range(3)}, "`x` must give each record once"),
         ({"y": None}, "`y` must give a label"),
         ({"x": np.zeros((90, 5, 5, 1), np.float32)}, "`x` must hold records of shape"),
     ],

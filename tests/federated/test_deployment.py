@@ -1,12 +1,14 @@
 """The Flower app over real processes, with TLS and authentication."""
 
+import importlib.util
 import time
 
 import deployment_here
 import pytest
 
 pytest.importorskip("flwr")
-pytest.importorskip("tenseal")
+if importlib.util.find_spec("tenseal") is None:
+    pytest.skip("needs TenSEAL", allow_module_level=True)
 
 pytestmark = [pytest.mark.slow, deployment_here.POSSIBLE]
 

@@ -28,6 +28,7 @@ from keras_dpgan.federated.record_sum_noise import RecordSumNoise
 from keras_dpgan.federated.round_budget import RoundBudget
 from keras_dpgan.federated.round_log import RoundLog
 from keras_dpgan.federated.rounds import rounds_epsilon
+from keras_dpgan.privacy import origins
 
 NUM_CLIENTS = 3
 CLIP = 0.5
@@ -181,6 +182,8 @@ def kill(batch, logs):
 
 def lead(folder, sums, mechanism, *more, with_ledger=True):
     """Six updates, or what is left of them, by a server that knows its disk alone."""
+    # In another process nobody knows the weights that these begin with.
+    origins.forget()
     gan = make_gan()
     with (
         RoundLog(folder / "rounds", mechanism.entry) as log,

@@ -250,11 +250,14 @@ class Owners:
     def __init__(self, joint, folder, epsilon=3.0, agreed=None):
         from flwr.app import RecordDict
 
+        from keras_dpgan.federated import signatures
         from keras_dpgan.federated.flower import group
         from keras_dpgan.federated.flower import joint_releases
         from keras_dpgan.federated.flower import masked_sums
 
         agreed, all_owners = agreed or joint, owners_here.owners()
+        keys = [signatures.new_signing_key() for _ in all_owners]
+        registry = signatures.Registry(map(signatures.verifying_key, keys))
 
         def node(number):
             state, contribution = RecordDict(), agreed.contribution(*all_owners[number])
@@ -265,9 +268,13 @@ class Owners:
             def answer(action, content):
                 if action == masked_sums.UPDATE:
                     step = joint_releases.OneStep(content, agreed, budget)
-                    client = masked_sums.MaskedSumClient(state, step.mechanism)
+                    client = masked_sums.MaskedSumClient(
+                        state, step.mechanism, keys[number], registry
+                    )
                     return client.answer_update(content, contribution, step)
-                client = masked_sums.MaskedSumClient(state, agreed.mechanisms[0])
+                client = masked_sums.MaskedSumClient(
+                    state, agreed.mechanisms[0], keys[number], registry
+                )
                 name = action.removeprefix("train.masked_")
                 return getattr(client, f"answer_{name}")(content)
 
@@ -276,7 +283,8 @@ class Owners:
         self.grid = grid_here.GridHere(map(node, range(owners_here.NUM_OWNERS)))
         clients = group.ClientGroup(self.grid, owners_here.NUM_OWNERS, 0.3)
         self.source = joint_releases.HiddenSums(
-            joint, lambda mechanism: masked_sums.MaskedSums(clients, mechanism)
+            joint,
+            lambda mechanism: masked_sums.MaskedSums(clients, mechanism, registry),
         )
         self.group = clients
 

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from keras_dpgan import data
 from keras_dpgan import mixture
@@ -162,6 +163,9 @@ def test_a_poisson_dataset_has_its_own_labels(digits):
     poisson = data.PoissonDataset(x, y, expected_batch_size=10)
     with pytest.raises(ValueError, match="`y` must be left out with a"):
         private_class_mixture(poisson, y, 10, noise_multiplier=1.0)
+    batches = tf.data.Dataset.from_tensor_slices((x, y)).batch(10).repeat()
+    with pytest.raises(ValueError, match="`x` must give each record once"):
+        private_class_mixture(batches, None, 10, noise_multiplier=1.0)
 
 
 def test_noise_far_above_the_rows_still_gives_samples(digits):

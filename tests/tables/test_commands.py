@@ -102,11 +102,15 @@ def test_columns_that_do_not_fit_leave_no_ledger_and_one_that_is_there_as_it_is(
     assert (files / "x.ledger").read_bytes() == before
 
 
-def test_the_fit_shows_a_progress_bar_unless_it_is_not_wanted(few_steps, files, capsys):
-    run(files, n=5)
-    assert "10/10" in capsys.readouterr().out
-    run(files, n=5, out=files / "second.csv", verbose=0)
-    assert "10/10" not in capsys.readouterr().out
+def test_the_fit_shows_a_bar_a_line_or_nothing(few_steps, files, capsys):
+    for verbose, shown in ((1, "training step\x08"), ("auto", "10/10"), (0, None)):
+        run(files, n=5, out=files / f"{verbose}.csv", verbose=verbose)
+        said = capsys.readouterr().out
+        assert said == "" if shown is None else shown in said
+        # A bar that moves is for a terminal alone.
+        assert ("\x08" in said) == (verbose == 1)
+    with pytest.raises(ValueError, match="`verbose` must be"):
+        run(files, out=files / "wrong.csv", verbose="loud")
 
 
 @pytest.mark.slow

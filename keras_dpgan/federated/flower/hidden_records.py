@@ -10,7 +10,7 @@ class HiddenRecords(RemoteRecords):
 
     ```python
     flower = dpgan.federated.flower
-    sums = flower.masked_sums.MaskedSums(group, mechanism)
+    sums = flower.masked_sums.MaskedSums(group, mechanism, registry)
     records = flower.hidden_records.HiddenRecords(gan, sums, mechanism, 1500)
     gan.fit(records, epochs=20)
     print(gan.privacy_statement())

@@ -23,7 +23,7 @@ class HiddenSums:
     flower = dpgan.federated.flower
 
     def sums_by(mechanism):
-        return flower.masked_sums.MaskedSums(group, mechanism)
+        return flower.masked_sums.MaskedSums(group, mechanism, registry)
 
     source = flower.joint_releases.HiddenSums(joint, sums_by)
     mixture, entry = dpgan.federated.joint_mixture(joint, source)
@@ -129,7 +129,7 @@ class OneStep:
 
     ```python
     step = dpgan.federated.flower.joint_releases.OneStep(content, joint, budget)
-    client = MaskedSumClient(state, step.mechanism)
+    client = MaskedSumClient(state, step.mechanism, signing_key, registry)
     client.answer_update(content, joint.contribution(x, y), step)
     ```
 
