@@ -66,7 +66,7 @@ def traced():
                 # A kernel is named by its node and, behind a colon, its kind.
                 name = plane.event_metadata[event.metadata_id].name
                 node, _, kind = name.rpartition(":")
-                if node and kind.isidentifier():
+                if node and node[-1] != ":" and kind.isidentifier():
                     kinds[kind] += event.duration_ps / 1e6
     return {
         "processor_ms": 1e3 * processor / UPDATES.value,
