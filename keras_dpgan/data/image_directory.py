@@ -36,6 +36,7 @@ def load_image_directory(
 
     Examples:
         >>> import os
+        >>> import keras
         >>> import numpy as np
         >>> pixels = np.zeros((8, 8, 3), "uint8")
         >>> for name in ("cats", "dogs"):

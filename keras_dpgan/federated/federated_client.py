@@ -121,6 +121,24 @@ class FederatedClient:
 class FederatedKeyHolder:
     """The key holder's own side of a federation with encrypted sums.
 
+    Examples:
+        >>> from keras_dpgan.federated import budget_vote
+        >>> from keras_dpgan.federated import encryption
+        >>> from keras_dpgan.federated import key_holder
+        >>> from keras_dpgan.federated import masks
+        >>> from keras_dpgan.federated import signatures
+        >>> clients = [signatures.new_signing_key() for _ in range(3)]
+        >>> registry = signatures.Registry(map(signatures.verifying_key, clients))
+        >>> party = dpgan.federated.FederatedKeyHolder(
+        ...     signing_key=signatures.new_signing_key(),
+        ...     holder=key_holder.KeyHolder(
+        ...         encryption.new_context(), size=1000, path="opened"
+        ...     ),
+        ...     counter=budget_vote.VoteCounter(
+        ...         masks.new_key(), registry, threshold=3, path="counted"
+        ...     ),
+        ... )
+
     Args:
         signing_key: Bytes, by which the server knows the key holder.
         holder: A `KeyHolder`.
@@ -137,21 +155,24 @@ def client_app(
 ) -> "flwr.clientapp.ClientApp":
     """The client's whole side of a Flower app.
 
-    ```python
-    def make_client(context):
-        own = context.node_config
-        (x, y), _ = dpgan.data.load_digits()
-        return dpgan.federated.FederatedClient(
-            mode="local-clients",
-            records=lambda: dpgan.federated.LocalTraining(gan, x, y, 64.0, updates=5),
-            mechanism=dpgan.federated.GaussianUpdate(1.0, own["noise"]),
-            ledger=own["ledger"],
-            epsilon=own["epsilon"],
-        )
-
-
-    app = dpgan.federated.client_app(make_client)
-    ```
+    Examples:
+        >>> def make_client(context):
+        ...     own = context.node_config
+        ...     (x, y), _ = dpgan.data.load_digits()
+        ...     gan = dpgan.DPGAN(
+        ...         dpgan.models.image_discriminator((8, 8, 1), num_classes=10),
+        ...         dpgan.models.image_generator((8, 8, 1), 16, num_classes=10),
+        ...     )
+        ...     return dpgan.federated.FederatedClient(
+        ...         mode="local-clients",
+        ...         records=lambda: dpgan.federated.LocalTraining(
+        ...             gan, x, y, 64.0, updates=5
+        ...         ),
+        ...         mechanism=dpgan.federated.GaussianUpdate(1.0, own["noise"]),
+        ...         ledger=own["ledger"],
+        ...         epsilon=own["epsilon"],
+        ...     )
+        >>> app = dpgan.federated.client_app(make_client)
 
     Every question of every mode has its answer in it; a client answers those of the
     mode that it has agreed to, and no round twice. What it sends, what that costs and

@@ -262,11 +262,28 @@ def joint_mixture(
 ) -> tuple[ClassMixture, HistoryEntry]:
     """Makes a mixture of sums that owners release, step by step.
 
-    ```python
-    source = dpgan.federated.flower.joint_releases.HiddenSums(joint, sums_by)
-    mixture, entry = dpgan.federated.joint_mixture(joint, source, ledger=ledger)
-    generator = dpgan.models.mixture_generator((8, 8, 1), mixture)
-    ```
+    Over Flower the source is a `flower.joint_releases.HiddenSums` or `OwnSums`.
+
+    Examples:
+        >>> import numpy as np
+        >>> rng = np.random.default_rng(0)
+        >>> joint = dpgan.federated.JointReports(
+        ...     plan=dpgan.mixture.MixturePlan(
+        ...         shape=(4, 4, 1),
+        ...         num_classes=2,
+        ...         rank=4,
+        ...         basis="dct",
+        ...         covariances="shared",
+        ...     ),
+        ...     kind="laplace",
+        ...     epsilon=4.0,
+        ... )
+        >>> clients = [
+        ...     (rng.uniform(-1, 1, (1, 4, 4, 1)), np.array([i % 2])) for i in range(99)
+        ... ]
+        >>> source = dpgan.federated.ReportsHere(joint, clients)
+        >>> mixture, entry = dpgan.federated.joint_mixture(joint, source)
+        >>> generator = dpgan.models.mixture_generator((4, 4, 1), mixture)
 
     As with `mixture.private_class_mixture`, a `DPGAN` of which a network has these very
     numbers counts them, once.

@@ -168,6 +168,28 @@ class ReportsHere:
 
     Each client reports by itself, with randomness of its own, and is asked once.
 
+    Examples:
+        >>> import numpy as np
+        >>> rng = np.random.default_rng(0)
+        >>> joint = dpgan.federated.JointReports(
+        ...     plan=dpgan.mixture.MixturePlan(
+        ...         shape=(4, 4, 1),
+        ...         num_classes=2,
+        ...         rank=4,
+        ...         basis="dct",
+        ...         covariances="shared",
+        ...     ),
+        ...     kind="priv_unit",
+        ...     epsilon=4.0,
+        ... )
+        >>> clients = [
+        ...     (rng.uniform(-1, 1, (1, 4, 4, 1)), np.array([i % 2])) for i in range(99)
+        ... ]
+        >>> source = dpgan.federated.ReportsHere(joint, clients)
+        >>> mixture, entry = dpgan.federated.joint_mixture(joint, source)
+        >>> mixture.means.shape, entry.unit
+        ((2, 1, 16), 'client')
+
     Args:
         joint: A `JointReports`.
         clients: List of pairs `(x, y)`, one for each client.

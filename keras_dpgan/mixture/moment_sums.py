@@ -12,6 +12,15 @@ _ROUNDING_MARGIN = 1e-12
 class GroupMoments(typing.NamedTuple):
     """What was released of groups of rows.
 
+    Examples:
+        >>> import numpy as np
+        >>> sums = dpgan.mixture.MomentSums(
+        ...     centres=np.zeros((2, 1, 3)), degree=1, radius=2.0
+        ... )
+        >>> moments = sums.read(np.zeros(sums.size), noise=1.0)
+        >>> moments.sums.shape, moments.count_noise.tolist()
+        ((2, 3), [4.0, 4.0])
+
     Attributes:
         counts: Float64 array of shape `(groups,)`, noisy numbers of rows.
         sums: Float64 array of shape `(groups, dim)`, or `(groups, dim, dim)` where the
