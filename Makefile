@@ -86,6 +86,7 @@ federated-demo: $(VENV)/with-federated $(VENV)/with-plots
 
 bench-federated: $(VENV)/with-test $(VENV)/with-federated
 	$(PY) benchmarks/federated.py
+	$(PY) benchmarks/joint_releases.py
 
 quality: $(VENV)/with-test
 	$(PY) benchmarks/quality.py --seed=0 --seed=1 --seed=2
