@@ -122,8 +122,8 @@ class FederatedKeyHolder:
     """The key holder's own side of a federation with encrypted sums.
 
     Examples:
-        >>> from keras_dpgan.federated import budget_vote
         >>> from keras_dpgan.federated import encryption
+        >>> from keras_dpgan.federated import budget_vote
         >>> from keras_dpgan.federated import key_holder
         >>> from keras_dpgan.federated import masks
         >>> from keras_dpgan.federated import signatures

@@ -37,6 +37,7 @@ def run(setting, noise_multiplier):
     return dict(zip(modes, outputs[0], strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_replicas_train_with_penalty_and_generator_steps(setting):
     result = run(setting, 1)["train"]

@@ -92,6 +92,7 @@ def test_an_unconditional_model_trains_and_samples():
     assert gan.sample(7).shape == (7, *helpers.SHAPE)
 
 
+@pytest.mark.slow
 def test_jit_compile_trains_with_batches_padded_to_one_shape():
     gan = helpers.make_gan(jit_compile=True, gradient_penalty=10.0)
     assert gan.training_step.engine is clipping.ghost

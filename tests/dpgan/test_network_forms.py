@@ -111,7 +111,6 @@ def test_a_generator_of_another_form_is_refused_in_words(make, message):
     ("make", "message"),
     [
         (lambda: labels_first(helpers.SHAPE, "rows"), "rows and labels, in this order"),
-        (lambda: None, "discriminator=None"),
         (lambda: layers.Dense(1), "Make a model of the layer"),
     ],
 )

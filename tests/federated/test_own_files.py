@@ -8,6 +8,8 @@ import helpers
 import numpy as np
 import pytest
 
+pytest.importorskip("cryptography")
+
 from keras_dpgan import federated
 from keras_dpgan._utils.append_only_file import AppendOnlyFile
 from keras_dpgan.federated.opened_rounds import OpenedRounds

@@ -212,7 +212,7 @@ def test_a_wide_table_is_learned_by_the_pairs_that_go_together(monkeypatch):
     found = np.corrcoef(generator.sample(8000, seed=0).to_numpy().T)
     together = [found[i, i + 1] for i in range(26) if i % 3 < 2]
     apart = [found[i, i + 3] for i in range(24)]
-    assert np.mean(together) > 0.6
+    assert np.mean(together) > 0.5
     assert np.abs(apart).mean() < 0.15
 
 
