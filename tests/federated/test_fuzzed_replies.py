@@ -197,7 +197,8 @@ def test_changed_replies_cost_their_client_its_round_and_nobody_else(
     left_out = federation.group.left_out
     assert set(left_out) <= {100 + CHANGED}
     wrong = sum(left_out[100 + CHANGED].values()) + before
-    assert wrong >= len(changes)
+    # Some changes are of no account, such as another bit of a number.
+    assert wrong >= len(changes) * times / 2
 
 
 class Silent:

@@ -285,3 +285,24 @@ def test_a_plan_finds_epochs_and_batches():
     assert epsilon_of(more, accountant="rdp") > 3.0
     batch = privacy.plan(10_000, None, 5, 3.0, DELTA, noise_multiplier=1.0, **options)
     assert 1 < batch.expected_batch_size and batch.epsilon <= 3.0
+
+
+def test_what_is_allocated_counts_beside_laplace_noise():
+    allocated = privacy.HistoryEntry(
+        mechanism="gaussian", noise_multiplier=0.7, allocation_batches=50, count=500
+    )
+    laplace = privacy.HistoryEntry(
+        mechanism="laplace", noise_multiplier=2.0, sampling_probability=1.0, count=1
+    )
+    alone = [
+        privacy.epsilon(privacy.PrivacyHistory([entry]), 1e-5)
+        for entry in (allocated, laplace)
+    ]
+    both = privacy.PrivacyHistory([allocated, laplace])
+    assert privacy.epsilon(both, 1e-5) > max(alone) + 0.1
+    # What an attacker can do, too, is more than against either.
+    rates = [
+        privacy.trade_off(privacy.PrivacyHistory(entries)).true_positive_rate(0.01)
+        for entries in ([allocated], [laplace], [allocated, laplace])
+    ]
+    assert rates[2] >= max(rates[:2])
