@@ -287,6 +287,7 @@ class WeightGradient:
         """Replaces the wanted records' norms by those of the product itself."""
         # The wanted records come first, so that the loop passes over them alone.
         order = tf.argsort(tf.cast(wanted, tf.int32), direction="DESCENDING")
+        number = tf.math.count_nonzero(wanted, dtype=tf.int32)
 
         def recompute(i, value, error):
             found, _ = self._direct(self._blocks(chunk.one(order[i])))
@@ -298,7 +299,7 @@ class WeightGradient:
             )
 
         _, value, error = tf.while_loop(
-            lambda i, *_: i < tf.math.count_nonzero(wanted, dtype=tf.int32),
+            lambda i, *_: i < number,
             recompute,
             (0, square.value, square.error),
         )

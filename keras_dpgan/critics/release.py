@@ -14,8 +14,8 @@ from keras_dpgan.critics.released_critic import ReleasedCritic
 from keras_dpgan.data.checks import check_records
 from keras_dpgan.distribution import workers
 from keras_dpgan.mechanisms import noise as noise_source
+from keras_dpgan.mixture import parts
 from keras_dpgan.mixture.moment_sums import MomentSums
-from keras_dpgan.mixture.parts import records_of
 from keras_dpgan.models.output_range import output_range
 from keras_dpgan.privacy import origins
 from keras_dpgan.privacy.history_entry import one_gaussian
@@ -194,18 +194,10 @@ def _check_gan(gan):
 
 def _checked_records(gan, x, y):
     """The records, all of which were looked at."""
-    records = records_of(x, y)
+    records = parts.records_of(x, y)
     value_range = output_range(gan.generator)
     check_records(x, y, gan.row_shape, gan.num_classes, value_range)
     return records
-
-
-def _parts(records):
-    """Rows and labels, part by part, in float32 and int64."""
-    for start in range(0, len(records), _ROWS_AT_ONCE):
-        rows, *labels = records.slice(start, start + _ROWS_AT_ONCE)
-        y = labels[0] if labels else np.zeros(len(rows))
-        yield np.asarray(rows, np.float32), np.asarray(y, np.int64)
 
 
 def _moment_sums(critic):
@@ -229,7 +221,8 @@ def _sums(critic, records):
     embed = tf.function(critic, reduce_retracing=True)
     kinds = _moment_sums(critic)
     sums = [np.zeros(kind.size) for kind in kinds]
-    for rows, labels in _parts(records):
+    for rows, labels in parts.of(records, _ROWS_AT_ONCE):
+        rows = np.asarray(rows, np.float32)
         groups, found, main = (t.numpy() for t in embed([rows, labels]))
         features = ((found, groups), (main, labels))
         for total, kind, of_rows in zip(sums, kinds, features, strict=False):
@@ -243,7 +236,9 @@ def _release(critic, sums, noise_multiplier):
     released = []
     for kind, total, share in zip(_moment_sums(critic), sums, shares, strict=True):
         noise = noise_multiplier / np.sqrt(share)
-        released.append(kind.read(total + noise * _normals(total.shape), noise))
+        released.append(
+            kind.read(total + noise * noise_source.standard_normals(total.shape), noise)
+        )
     _assign(critic.means, critic.means_trust, released[0], _EXPECTED_SHIFT)
     if len(sums) > 1:
         _assign(critic.squares, critic.squares_trust, released[1], _EXPECTED_PRODUCT)
@@ -254,11 +249,6 @@ def _assign(means, trust, moments, expected):
     counts = np.maximum(moments.counts, _SMALLEST_COUNT)
     means.assign(moments.sums / np.reshape(counts, (-1, *[1] * (len(means.shape) - 1))))
     trust.assign(_trust(moments.noise / counts, expected))
-
-
-def _normals(shape):
-    (normals,) = noise_source.process_stream().normal([shape], tf.float64)
-    return normals.numpy()
 
 
 def _trust(noise, expected):

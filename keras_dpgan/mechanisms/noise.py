@@ -104,6 +104,19 @@ def process_stream():
         return _streams[0]
 
 
+def standard_normals(shape):
+    """Normal numbers of this process's stream, for sums that are released once.
+
+    Args:
+        shape: Tuple of ints.
+
+    Returns:
+        Float64 NumPy array.
+    """
+    (normals,) = process_stream().normal([shape], tf.float64)
+    return normals.numpy()
+
+
 def renew_after_fork():
     """Makes functions that were traced before a fork draw new noise in each child.
 

@@ -4,7 +4,6 @@ import collections.abc
 import typing
 
 import numpy as np
-import tensorflow as tf
 
 from keras_dpgan._utils import validate
 from keras_dpgan._utils.labels import check_label_form
@@ -120,7 +119,9 @@ def private_class_mixture(
         vector = np.zeros(sums.size)
         for rows, labels in parts.of(records):
             vector += sums.of(plan.rows(rows), labels)
-        return sums.read(vector + noise * _normals(vector.shape), noise)
+        return sums.read(
+            vector + noise * noise_source.standard_normals(vector.shape), noise
+        )
 
     mixture = fit(plan, release)
     origins.release(entry, [mixture.means, mixture.factors], ledger)
@@ -152,11 +153,6 @@ def _records(x, y, num_classes):
     shape, dtype = (n, *records.shapes[1]), records.dtypes[1]
     check_label_form("y", shape, dtype, n, num_classes)
     return records
-
-
-def _normals(shape):
-    (normals,) = noise_source.process_stream().normal([shape], tf.float64)
-    return normals.numpy()
 
 
 def fit(

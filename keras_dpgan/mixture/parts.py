@@ -41,16 +41,20 @@ def records_of(x, y):
     return x.records
 
 
-def of(records):
+def of(records, size=None):
     """Rows and labels of records, of which no more than a part is in memory.
 
     Args:
         records: A `Records`.
+        size: Int, the most rows of a part. Defaults to `None`: by the size of a row.
 
     Yields:
-        Pairs of rows of shape `(m, ...)` and their labels of shape `(m,)`.
+        Pairs of rows of shape `(m, ...)` and their int64 labels of shape `(m,)`, zeros
+        where there are none.
     """
-    size = max(1, _NUMBERS_AT_ONCE // max(1, int(np.prod(records.shapes[0]))))
+    if size is None:
+        size = max(1, _NUMBERS_AT_ONCE // max(1, int(np.prod(records.shapes[0]))))
     for start in range(0, len(records), size):
-        rows, labels = records.slice(start, start + size)
-        yield np.asarray(rows), np.asarray(labels)
+        rows, *labels = records.slice(start, start + size)
+        y = labels[0] if labels else np.zeros(len(rows))
+        yield np.asarray(rows), np.asarray(y, np.int64)

@@ -1,7 +1,6 @@
 """The one door by which numbers of a private table get out: with Gaussian noise."""
 
 import numpy as np
-import tensorflow as tf
 
 from keras_dpgan.mechanisms import noise
 
@@ -20,8 +19,7 @@ def noisy(values, deviations):
     Returns:
         Float64 array.
     """
-    (normals,) = noise.process_stream().normal([values.shape], tf.float64)
-    return values + deviations * normals.numpy()
+    return values + deviations * noise.standard_normals(values.shape)
 
 
 def noisy_tables(tables, weights, noise_multiplier):
@@ -88,8 +86,8 @@ def picked(scores, sensitivity, epsilon):
     """
     from scipy import special
 
-    (normals,) = noise.process_stream().normal([np.shape(scores)], tf.float64)
+    normals = noise.standard_normals(np.shape(scores))
     # Of evenly distributed numbers in (0, 1) the logarithm, exact at both ends. With
     # Gumbel noise the largest is a draw of the exponential mechanism.
-    gumbel = -np.log(-special.log_ndtr(normals.numpy()))
+    gumbel = -np.log(-special.log_ndtr(normals))
     return int(np.argmax(epsilon / (2 * sensitivity) * np.asarray(scores) + gumbel))

@@ -14,7 +14,7 @@ from released_critics import make_gan
 from released_critics import release
 
 import keras_dpgan as dpgan
-from keras_dpgan.critics import release as release_file
+from keras_dpgan.mechanisms import noise
 from keras_dpgan.mixture import MomentSums
 from keras_dpgan.models import mixture_generator
 
@@ -28,7 +28,7 @@ def trained(critic, steps=2, gan=None):
 
 @pytest.fixture
 def no_noise(monkeypatch):
-    monkeypatch.setattr(release_file, "_normals", np.zeros)
+    monkeypatch.setattr(noise, "standard_normals", np.zeros)
 
 
 @pytest.fixture
@@ -150,7 +150,7 @@ def test_the_ledger_has_the_release_before_its_noise(tmp_path, monkeypatch):
 
     x, y = make_data()
     with dpgan.privacy.Ledger(tmp_path / "ledger", data_name="made up") as ledger:
-        monkeypatch.setattr(release_file, "_normals", failing)
+        monkeypatch.setattr(noise, "standard_normals", failing)
         with pytest.raises(RuntimeError, match="before the noise"):
             release(make_gan(), x, y, ledger=ledger)
         assert [run.entry.noise_multiplier for run in ledger.runs] == [NOISE]

@@ -7,8 +7,8 @@ from keras_dpgan import mixture
 from keras_dpgan import models
 from keras_dpgan import privacy
 from keras_dpgan.evaluation import classifier_accuracy
+from keras_dpgan.mechanisms import noise
 from keras_dpgan.mixture import factors
-from keras_dpgan.mixture import fitting
 from keras_dpgan.mixture import parts
 from keras_dpgan.mixture import private_class_mixture
 from keras_dpgan.mixture.fitting import fit
@@ -132,7 +132,7 @@ def test_useful_at_a_small_epsilon(digits):
 def test_every_kind_of_data_gives_the_same_mixture(
     digits, components, monkeypatch, tmp_path
 ):
-    monkeypatch.setattr(fitting, "_normals", np.zeros)
+    monkeypatch.setattr(noise, "standard_normals", np.zeros)
     x, y = digits
     np.save(tmp_path / "x.npy", x)
     kinds = [
